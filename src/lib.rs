@@ -1,0 +1,15 @@
+//! `headend`: the library below the tools.
+//!
+//! Layers, lowest first; a module uses only what stands before it:
+//!
+//! - [`units`]: numbers that carry their unit
+//! - [`ts`]: ISO/IEC 13818-1 syntax, read and written in place
+//! - [`stream`]: machines over packets, without clock or I/O
+//!
+//! ARCHITECTURE.md says why.
+
+pub mod units;
+
+pub mod ts;
+
+pub mod stream;
