@@ -1,3 +1,6 @@
 //! Machines over packets, without clock or I/O: fed `(packets, arrival)`, asked for what they saw.
 
+mod batch;
 pub mod event;
+
+pub use batch::Batch;
