@@ -5,6 +5,9 @@
 //! - [`units`]: numbers that carry their unit
 //! - [`ts`]: ISO/IEC 13818-1 syntax, read and written in place
 //! - [`stream`]: machines over packets, without clock or I/O
+//! - [`io`]: the outside world: endpoints, clocks, signals
+//! - [`cli`]: what all command lines share
+//! - [`tools`]: one file a tool
 //!
 //! ARCHITECTURE.md says why.
 
@@ -13,3 +16,9 @@ pub mod units;
 pub mod ts;
 
 pub mod stream;
+
+pub mod io;
+
+pub mod cli;
+
+pub mod tools;

@@ -1,0 +1,328 @@
+//! The only writer of stderr: lines for people, or JSON lines for programs.
+//!
+//! A line is `tool: LEVEL: words`. An event's line starts with its stable name and its subject
+//! (`tsrecv: warning: rtp_lost stream: lost_packets=3`). A repeat of an event about the same
+//! subject within [`QUIET`] is counted, and the count is printed when that time is over.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use serde_json::{Map, json};
+
+use crate::stream::event::{Event, Severity, Subject, Value};
+use crate::units::WallTime;
+
+/// How long repeats of an event are counted before they are printed together.
+pub const QUIET: Duration = Duration::from_secs(10);
+
+/// How many different (event, subject) pairs are remembered; more are printed one by one.
+const REMEMBERED: usize = 4096;
+
+/// How weighty a line is.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Detail that only `-v` shows.
+    Debug,
+    /// Worth knowing.
+    Info,
+    /// Damaged or late, and dealt with.
+    Warning,
+    /// Lost, or the reason why the tool ends.
+    Error,
+}
+
+impl Level {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Debug => "debug",
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+
+    /// The journal's priority (sd-daemon(3)).
+    const fn priority(self) -> u8 {
+        match self {
+            Self::Error => 3,
+            Self::Warning => 4,
+            Self::Info => 6,
+            Self::Debug => 7,
+        }
+    }
+}
+
+impl From<Severity> for Level {
+    fn from(severity: Severity) -> Self {
+        match severity {
+            Severity::Info => Self::Info,
+            Severity::Warning => Self::Warning,
+            Severity::Error => Self::Error,
+        }
+    }
+}
+
+/// How lines are written.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// `tool: level: words`
+    #[default]
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+/// Writes lines to stderr.
+#[derive(Debug)]
+pub struct Report {
+    tool: String,
+    format: Format,
+    least: Level,
+    journal: bool,
+    repeats: Mutex<HashMap<(&'static str, Subject), Repeat>>,
+}
+
+#[derive(Debug)]
+struct Repeat {
+    level: Level,
+    since: Instant,
+    more: u64,
+    last: Vec<(&'static str, Value)>,
+}
+
+impl Report {
+    /// A report for `tool` that prints lines of at least `least`.
+    pub fn new(tool: &str, format: Format, least: Level) -> Self {
+        Self {
+            tool: tool.to_owned(),
+            format,
+            least,
+            journal: stderr_is_the_journal(),
+            repeats: Mutex::new(HashMap::new()),
+        }
+    }
+
+    /// Prints a line.
+    pub fn line(&self, level: Level, words: &str) {
+        self.write(level, None, words, &[]);
+    }
+
+    /// Prints a `hint:` line: what to type next.
+    pub fn hint(&self, words: &str) {
+        if self.format == Format::Json {
+            self.write(Level::Error, Some(("hint", Subject::Stream)), words, &[]);
+        } else {
+            self.raw(Level::Error, &format!("{}: hint: {words}", self.tool));
+        }
+    }
+
+    /// Prints an event, or counts it when its like was printed a moment ago.
+    pub fn event(&self, event: &dyn Event) {
+        let (name, subject, level) = (event.name(), event.subject(), event.severity().into());
+        if level < self.least {
+            return;
+        }
+        let mut fields = Vec::new();
+        event.fields(&mut |key, value| fields.push((key, value)));
+        {
+            let mut repeats = self.repeats();
+            if let Some(repeat) = repeats.get_mut(&(name, subject)) {
+                repeat.more += 1;
+                repeat.last = fields;
+                return;
+            }
+            if repeats.len() < REMEMBERED {
+                let since = Instant::now();
+                repeats.insert(
+                    (name, subject),
+                    Repeat {
+                        level,
+                        since,
+                        more: 0,
+                        last: Vec::new(),
+                    },
+                );
+            }
+        }
+        self.write(level, Some((name, subject)), "", &fields);
+    }
+
+    /// Prints the counts of repeats whose time is over; all of them when `end`.
+    pub fn flush(&self, end: bool) {
+        let mut over = Vec::new();
+        self.repeats().retain(|key, repeat| {
+            if !end && repeat.since.elapsed() < QUIET {
+                return true;
+            }
+            if repeat.more == 0 {
+                return false;
+            }
+            let ms = u64::try_from(repeat.since.elapsed().as_millis()).unwrap_or(u64::MAX);
+            over.push((
+                *key,
+                repeat.level,
+                repeat.more,
+                ms,
+                std::mem::take(&mut repeat.last),
+            ));
+            // It still goes on: the next ten seconds are counted from here.
+            repeat.since = Instant::now();
+            repeat.more = 0;
+            true
+        });
+        for (key, level, more, ms, mut fields) in over {
+            fields.push(("repeats_total", more.into()));
+            fields.push(("within_ms", ms.into()));
+            self.write(level, Some(key), "", &fields);
+        }
+    }
+
+    fn repeats(&self) -> std::sync::MutexGuard<'_, HashMap<(&'static str, Subject), Repeat>> {
+        self.repeats
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    fn write(
+        &self,
+        level: Level,
+        event: Option<(&'static str, Subject)>,
+        words: &str,
+        fields: &[(&'static str, Value)],
+    ) {
+        if level < self.least {
+            return;
+        }
+        let line = match self.format {
+            Format::Text => text_line(&self.tool, level, event, words, fields),
+            Format::Json => json_line(&self.tool, level, event, words, fields),
+        };
+        self.raw(level, &line);
+    }
+
+    /// One write a line, so that lines of several processes do not mix. A stderr that is gone is
+    /// no reason to stop a stream.
+    fn raw(&self, level: Level, line: &str) {
+        let mut out = String::with_capacity(line.len() + 8);
+        for part in line.lines() {
+            if self.journal {
+                let _ = write!(out, "<{}>", level.priority());
+            }
+            out.push_str(part);
+            out.push('\n');
+        }
+        let _ = std::io::stderr().lock().write_all(out.as_bytes());
+    }
+}
+
+fn text_line(
+    tool: &str,
+    level: Level,
+    event: Option<(&'static str, Subject)>,
+    words: &str,
+    fields: &[(&'static str, Value)],
+) -> String {
+    let mut line = format!("{tool}: {}: ", level.word());
+    if let Some((name, subject)) = event {
+        let _ = write!(line, "{name} {subject}");
+        line.push_str(if fields.is_empty() { "" } else { ":" });
+    }
+    line.push_str(words);
+    for (key, value) in fields {
+        let _ = match value {
+            Value::Number(n) => write!(line, " {key}={n}"),
+            Value::Text(t) if t.contains([' ', '"', '=']) || t.is_empty() => {
+                write!(line, " {key}={t:?}")
+            }
+            Value::Text(t) => write!(line, " {key}={t}"),
+        };
+    }
+    line
+}
+
+fn json_line(
+    tool: &str,
+    level: Level,
+    event: Option<(&'static str, Subject)>,
+    words: &str,
+    fields: &[(&'static str, Value)],
+) -> String {
+    let mut object = Map::new();
+    let now = jiff::Timestamp::now().as_millisecond();
+    object.insert(
+        "time".into(),
+        json!(WallTime::from_unix_millis(now).to_string()),
+    );
+    object.insert("tool".into(), json!(tool));
+    object.insert("level".into(), json!(level.word()));
+    if let Some((name, subject)) = event {
+        object.insert("event".into(), json!(name));
+        match subject {
+            Subject::Stream => {}
+            Subject::Pid(pid) => drop(object.insert("pid".into(), json!(pid.get()))),
+            Subject::Service(id) => drop(object.insert("service".into(), json!(id))),
+        }
+    }
+    if !words.is_empty() {
+        object.insert("message".into(), json!(words));
+    }
+    for (key, value) in fields {
+        object.insert((*key).into(), to_json(value));
+    }
+    serde_json::Value::Object(object).to_string()
+}
+
+/// A field's value as JSON.
+pub fn to_json(value: &Value) -> serde_json::Value {
+    match value {
+        Value::Number(n) => json!(n),
+        Value::Text(t) => json!(t),
+    }
+}
+
+/// True when `JOURNAL_STREAM` names the file behind stderr (systemd.exec(5)).
+fn stderr_is_the_journal() -> bool {
+    use std::os::fd::AsFd;
+    use std::os::unix::fs::MetadataExt;
+    let Ok(stream) = std::env::var("JOURNAL_STREAM") else {
+        return false;
+    };
+    let file = std::io::stderr()
+        .as_fd()
+        .try_clone_to_owned()
+        .map(std::fs::File::from);
+    file.and_then(|f| f.metadata())
+        .is_ok_and(|m| stream == format!("{}:{}", m.dev(), m.ino()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ts::Pid;
+
+    #[test]
+    fn a_line_names_the_event_its_subject_and_its_fields() {
+        let event = Some(("continuity_gap", Subject::Pid(Pid::from_field(0x100))));
+        let fields = [
+            ("lost_packets", Value::from(3u64)),
+            ("what", Value::from("a b")),
+        ];
+        assert_eq!(
+            text_line("tsrecv", Level::Warning, event, "", &fields),
+            r#"tsrecv: warning: continuity_gap PID 0x0100: lost_packets=3 what="a b""#
+        );
+        let json: serde_json::Value =
+            serde_json::from_str(&json_line("tsrecv", Level::Warning, event, "", &fields)).unwrap();
+        assert_eq!(
+            (&json["event"], &json["pid"]),
+            (&json!("continuity_gap"), &json!(256))
+        );
+        assert_eq!(
+            (&json["level"], &json["lost_packets"]),
+            (&json!("warning"), &json!(3))
+        );
+    }
+}

@@ -1,0 +1,3 @@
+//! The outside world: clocks, signals, files, sockets.
+
+pub mod signal;

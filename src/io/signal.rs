@@ -1,0 +1,57 @@
+//! Signals as flags that a data loop looks at.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
+
+/// What has been asked for by signal. Clones share the flags.
+///
+/// A system call that waits returns early (EINTR) when one arrives only if the kernel picked its
+/// thread: a loop looks at the flags at least every 200 ms.
+#[derive(Clone, Debug, Default)]
+pub struct Signals {
+    stop: Arc<AtomicBool>,
+    statistics: Arc<AtomicBool>,
+    reload: Arc<AtomicBool>,
+}
+
+impl Signals {
+    /// Catches SIGINT and SIGTERM (end of input), SIGUSR1 (statistics) and SIGHUP (reload).
+    ///
+    /// # Errors
+    /// When the system refuses a handler.
+    pub fn install() -> io::Result<Self> {
+        let signals = Self::default();
+        for (signal, flag) in [
+            (SIGINT, &signals.stop),
+            (SIGTERM, &signals.stop),
+            (SIGUSR1, &signals.statistics),
+            (SIGHUP, &signals.reload),
+        ] {
+            signal_hook::flag::register(signal, Arc::clone(flag))?;
+        }
+        Ok(signals)
+    }
+
+    /// True once SIGINT or SIGTERM came, or [`Signals::ask_stop`] was called.
+    pub fn stop(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Asks for the end as SIGTERM does.
+    pub fn ask_stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
+    /// True once for each SIGUSR1 (several at once count as one).
+    pub fn take_statistics(&self) -> bool {
+        self.statistics.swap(false, Ordering::Relaxed)
+    }
+
+    /// True once for each SIGHUP (several at once count as one).
+    pub fn take_reload(&self) -> bool {
+        self.reload.swap(false, Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,12 @@
+//! One file a tool: its manual (the doc comment of `Args`), its options, its `run`.
+
+/// A tool, as man pages, completions and tests see it.
+pub struct Tool {
+    /// The name of the binary.
+    pub name: &'static str,
+    /// Its command line.
+    pub command: fn() -> clap::Command,
+}
+
+/// Every tool: a row each, in the order of the README.
+pub const ALL: &[Tool] = &[];
