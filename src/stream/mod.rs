@@ -1,8 +1,11 @@
 //! Machines over packets, without clock or I/O: fed `(packets, arrival)`, asked for what they saw.
 
 mod batch;
+pub mod codec;
 mod counters;
 pub mod event;
+pub mod rap;
+pub mod timeline;
 
 pub use batch::Batch;
 pub use counters::Counters;
