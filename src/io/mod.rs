@@ -1,3 +1,10 @@
-//! The outside world: clocks, signals, files, sockets.
+//! The outside world: endpoints, sockets, files, pipes, clocks, signals.
 
+pub mod clock;
+mod endpoint;
 pub mod signal;
+
+pub use endpoint::{
+    DEFAULT_PORT, Endpoint, Host, Interface, ParseEndpointError, Protocol, SocketEndpoint,
+    SocketOptions,
+};

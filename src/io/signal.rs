@@ -24,6 +24,11 @@ impl Signals {
     /// When the system refuses a handler.
     pub fn install() -> io::Result<Self> {
         let signals = Self::default();
+        for signal in [SIGINT, SIGTERM] {
+            // The second one, when the first has not helped, ends the process as it ends any.
+            // Registered before the flag itself, so it sees what the signals before left.
+            signal_hook::flag::register_conditional_default(signal, Arc::clone(&signals.stop))?;
+        }
         for (signal, flag) in [
             (SIGINT, &signals.stop),
             (SIGTERM, &signals.stop),
@@ -53,5 +58,23 @@ impl Signals {
     /// True once for each SIGHUP (several at once count as one).
     pub fn take_reload(&self) -> bool {
         self.reload.swap(false, Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use signal_hook::low_level::raise;
+
+    #[test]
+    fn a_signal_sets_its_flag_and_nothing_else() {
+        let signals = Signals::install().unwrap();
+        assert!(!signals.take_statistics() && !signals.take_reload() && !signals.stop());
+        raise(SIGUSR1).unwrap();
+        raise(SIGHUP).unwrap();
+        assert!(signals.take_statistics() && !signals.take_statistics());
+        assert!(signals.take_reload() && !signals.take_reload() && !signals.stop());
+        raise(SIGTERM).unwrap();
+        assert!(signals.stop() && signals.stop());
     }
 }

@@ -1,0 +1,136 @@
+//! The two clocks: the machine's own and one that tests move by hand.
+//!
+//! Only `io`, `cli` and tools ask what time it is; everything below is told.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use nix::time::{ClockId, ClockNanosleepFlags, clock_gettime, clock_nanosleep};
+
+use crate::units::{Arrival, Ticks27M, WallTime};
+
+/// What tells the time and waits for it.
+pub trait Clock: Send {
+    /// Now, on the monotonic line of [`Arrival`].
+    fn now(&self) -> Arrival;
+
+    /// Now, as UTC.
+    fn wall(&self) -> WallTime;
+
+    /// Waits until `at`; returns at once when it is past, and early when a signal comes.
+    fn sleep_until(&self, at: Arrival);
+}
+
+/// The machine's clocks: CLOCK_MONOTONIC and CLOCK_REALTIME.
+///
+/// Monotonic time is slewed with UTC and never steps; it is the same for every process on the
+/// machine, so arrivals of two tools in one pipeline can be compared.
+#[derive(Copy, Clone, Debug, Default)]
+pub struct SystemClock;
+
+/// A clock in nanoseconds; zero should the kernel refuse it, which Linux does not.
+fn nanos(clock: ClockId) -> i64 {
+    clock_gettime(clock).map_or(0, |t| t.tv_sec() * 1_000_000_000 + t.tv_nsec())
+}
+
+impl Clock for SystemClock {
+    fn now(&self) -> Arrival {
+        Arrival::from_ticks(Ticks27M::from_nanos(nanos(ClockId::CLOCK_MONOTONIC)).get())
+    }
+
+    fn wall(&self) -> WallTime {
+        WallTime::from_unix_nanos(nanos(ClockId::CLOCK_REALTIME))
+    }
+
+    fn sleep_until(&self, at: Arrival) {
+        let ns = Ticks27M::new(at.ticks()).as_nanos().max(0);
+        let when = nix::sys::time::TimeSpec::new(ns / 1_000_000_000, ns % 1_000_000_000);
+        // An interrupted sleep is the caller's to go on with: a signal may have asked for the end.
+        let _ = clock_nanosleep(
+            ClockId::CLOCK_MONOTONIC,
+            ClockNanosleepFlags::TIMER_ABSTIME,
+            &when,
+        );
+    }
+}
+
+/// A clock that stands still until it is moved, shared by its clones.
+///
+/// ```
+/// use headend::io::clock::{Clock, SimulatedClock};
+/// use headend::units::Ticks27M;
+/// let clock = SimulatedClock::default();
+/// let start = clock.now();
+/// clock.sleep_until(start + Ticks27M::SECOND * 86_400);
+/// assert_eq!(clock.now() - start, Ticks27M::SECOND * 86_400);
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct SimulatedClock {
+    times: Arc<Mutex<(Arrival, WallTime)>>,
+}
+
+impl SimulatedClock {
+    /// A clock that shows these two times.
+    pub fn new(now: Arrival, wall: WallTime) -> Self {
+        Self {
+            times: Arc::new(Mutex::new((now, wall))),
+        }
+    }
+
+    fn times(&self) -> std::sync::MutexGuard<'_, (Arrival, WallTime)> {
+        self.times.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets time pass on both lines.
+    pub fn advance(&self, span: Ticks27M) {
+        let mut times = self.times();
+        times.0 += span;
+        times.1 += span;
+    }
+
+    /// Steps the wall clock alone, as an operator or NTP may.
+    pub fn step_wall(&self, span: Ticks27M) {
+        self.times().1 += span;
+    }
+}
+
+impl Clock for SimulatedClock {
+    fn now(&self) -> Arrival {
+        self.times().0
+    }
+
+    fn wall(&self) -> WallTime {
+        self.times().1
+    }
+
+    fn sleep_until(&self, at: Arrival) {
+        let missing = at - self.now();
+        if !missing.is_negative() {
+            self.advance(missing);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_system_clock_sleeps_until_an_instant() {
+        let clock = SystemClock;
+        let start = clock.now();
+        clock.sleep_until(start + Ticks27M::from_millis(5));
+        clock.sleep_until(start - Ticks27M::SECOND);
+        assert!(clock.now() - start >= Ticks27M::from_millis(5));
+        assert!(clock.wall().unix_millis() > 1_600_000_000_000);
+    }
+
+    #[test]
+    fn a_step_of_the_wall_moves_no_arrival() {
+        let clock = SimulatedClock::default();
+        let other = clock.clone();
+        other.step_wall(-Ticks27M::SECOND * 3600);
+        clock.advance(Ticks27M::SECOND);
+        assert_eq!(other.now().ticks(), 27_000_000);
+        assert_eq!(other.wall().unix_millis(), -3_599_000);
+    }
+}
