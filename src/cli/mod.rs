@@ -10,6 +10,7 @@ mod notify;
 mod progress;
 pub mod report;
 mod stats;
+pub mod when;
 
 use std::process::ExitCode;
 

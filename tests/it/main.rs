@@ -1,0 +1,12 @@
+//! Everything that needs real processes, real sockets or real files: one binary, linked once.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr
+)]
+
+mod generated;
+mod harness;
+mod layers;
