@@ -7,6 +7,7 @@
     clippy::print_stderr
 )]
 
+mod docs;
 mod generated;
 mod harness;
 mod layers;
