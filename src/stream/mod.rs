@@ -4,8 +4,12 @@ mod batch;
 pub mod codec;
 mod counters;
 pub mod event;
+mod framing;
+mod pending;
 pub mod rap;
 pub mod timeline;
 
 pub use batch::Batch;
 pub use counters::Counters;
+pub use framing::{Framer, Framing, FramingEvent, REANCHOR_AFTER, header as arrival_header};
+pub use pending::Pending;

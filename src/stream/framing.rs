@@ -1,0 +1,529 @@
+//! Packets found in bytes: 188, 192 or 204 to a packet, told apart by themselves, junk skipped.
+//!
+//! Five good sync bytes in a row, one stride apart, lock; two bad ones in a row lose the lock, and
+//! the search goes on from the first of them (TR 101 290 5.2.1, 1.1 note; ISO/IEC 13818-1 annex
+//! G.1). One bad sync byte between good ones is a damaged packet: counted, and passed as it is.
+//! How the bytes are cut into pieces makes no difference to what comes out.
+
+use super::event::{Event, Severity, Value};
+use super::{Batch, Counters, Pending};
+use crate::ts::{PACKET_SIZE, Packet, SYNC_BYTE};
+use crate::units::Arrival;
+
+mod arrival_clock;
+
+use arrival_clock::ArrivalClock;
+pub use arrival_clock::{REANCHOR_AFTER, header};
+
+/// Sync bytes in a row that lock.
+const TO_LOCK: usize = 5;
+/// Bytes that decide whether a packet starts at the first of them, or rather at another of the
+/// places up to the next packet: six of the longest strides.
+const WINDOW: usize = (TO_LOCK + 1) * 204;
+/// Bytes taken up before they are looked at, where they cannot be used in place: whole packets,
+/// so that what starts with a packet leaves nothing over.
+const CHUNK: usize = 21 * PACKET_SIZE;
+/// Bytes of the arrival header before a sync byte in 192-byte packets.
+const TIMED_HEADER: usize = 4;
+
+/// What stands around each packet.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Framing {
+    /// 188 bytes: the packet alone.
+    #[default]
+    Plain,
+    /// 192 bytes: four bytes before the packet, the low 30 bits of them an arrival time in ticks
+    /// of 27 MHz (as in M2TS).
+    Timed,
+    /// 204 bytes: 16 bytes behind the packet, the Reed-Solomon code of EN 300 421 §4.4.2 or a
+    /// dummy.
+    Coded,
+}
+
+impl Framing {
+    /// Each framing, in the order they are tried.
+    pub const ALL: [Self; 3] = [Self::Plain, Self::Timed, Self::Coded];
+
+    /// Bytes from one packet to the next.
+    pub const fn size(self) -> usize {
+        match self {
+            Self::Plain => PACKET_SIZE,
+            Self::Timed => PACKET_SIZE + TIMED_HEADER,
+            Self::Coded => 204,
+        }
+    }
+
+    /// Bytes before the sync byte.
+    pub const fn offset(self) -> usize {
+        match self {
+            Self::Timed => TIMED_HEADER,
+            Self::Plain | Self::Coded => 0,
+        }
+    }
+
+    /// The framing of a datagram that holds whole packets and nothing else.
+    pub fn of_datagram(bytes: &[u8]) -> Option<Self> {
+        Self::ALL.into_iter().find(|framing| {
+            !bytes.is_empty()
+                && bytes.len() % framing.size() == 0
+                && bytes
+                    .chunks_exact(framing.size())
+                    .all(|unit| unit[framing.offset()] == SYNC_BYTE)
+        })
+    }
+}
+
+/// What the search for packets observes.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum FramingEvent {
+    /// Packets were found, after so many bytes that are none; `again` when they had been lost.
+    Found {
+        /// What stands around each packet.
+        framing: Framing,
+        /// Bytes skipped since the last packet.
+        junk: u64,
+        /// True when packets had been found before.
+        again: bool,
+    },
+    /// Two sync bytes in a row were bad, the first so many bytes into the input.
+    Lost {
+        /// Bytes before the first bad sync byte's packet.
+        offset: u64,
+    },
+    /// One sync byte was bad; its packet was passed on.
+    BadSyncByte {
+        /// Bytes before the packet.
+        offset: u64,
+    },
+    /// The input ended with so many bytes that are no packet.
+    Tail {
+        /// Bytes at the end.
+        bytes: u64,
+    },
+    /// The arrival clock of 192-byte packets stood still for too long, or went back: arrivals
+    /// count anew from when the bytes came.
+    Reanchored,
+}
+
+impl Event for FramingEvent {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Found { again: false, .. } => "packets_found",
+            Self::Found { again: true, .. } => "sync_found",
+            Self::Lost { .. } => "sync_lost",
+            Self::BadSyncByte { .. } => "sync_byte_error",
+            Self::Tail { .. } => "tail_dropped",
+            Self::Reanchored => "arrival_clock_reanchored",
+        }
+    }
+
+    fn severity(&self) -> Severity {
+        match self {
+            Self::Found { junk: 0, .. } => Severity::Info,
+            Self::Lost { .. } => Severity::Error,
+            _ => Severity::Warning,
+        }
+    }
+
+    fn fields(&self, field: &mut dyn FnMut(&'static str, Value)) {
+        match *self {
+            Self::Found { framing, junk, .. } => {
+                field("packet_bytes", Value::from(framing.size() as u64));
+                field("junk_bytes", Value::from(junk));
+            }
+            Self::Lost { offset } | Self::BadSyncByte { offset } => {
+                field("offset_bytes", Value::from(offset));
+            }
+            Self::Tail { bytes } => field("tail_bytes", Value::from(bytes)),
+            Self::Reanchored => {}
+        }
+    }
+}
+
+#[derive(Copy, Clone, Debug)]
+enum State {
+    /// The bytes of `carry` before `from` start no packet (four of them may be a header).
+    Searching {
+        from: usize,
+    },
+    Locked(Framing),
+}
+
+/// Finds the packets in pieces of bytes.
+///
+/// ```
+/// use headend::{stream::{Batch, Framer, Framing}, ts::Packet, units::Arrival};
+/// let mut bytes = b"junk".to_vec();
+/// bytes.extend_from_slice(Packet::bytes_of(&[Packet::NULL; 8]));
+/// let (mut framer, mut batch) = (Framer::new(), Batch::with_capacity(100));
+/// for piece in bytes.chunks(50) {
+///     framer.push(piece, Arrival::from_ticks(0), &mut batch);
+/// }
+/// framer.finish(Arrival::from_ticks(0), &mut batch);
+/// assert_eq!((batch.len(), framer.framing()), (8, Some(Framing::Plain)));
+/// ```
+#[derive(Debug)]
+pub struct Framer {
+    state: State,
+    /// Bytes that came and are no packet yet.
+    carry: Vec<u8>,
+    /// Bytes of the input before `carry`.
+    offset: u64,
+    /// Bytes skipped since the last packet.
+    junk: u64,
+    found_before: bool,
+    clock: ArrivalClock,
+    events: Pending<FramingEvent>,
+    junk_total: u64,
+    losses: u64,
+    bad_sync_bytes: u64,
+}
+
+impl Default for Framer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Framer {
+    /// A framer that has seen nothing.
+    pub fn new() -> Self {
+        Self {
+            state: State::Searching { from: 0 },
+            carry: Vec::new(),
+            offset: 0,
+            junk: 0,
+            found_before: false,
+            clock: ArrivalClock::default(),
+            events: Pending::new(),
+            junk_total: 0,
+            losses: 0,
+            bad_sync_bytes: 0,
+        }
+    }
+
+    /// What stands around each packet; `None` while there are none.
+    pub fn framing(&self) -> Option<Framing> {
+        match self.state {
+            State::Searching { .. } => None,
+            State::Locked(framing) => Some(framing),
+        }
+    }
+
+    /// Takes up `bytes` and appends the packets that are complete to `batch`. Returns how many
+    /// bytes were taken: all, unless the batch is full; the rest is to be pushed again.
+    pub fn push(&mut self, bytes: &[u8], at: Arrival, batch: &mut Batch) -> usize {
+        let mut taken = 0;
+        loop {
+            taken += self.push_whole(&bytes[taken..], at, batch);
+            let room = CHUNK.saturating_sub(self.carry.len());
+            let piece = &bytes[taken..];
+            let piece = &piece[..piece.len().min(room)];
+            self.carry.extend_from_slice(piece);
+            taken += piece.len();
+            let all = self.advance(at, false, batch);
+            if !all || taken == bytes.len() {
+                return taken;
+            }
+        }
+    }
+
+    /// To be called at the end of the input, again while it returns false because `batch` was
+    /// full: appends what is still a packet and counts what is none.
+    pub fn finish(&mut self, at: Arrival, batch: &mut Batch) -> bool {
+        if !self.advance(at, true, batch) {
+            return false;
+        }
+        let tail = self.carry.len() as u64 + std::mem::take(&mut self.junk);
+        if tail > 0 {
+            self.junk_total += self.carry.len() as u64;
+            self.events.push(FramingEvent::Tail { bytes: tail });
+        }
+        self.offset += self.carry.len() as u64;
+        self.carry.clear();
+        self.state = State::Searching { from: 0 };
+        true
+    }
+
+    /// Takes up a datagram of whole packets, which locks at once: a datagram starts with a packet
+    /// unless its sender cuts the stream anywhere.
+    pub fn expect(&mut self, framing: Framing) {
+        if self.carry.is_empty() && self.framing() != Some(framing) {
+            self.lock(framing);
+        }
+    }
+
+    /// Offers the spare memory of `batch` to be read into: `Some(n)` when a reader may put bytes
+    /// there from the `n`th on and then call [`Framer::adopt`]; `None` when [`Framer::push`] is
+    /// the way. Between the two calls the framer must not be used.
+    pub fn offer(&mut self, batch: &mut Batch) -> Option<usize> {
+        let kept = self.carry.len();
+        if !matches!(self.state, State::Locked(Framing::Plain)) || kept >= PACKET_SIZE {
+            return None;
+        }
+        let spare = batch.spare_mut();
+        if spare.len() < 2 * PACKET_SIZE {
+            return None;
+        }
+        spare[..kept].copy_from_slice(&self.carry);
+        self.carry.clear();
+        Some(kept)
+    }
+
+    /// Takes up the first `filled` bytes of the spare memory of `batch`, in place, what
+    /// [`Framer::offer`] put there included.
+    pub fn adopt(&mut self, filled: usize, at: Arrival, batch: &mut Batch) {
+        let spare = batch.spare_mut();
+        let bytes = &spare[..filled.min(spare.len())];
+        let good = good_packets(bytes);
+        self.carry.extend_from_slice(&bytes[good * PACKET_SIZE..]);
+        batch.commit(good, at);
+        self.offset += (good * PACKET_SIZE) as u64;
+        self.advance(at, false, batch);
+    }
+
+    /// Hands over what was observed since the last call.
+    pub fn drain_events(&mut self, sink: &mut dyn FnMut(&dyn Event)) {
+        self.events.drain(sink);
+    }
+
+    /// What was counted.
+    pub fn counters(&self, out: &mut dyn Counters) {
+        out.set("junk_bytes", self.junk_total);
+        out.set("sync_losses_total", self.losses);
+        out.set("sync_byte_errors_total", self.bad_sync_bytes);
+    }
+
+    /// The quick way: packets alone, nothing kept back. Returns the bytes taken.
+    fn push_whole(&mut self, bytes: &[u8], at: Arrival, batch: &mut Batch) -> usize {
+        if !self.carry.is_empty() || !matches!(self.state, State::Locked(Framing::Plain)) {
+            return 0;
+        }
+        let (packets, _) = Packet::slice_of(bytes);
+        let taken = batch.extend(&packets[..good_packets(bytes)], at) * PACKET_SIZE;
+        self.offset += taken as u64;
+        taken
+    }
+
+    /// Goes as far as the bytes in `carry` lead; false when it stopped because `batch` is full.
+    fn advance(&mut self, at: Arrival, end: bool, batch: &mut Batch) -> bool {
+        let mut position = 0;
+        let all = loop {
+            match self.state {
+                State::Searching { from } => {
+                    let start = position + from;
+                    match search(&self.carry, start, end, self.offset - position as u64) {
+                        Search::Found(framing, sync) => {
+                            // The first packet of a stream that was joined behind its header has
+                            // none; it is left out.
+                            let unit = match sync.checked_sub(framing.offset()) {
+                                Some(unit) if unit >= position => unit,
+                                _ => sync + framing.size() - framing.offset(),
+                            };
+                            self.skip(unit - position);
+                            position = unit;
+                            self.lock(framing);
+                        }
+                        Search::NeedsMore(from) => {
+                            // Four bytes that may be a header stay.
+                            let keep = from.saturating_sub(TIMED_HEADER).max(position);
+                            self.skip(keep - position);
+                            position = keep;
+                            self.state = State::Searching { from: from - keep };
+                            break true;
+                        }
+                    }
+                }
+                State::Locked(framing) => match self.unit(framing, position, end) {
+                    Unit::Packet { bad } => {
+                        if batch.room() == 0 {
+                            break false;
+                        }
+                        if bad {
+                            self.bad_sync_bytes += 1;
+                            let offset = self.offset;
+                            self.events.push(FramingEvent::BadSyncByte { offset });
+                        }
+                        self.emit(framing, position, at, batch);
+                        let size = framing.size().min(self.carry.len() - position);
+                        self.offset += size as u64;
+                        position += size;
+                    }
+                    Unit::Lost => {
+                        self.losses += 1;
+                        let offset = self.offset;
+                        self.events.push(FramingEvent::Lost { offset });
+                        self.state = State::Searching { from: 0 };
+                    }
+                    Unit::NeedsMore => break true,
+                },
+            }
+        };
+        self.carry.drain(..position);
+        all
+    }
+
+    /// Counts bytes that are in no packet.
+    fn skip(&mut self, bytes: usize) {
+        self.junk += bytes as u64;
+        self.junk_total += bytes as u64;
+        self.offset += bytes as u64;
+    }
+
+    fn lock(&mut self, framing: Framing) {
+        self.state = State::Locked(framing);
+        self.events.push(FramingEvent::Found {
+            framing,
+            junk: std::mem::take(&mut self.junk),
+            again: std::mem::replace(&mut self.found_before, true),
+        });
+    }
+
+    /// What stands at `position`, where a unit of `framing` is due.
+    fn unit(&self, framing: Framing, position: usize, end: bool) -> Unit {
+        let rest = &self.carry[position..];
+        let sync = framing.offset();
+        // At the very end the code behind a packet may be missing; the packet is whole.
+        let needed = if end {
+            sync + PACKET_SIZE
+        } else {
+            framing.size()
+        };
+        if rest.len() < needed {
+            return Unit::NeedsMore;
+        }
+        if rest[sync] == SYNC_BYTE {
+            return Unit::Packet { bad: false };
+        }
+        match rest.get(sync + framing.size()) {
+            Some(&SYNC_BYTE) => Unit::Packet { bad: true },
+            Some(_) => Unit::Lost,
+            None if end => Unit::Lost,
+            None => Unit::NeedsMore,
+        }
+    }
+
+    fn emit(&mut self, framing: Framing, position: usize, at: Arrival, batch: &mut Batch) {
+        let unit = &self.carry[position..];
+        let (before, packet) = unit.split_at(framing.offset());
+        let at = match before.first_chunk() {
+            Some(header) => {
+                let (at, anew) = self.clock.arrival(*header, at);
+                if anew {
+                    self.events.push(FramingEvent::Reanchored);
+                }
+                at
+            }
+            None => at,
+        };
+        if let Some(packet) = packet.first_chunk() {
+            batch.push(&Packet::from_bytes(*packet), at);
+        }
+    }
+}
+
+enum Unit {
+    Packet { bad: bool },
+    Lost,
+    NeedsMore,
+}
+
+enum Search {
+    /// A packet's sync byte stands at that index.
+    Found(Framing, usize),
+    /// No packet starts before that index.
+    NeedsMore(usize),
+}
+
+/// Whole packets at the start of `bytes` whose sync bytes are good.
+fn good_packets(bytes: &[u8]) -> usize {
+    let (packets, _) = Packet::slice_of(bytes);
+    packets
+        .iter()
+        .position(|p| !p.has_sync())
+        .unwrap_or(packets.len())
+}
+
+/// Looks for the first packet from `from` on. `offset` is where `bytes` start in the input.
+fn search(bytes: &[u8], from: usize, end: bool, offset: u64) -> Search {
+    let mut at = from;
+    loop {
+        let rest = bytes.get(at..).unwrap_or_default();
+        at += match rest.iter().position(|b| *b == SYNC_BYTE) {
+            Some(steps) => steps,
+            None => return Search::NeedsMore(bytes.len()),
+        };
+        if !end && bytes.len() - at < WINDOW {
+            return Search::NeedsMore(at);
+        }
+        if let Some(framing) = framing_at(bytes, at, offset) {
+            // A byte that is 0x47 in packet after packet (of a PID 0x0147, of an arrival header)
+            // looks like a sync byte: the place with the most likely headers is taken.
+            let mut best = (evidence(bytes, at, framing), framing, at);
+            for place in at + 1..at + framing.size() {
+                if let Some(framing) = framing_at(bytes, place, offset) {
+                    let evidence = evidence(bytes, place, framing);
+                    if evidence > best.0 {
+                        best = (evidence, framing, place);
+                    }
+                }
+            }
+            return Search::Found(best.1, best.2);
+        }
+        at += 1;
+    }
+}
+
+/// The framing of which the byte at `at` can be the first of five sync bytes. Where the input
+/// ends before the fifth, two whole packets that reach to the end are enough, or one that is all
+/// there is.
+fn framing_at(bytes: &[u8], at: usize, offset: u64) -> Option<Framing> {
+    if bytes.get(at) != Some(&SYNC_BYTE) {
+        return None;
+    }
+    Framing::ALL.into_iter().find(|framing| {
+        let good = sync_bytes(bytes, at, *framing)
+            .take(TO_LOCK)
+            .take_while(|b| *b == SYNC_BYTE)
+            .count();
+        if good == TO_LOCK {
+            return true;
+        }
+        let there = sync_bytes(bytes, at, *framing).count();
+        let whole = (bytes.len() - at + framing.size() - PACKET_SIZE) / framing.size();
+        let alone = offset + at as u64 == framing.offset() as u64;
+        good == there && (whole >= 2 || whole == 1 && alone)
+    })
+}
+
+fn sync_bytes(bytes: &[u8], at: usize, framing: Framing) -> impl Iterator<Item = u8> {
+    bytes
+        .get(at..)
+        .unwrap_or_default()
+        .iter()
+        .step_by(framing.size())
+        .copied()
+}
+
+/// How much speaks for packets at `at`: each header that a packet may have (no
+/// transport_error_indicator, no reserved adaptation_field_control or
+/// transport_scrambling_control), and each packet that continues the one before.
+fn evidence(bytes: &[u8], at: usize, framing: Framing) -> usize {
+    let header =
+        |n: usize| -> Option<&[u8; 4]> { bytes.get(at + n * framing.size()..)?.first_chunk() };
+    let likely = (0..TO_LOCK)
+        .filter_map(header)
+        .filter(|h| h[1] & 0x80 == 0 && h[3] & 0x30 != 0 && h[3] & 0xC0 != 0x40)
+        .count();
+    let continued = (1..TO_LOCK)
+        .filter_map(|n| header(n - 1).zip(header(n)))
+        .filter(|(a, b)| {
+            let steps = b[3].wrapping_sub(a[3]) & 0x0F;
+            (a[1] ^ b[1]) & 0x1F == 0 && a[2] == b[2] && steps == b[3] >> 4 & 1
+        })
+        .count();
+    likely + continued
+}
+
+#[cfg(test)]
+mod tests;
