@@ -65,7 +65,7 @@ impl Framing {
     pub fn of_datagram(bytes: &[u8]) -> Option<Self> {
         Self::ALL.into_iter().find(|framing| {
             !bytes.is_empty()
-                && bytes.len() % framing.size() == 0
+                && bytes.len().is_multiple_of(framing.size())
                 && bytes
                     .chunks_exact(framing.size())
                     .all(|unit| unit[framing.offset()] == SYNC_BYTE)

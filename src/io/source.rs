@@ -1,0 +1,110 @@
+//! What every open input and output can do.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use super::{InputError, OutputError};
+use crate::stream::event::Event;
+use crate::stream::{Batch, Counters, Framing};
+
+/// What a turn of reception brought.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Received {
+    /// Packets were appended.
+    Packets,
+    /// Nothing came in time.
+    Idle,
+    /// There will be no more.
+    End,
+}
+
+/// An open input.
+pub trait Source: Send {
+    /// Appends what is there to `batch`, waiting at most `patience` for the first packet. A
+    /// signal may end the wait early. The batch should have room for 64 packets or more; with
+    /// none this returns at once.
+    ///
+    /// # Errors
+    /// When the input can give no more packets and is not at its end, `timeout=` included.
+    fn receive(&mut self, batch: &mut Batch, patience: Duration) -> Result<Received, InputError>;
+
+    /// What stands around each packet; `None` while none was found.
+    fn framing(&self) -> Option<Framing>;
+
+    /// True when packets that are not taken in time are lost: they come at their own pace, and
+    /// their arrivals mean something.
+    fn is_live(&self) -> bool;
+
+    /// Bytes from the beginning to the end, where there is one: of a regular file.
+    fn length(&self) -> Option<u64> {
+        None
+    }
+
+    /// Hands over what was observed since the last call.
+    fn drain_events(&mut self, sink: &mut dyn FnMut(&dyn Event));
+
+    /// What was counted since the input was opened.
+    fn counters(&self, out: &mut dyn Counters);
+}
+
+/// An open output.
+pub trait Sink: Send {
+    /// Writes the packets, in order; waits where the reader is slow.
+    ///
+    /// # Errors
+    /// When the output takes no more; a reader that went away is `ErrorKind::BrokenPipe`.
+    fn send(&mut self, batch: &Batch) -> Result<(), OutputError>;
+
+    /// Writes what was kept back. To be called once, after the last batch.
+    ///
+    /// # Errors
+    /// As for [`Sink::send`].
+    fn finish(&mut self) -> Result<(), OutputError>;
+
+    /// Hands over what was observed since the last call.
+    fn drain_events(&mut self, sink: &mut dyn FnMut(&dyn Event));
+
+    /// What was counted since the output was opened.
+    fn counters(&self, out: &mut dyn Counters);
+}
+
+/// How an input is to be opened; what its endpoint says in OPTS has precedence.
+#[derive(Clone, Debug)]
+pub struct InputOptions {
+    /// How long a live packet may wait for others to come, so that a process wakes up less often.
+    /// A filter keeps it below 5 ms; a recorder can afford more.
+    pub linger: Duration,
+    /// How long an RTP packet is waited for that others have overtaken.
+    pub reorder: Duration,
+    /// Drops repeated RTP packets even where their order is right; see `stream::reorder`.
+    pub dedup: bool,
+}
+
+impl Default for InputOptions {
+    fn default() -> Self {
+        Self {
+            linger: Self::FILTER_LINGER,
+            reorder: Self::REORDER,
+            dedup: false,
+        }
+    }
+}
+
+impl InputOptions {
+    /// How long a packet may wait in a filter: a live write waits 5 ms at most, all told.
+    pub const FILTER_LINGER: Duration = Duration::from_millis(4);
+    /// How long a packet may wait in a recorder, which writes to a disk.
+    pub const RECORDER_LINGER: Duration = Duration::from_millis(50);
+    /// How long RTP packets that were overtaken are waited for.
+    pub const REORDER: Duration = Duration::from_millis(50);
+}
+
+/// How an output is to be opened.
+#[derive(Clone, Debug, Default)]
+pub struct OutputOptions {
+    /// What stands around each packet written.
+    pub framing: Framing,
+    /// Ends the wait for the reader of a FIFO.
+    pub stop: Arc<AtomicBool>,
+}
