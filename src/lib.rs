@@ -4,6 +4,7 @@
 //!
 //! - [`units`]: numbers that carry their unit
 //! - [`ts`]: ISO/IEC 13818-1 syntax, read and written in place
+//! - [`si`]: what sections say, tables and descriptors read and written
 //! - [`stream`]: machines over packets, without clock or I/O
 //! - [`io`]: the outside world: endpoints, clocks, signals
 //! - [`cli`]: what all command lines share
@@ -14,6 +15,8 @@
 pub mod units;
 
 pub mod ts;
+
+pub mod si;
 
 pub mod stream;
 

@@ -7,6 +7,7 @@
 mod adaptation;
 mod clock;
 mod crc;
+mod cursor;
 mod packet;
 mod pes;
 mod pid;
@@ -15,6 +16,7 @@ mod section;
 pub use adaptation::Adaptation;
 pub use clock::{Dts, Pcr, Pts};
 pub use crc::crc32;
+pub use cursor::{Put, Take};
 pub use packet::{ContinuityCounter, PACKET_SIZE, Packet, SYNC_BYTE, Scrambling};
 pub use pes::{PesHeader, StreamId};
 pub use pid::{Pid, PidSet};
