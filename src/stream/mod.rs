@@ -8,6 +8,7 @@ mod framing;
 mod parity;
 mod pending;
 pub mod rap;
+pub mod restamp;
 pub mod timeline;
 
 pub use batch::Batch;

@@ -202,6 +202,18 @@ impl Packet {
         }
     }
 
+    /// Replaces the value of an OPCR that stands behind a PCR; false when there is none.
+    pub fn set_opcr(&mut self, opcr: Pcr) -> bool {
+        let there = self.pcr().is_some() && self.adaptation().is_some_and(|a| a.opcr().is_some());
+        match self.0[12..].first_chunk_mut() {
+            Some(field) if there => {
+                opcr.write(field);
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// discontinuity_indicator; false without an adaptation field (§2.4.3.5).
     pub fn discontinuity(&self) -> bool {
         self.adaptation().is_some_and(|a| a.discontinuity())
@@ -281,6 +293,11 @@ impl ContinuityCounter {
     /// The counter of that value; `None` above 15.
     pub const fn new(value: u8) -> Option<Self> {
         if value < 16 { Some(Self(value)) } else { None }
+    }
+
+    /// The counter in the low four bits of a sum.
+    pub const fn wrapping(sum: u8) -> Self {
+        Self(sum & 0x0F)
     }
 
     /// The value, 0 to 15.

@@ -86,6 +86,16 @@ impl<'a> PesHeader<'a> {
         self.flags().is_some() && self.bytes[6] & 0x04 != 0
     }
 
+    /// How many stamps PTS_DTS_flags announce, whether or not their bytes are here: 0, 1 or 2.
+    /// The value 01 is forbidden and announces none.
+    pub fn stamps_announced(&self) -> usize {
+        match self.flags().unwrap_or(0) >> 6 {
+            2 => 1,
+            3 => 2,
+            _ => 0,
+        }
+    }
+
     /// PTS; `None` when there is none or its bytes are cut off.
     pub fn pts(&self) -> Option<Pts> {
         let there = self.flags()? & 0x80 != 0;
