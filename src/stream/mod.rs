@@ -5,10 +5,12 @@ pub mod codec;
 mod counters;
 pub mod event;
 mod framing;
+pub mod pacer;
 mod parity;
 mod pending;
 pub mod rap;
 pub mod restamp;
+pub mod stuffing;
 pub mod timeline;
 
 pub use batch::Batch;

@@ -1,0 +1,204 @@
+//! A constant rate out of any: null packets where nothing is due.
+//!
+//! The output is a row of slots, one packet long at the rate. A packet takes the first slot at or
+//! behind its own instant; slots before it carry null packets. The PCRs in a packet are moved by
+//! as much as the packet is (ISO/IEC 13818-1 §2.4.2.2 asks for ±500 ns; slots are rounded to one
+//! tick of 27 MHz, 37 ns). Null packets that come in are dropped first.
+
+use super::Counters;
+use super::event::{Event, Severity, Value};
+use crate::ts::{PACKET_SIZE, Packet, Pid};
+use crate::units::{BitRate, StreamTime, Ticks27M};
+
+/// Packets were dropped because the stream has more bits than the rate.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct RateExceeded {
+    /// How far the output had fallen behind.
+    pub behind: Ticks27M,
+}
+
+impl Event for RateExceeded {
+    fn name(&self) -> &'static str {
+        "cbr_rate_exceeded"
+    }
+
+    fn severity(&self) -> Severity {
+        Severity::Error
+    }
+
+    fn fields(&self, field: &mut dyn FnMut(&'static str, Value)) {
+        field("behind_ms", self.behind.as_millis().into());
+    }
+}
+
+/// Puts packets into the slots of a constant rate.
+///
+/// ```
+/// use headend::stream::stuffing::Stuffer;
+/// use headend::ts::{ContinuityCounter, Packet, Pid};
+/// use headend::units::{BitRate, StreamTime};
+/// let mut stuffer = Stuffer::new(BitRate::new(1_504_000)); // a packet each millisecond
+/// let packet = Packet::new(Pid::new(0x100).unwrap(), ContinuityCounter::default());
+/// let mut out = Vec::new();
+/// for at in [0, 54_001] {
+///     stuffer.push(&packet, StreamTime::from_ticks(at), &mut |p, at| out.push((p.pid(), at.ticks())));
+/// }
+/// let (video, null) = (packet.pid(), Pid::NULL);
+/// assert_eq!(out, [(video, 0), (null, 27_000), (null, 54_000), (video, 81_000)]);
+/// ```
+#[derive(Debug)]
+pub struct Stuffer {
+    rate: BitRate,
+    origin: Option<StreamTime>,
+    slot: u64,
+    stuffed: u64,
+    dropped: u64,
+    behind: Ticks27M,
+    event: Option<RateExceeded>,
+}
+
+impl Stuffer {
+    /// How far the output may fall behind before packets are dropped. Encoders burst for some
+    /// frames; a decoder's clock is not moved further than its buffers hold.
+    pub const MOST_BEHIND: Ticks27M = Ticks27M::from_millis(500);
+
+    /// Slots at this rate.
+    pub fn new(rate: BitRate) -> Self {
+        Self {
+            rate,
+            origin: None,
+            slot: 0,
+            stuffed: 0,
+            dropped: 0,
+            behind: Ticks27M::ZERO,
+            event: None,
+        }
+    }
+
+    /// The instant of a slot: exact to half a tick, however many there were.
+    fn slot_time(&self, origin: StreamTime) -> StreamTime {
+        let rate = u128::from(self.rate.get().max(1));
+        let bits = u128::from(self.slot) * PACKET_SIZE as u128 * 8;
+        let ticks = (bits * 27_000_000 + rate / 2) / rate;
+        origin + Ticks27M::new(i64::try_from(ticks).unwrap_or(i64::MAX))
+    }
+
+    /// Takes a packet that is due at `due`, not before those already taken; gives the packets of
+    /// the slots up to its own.
+    pub fn push(
+        &mut self,
+        packet: &Packet,
+        due: StreamTime,
+        out: &mut impl FnMut(&Packet, StreamTime),
+    ) {
+        if packet.pid() == Pid::NULL {
+            return;
+        }
+        let origin = *self.origin.get_or_insert(due);
+        let mut at = self.slot_time(origin);
+        while at < due {
+            out(&Packet::NULL, at);
+            self.stuffed += 1;
+            self.slot += 1;
+            at = self.slot_time(origin);
+        }
+        self.behind = self.behind.max(at - due);
+        if at - due > Self::MOST_BEHIND {
+            self.dropped += 1;
+            self.event = Some(RateExceeded { behind: at - due });
+            return;
+        }
+        let mut packet = *packet;
+        if let Some(pcr) = packet.pcr() {
+            packet.set_pcr(pcr + (at - due));
+        }
+        out(&packet, at);
+        self.slot += 1;
+    }
+
+    /// Hands over what was observed since the last call.
+    pub fn drain_events(&mut self, sink: &mut dyn FnMut(&dyn Event)) {
+        self.event.take().iter().for_each(|event| sink(event));
+    }
+
+    /// What was counted.
+    pub fn counters(&self, out: &mut dyn Counters) {
+        out.set("cbr_stuffed_packets", self.stuffed);
+        out.set("cbr_dropped_packets", self.dropped);
+        out.set(
+            "cbr_behind_max_us",
+            u64::try_from(self.behind.get() / 27).unwrap_or(0),
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ts::{ContinuityCounter, Pcr};
+
+    const VIDEO: Pid = Pid::from_field(0x100);
+
+    fn clock(ticks: i64) -> Packet {
+        let pcr = Pcr::from_ticks(ticks.rem_euclid(Pcr::CIRCLE.get()) as u64).unwrap();
+        Packet::pcr_only(VIDEO, ContinuityCounter::default(), pcr)
+    }
+
+    /// PCRs of a bursty stream, put into slots of an odd rate: each PCR equals its place to a
+    /// tick, over the wrap, for an hour.
+    #[test]
+    fn a_pcr_says_where_it_stands() {
+        let rate = BitRate::new(4_999_999);
+        let start = Pcr::CIRCLE.get() - 27_000_000;
+        let mut stuffer = Stuffer::new(rate);
+        let (mut slots, mut first, mut worst) = (0u64, None::<(u64, Pcr)>, 0);
+        let mut x = 1u64;
+        for n in 0..90_000i64 {
+            x = x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let ticks = n * 1_080_000 + (x >> 44) as i64 % 500_000;
+            let due = StreamTime::from_ticks(start + ticks);
+            stuffer.push(&clock(start + ticks), due, &mut |p, _| {
+                if let Some(pcr) = p.pcr() {
+                    let (slot, origin) = *first.get_or_insert((slots, pcr));
+                    // 13818-1 eq. 2-4: byte distance over the rate.
+                    let place = (slots - slot) as f64 * 1504.0 / rate.get() as f64 * 27e6;
+                    let place = Ticks27M::new(place.round() as i64 % Pcr::CIRCLE.get());
+                    worst = worst.max((pcr - (origin + place)).get().abs());
+                }
+                slots += 1;
+            });
+        }
+        assert!(worst <= 1, "a PCR lies {worst} ticks beside its place");
+        let span = 90_000.0 * 0.040;
+        assert!(
+            (slots as f64 - span * 4_999_999.0 / 1504.0).abs() < 200.0,
+            "{slots} slots"
+        );
+    }
+
+    #[test]
+    fn more_bits_than_the_rate_are_dropped_and_said() {
+        let mut stuffer = Stuffer::new(BitRate::new(150_400)); // a packet each 10 ms
+        let mut gone = 0;
+        for n in 0..200i64 {
+            let due = StreamTime::from_ticks(n * 135_000); // each 5 ms
+            stuffer.push(&clock(n * 135_000), due, &mut |_, _| gone += 1);
+        }
+        // 1 s of input: 100 slots, and half a second's worth that waits.
+        assert!((148..=152).contains(&gone), "{gone} packets came through");
+        let mut said = Vec::new();
+        stuffer.drain_events(&mut |e| said.push((e.name(), e.severity())));
+        assert_eq!(said, [("cbr_rate_exceeded", Severity::Error)]);
+    }
+
+    #[test]
+    fn null_packets_of_the_input_make_room() {
+        let mut stuffer = Stuffer::new(BitRate::new(1_504_000));
+        let mut out = 0;
+        for n in 0..1000 {
+            let at = StreamTime::from_ticks(n * 2_700);
+            stuffer.push(&Packet::NULL, at, &mut |_, _| out += 1);
+        }
+        assert_eq!(out, 0);
+    }
+}
