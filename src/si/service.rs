@@ -6,9 +6,9 @@ use serde::{Serialize, Serializer};
 
 use super::descriptor::{
     CaDescriptor, DescriptorTag, Descriptors, LanguageDescriptor, RegistrationDescriptor,
-    ServiceDescriptor, ServiceType, SubtitlingDescriptor, TeletextDescriptor,
+    ServiceType, SubtitlingDescriptor, TeletextDescriptor,
 };
-use super::{Language, Pmt, PmtStream, Programme, SdtService, ServiceId, StreamType};
+use super::{Language, Pmt, PmtStream, Programme, ServiceId, StreamType};
 use crate::ts::Pid;
 
 /// What a stream is for.
@@ -292,15 +292,6 @@ impl Service {
             .extend(pmt.streams().map(|s| ElementaryStream::new(&s, program)));
         self.scrambled =
             program.get::<CaDescriptor<'_>>().is_some() || self.streams.iter().any(|s| s.scrambled);
-    }
-
-    /// Takes over what a line of an SDT says.
-    pub fn take_sdt(&mut self, line: &SdtService<'_>) {
-        if let Some(d) = line.descriptors.get::<ServiceDescriptor<'_>>() {
-            self.name = Some(d.name.to_string());
-            self.provider = Some(d.provider.to_string());
-            self.service_type = Some(d.service_type);
-        }
     }
 
     /// The first stream of that kind.

@@ -8,8 +8,10 @@ mod framing;
 pub mod pacer;
 mod parity;
 mod pending;
+mod programs;
 pub mod rap;
 pub mod restamp;
+mod sections;
 pub mod stuffing;
 pub mod timeline;
 
@@ -18,3 +20,5 @@ pub use counters::Counters;
 pub use framing::{Framer, Framing, FramingEvent, REANCHOR_AFTER, header as arrival_header};
 pub use parity::{PARITY_SIZE, parity};
 pub use pending::Pending;
+pub use programs::{ProgramEvent, Programs};
+pub use sections::{SectionAssembler, SectionLoss, SectionLost, SectionPacketizer};
