@@ -2,6 +2,7 @@
 
 mod batch;
 pub mod codec;
+pub mod continuity;
 mod counters;
 pub mod event;
 mod framing;
