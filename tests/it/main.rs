@@ -11,3 +11,4 @@ mod docs;
 mod generated;
 mod harness;
 mod layers;
+mod samples;
