@@ -348,10 +348,6 @@ impl Sink for FileSink {
         Ok(())
     }
 
-    fn finish(&mut self) -> Result<(), OutputError> {
-        Ok(())
-    }
-
     fn drain_events(&mut self, _: &mut dyn FnMut(&dyn Event)) {}
 
     fn counters(&self, out: &mut dyn Counters) {

@@ -3,10 +3,16 @@
 pub mod clock;
 mod endpoint;
 mod error;
+mod exec;
 mod file;
+pub mod queue;
 pub mod signal;
 mod silence;
+mod socket;
 mod source;
+mod sys;
+mod udp_sink;
+mod udp_source;
 mod writer;
 
 pub use endpoint::{
@@ -14,10 +20,17 @@ pub use endpoint::{
     SocketOptions,
 };
 pub use error::{EndpointError, Fault, InputError, OutputError};
+pub use exec::ExecEvent;
 pub use silence::SilenceEvent;
-pub use source::{InputOptions, OutputOptions, Received, Sink, Source};
+pub use socket::SocketEvent;
+pub use source::{Departure, InputOptions, OutputOptions, Received, Sink, Source};
+pub use udp_sink::SendEvent;
+pub use udp_source::ReceptionEvent;
 
+use exec::{ExecSink, ExecSource};
 use file::{FileSink, FileSource};
+use udp_sink::UdpSink;
+use udp_source::UdpSource;
 
 /// Opens an input.
 ///
@@ -25,14 +38,13 @@ use file::{FileSink, FileSource};
 /// When it cannot be opened, or cannot be an input.
 pub fn open_input(
     endpoint: &Endpoint,
-    _options: &InputOptions,
+    options: &InputOptions,
 ) -> Result<Box<dyn Source>, InputError> {
     match endpoint {
         Endpoint::Standard => Ok(Box::new(FileSource::stdin()?)),
         Endpoint::File(path) => Ok(Box::new(FileSource::open(path)?)),
-        Endpoint::Socket(_) | Endpoint::Exec(_) => {
-            Err(InputError::new(endpoint, Fault::Unusable("not yet")))
-        }
+        Endpoint::Socket(socket) => Ok(Box::new(UdpSource::open(socket, options)?)),
+        Endpoint::Exec(command) => Ok(Box::new(ExecSource::open(endpoint.to_string(), command)?)),
     }
 }
 
@@ -47,8 +59,10 @@ pub fn open_output(
     match endpoint {
         Endpoint::Standard => Ok(Box::new(FileSink::stdout(options)?)),
         Endpoint::File(path) => Ok(Box::new(FileSink::open(path, options)?)),
-        Endpoint::Socket(_) | Endpoint::Exec(_) => {
-            Err(OutputError::new(endpoint, Fault::Unusable("not yet")))
+        Endpoint::Socket(socket) => Ok(Box::new(UdpSink::open(socket, options)?)),
+        Endpoint::Exec(command) => {
+            let name = endpoint.to_string();
+            Ok(Box::new(ExecSink::open(name, command, options)?))
         }
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::{InputError, OutputError};
 use crate::stream::event::Event;
 use crate::stream::{Batch, Counters, Framing};
+use crate::units::Ticks27M;
 
 /// What a turn of reception brought.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -56,11 +57,18 @@ pub trait Sink: Send {
     /// When the output takes no more; a reader that went away is `ErrorKind::BrokenPipe`.
     fn send(&mut self, batch: &Batch) -> Result<(), OutputError>;
 
-    /// Writes what was kept back. To be called once, after the last batch.
+    /// True while packets are kept back that fill no datagram: [`Sink::flush`] sends them.
+    fn keeps_back(&self) -> bool {
+        false
+    }
+
+    /// Writes what was kept back. To be called at the end, and when nothing has come for 5 ms.
     ///
     /// # Errors
     /// As for [`Sink::send`].
-    fn finish(&mut self) -> Result<(), OutputError>;
+    fn flush(&mut self) -> Result<(), OutputError> {
+        Ok(())
+    }
 
     /// Hands over what was observed since the last call.
     fn drain_events(&mut self, sink: &mut dyn FnMut(&dyn Event));
@@ -100,11 +108,27 @@ impl InputOptions {
     pub const REORDER: Duration = Duration::from_millis(50);
 }
 
+/// When packets leave.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub enum Departure {
+    /// As soon as they can.
+    #[default]
+    AtOnce,
+    /// So long after their arrival, each datagram at its time: what came evenly leaves evenly.
+    /// Files and pipes, which have no need of it, take packets at once.
+    ByArrival {
+        /// Added to the arrival; what is late by then leaves at once.
+        delay: Ticks27M,
+    },
+}
+
 /// How an output is to be opened.
 #[derive(Clone, Debug, Default)]
 pub struct OutputOptions {
+    /// When packets leave.
+    pub departure: Departure,
     /// What stands around each packet written.
     pub framing: Framing,
-    /// Ends the wait for the reader of a FIFO.
+    /// Ends the wait for the reader of a FIFO, or for the time of a packet to come.
     pub stop: Arc<AtomicBool>,
 }

@@ -253,6 +253,17 @@ impl Framer {
         }
     }
 
+    /// True when the next byte starts a packet of 188 bytes: whole packets with good sync bytes
+    /// may be put into a batch by their receiver, who then calls [`Framer::passed`].
+    pub fn is_aligned(&self) -> bool {
+        self.carry.is_empty() && matches!(self.state, State::Locked(Framing::Plain))
+    }
+
+    /// So many packets passed beside this framer.
+    pub fn passed(&mut self, packets: usize) {
+        self.offset += (packets * PACKET_SIZE) as u64;
+    }
+
     /// Offers the spare memory of `batch` to be read into: `Some(n)` when a reader may put bytes
     /// there from the `n`th on and then call [`Framer::adopt`]; `None` when [`Framer::push`] is
     /// the way. Between the two calls the framer must not be used.
@@ -296,7 +307,7 @@ impl Framer {
 
     /// The quick way: packets alone, nothing kept back. Returns the bytes taken.
     fn push_whole(&mut self, bytes: &[u8], at: Arrival, batch: &mut Batch) -> usize {
-        if !self.carry.is_empty() || !matches!(self.state, State::Locked(Framing::Plain)) {
+        if !self.is_aligned() {
             return 0;
         }
         let (packets, _) = Packet::slice_of(bytes);

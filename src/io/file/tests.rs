@@ -42,7 +42,7 @@ fn what_is_written_in_any_framing_is_read_back() {
             batch.extend(piece, Arrival::from_ticks(n as i64 * 27_000_000));
             sink.send(&batch).unwrap();
         }
-        sink.finish().unwrap();
+        sink.flush().unwrap();
         let length = std::fs::metadata(&path).unwrap().len();
         assert_eq!(length, 3000 * framing.size() as u64);
         for capacity in [1, 7, 64, 5000] {
