@@ -15,6 +15,7 @@ TICKS = 27_000_000
 MS = TICKS // 1000
 PCR_BYTE = 10  # offset of the byte that a PCR dates
 JUMP = TICKS  # a step of more than this between two PCRs is another time base, whatever the flags say
+ASTRAY = 10 * MS  # nor does a PCR go this far off at a constant rate within one time base
 NEAR = MS // 5  # PCRs of a constant rate lie this near to a line, and nearer than a packet
 BLOCK = 10 * TICKS  # longest stretch fitted with one line: a clock may drift by 2.8e-9 a second, 35 ns over this
 
@@ -74,7 +75,8 @@ class Timeline:
     but `elapsed` goes on: over the seam it assumes the rate before it.
     """
 
-    def __init__(self, samples):
+    def __init__(self, samples, slope=None):
+        """`slope`: ticks a byte, where the stream is known to run at a constant rate; shows jumps that look like time."""
         self.starts = array("d")  # position from which each piece holds
         self.at = array("d")  # anchor of each piece ...
         self.time = array("d")  # ... and its time
@@ -83,19 +85,20 @@ class Timeline:
         self.shift = array("d")  # time + shift = elapsed
         self.epochs = []  # (position of its first packet, first dated byte, last dated byte)
         self.constant = False
-        self._build(samples)
+        self._build(samples, slope)
 
     @property
     def usable(self):
         return len(self.starts) > 0
 
-    def _build(self, samples):
+    def _build(self, samples, slope):
         n = len(samples)
         groups = []  # (positions, unwrapped times)
         for k in range(n):
             position = samples.index[k] * PACKET + PCR_BYTE
             delta = step(samples.value[k - 1], samples.value[k]) if k else None
-            if k == 0 or not 0 <= delta <= JUMP or samples.announced[k]:
+            away = 0 if slope is None or not k else delta - (samples.index[k] - samples.index[k - 1]) * PACKET * slope
+            if k == 0 or not 0 <= delta <= JUMP or samples.announced[k] or abs(away) > ASTRAY:
                 groups.append(([position], [float(samples.value[k])]))
             elif delta:
                 groups[-1][0].append(position)
@@ -209,7 +212,7 @@ class Accuracy:
             if k:
                 first = bisect_right(losses, samples.index[k - 1])
                 broken = (
-                    not 0 <= delta <= JUMP
+                    not 0 <= delta <= 100 * MS
                     or samples.announced[k]
                     or first < len(losses) and losses[first] <= samples.index[k]
                 )
@@ -255,6 +258,11 @@ class Accuracy:
         return len(self.residuals) > 0
 
     @property
+    def slope(self):
+        """Ticks a byte, if the rate is constant."""
+        return 8 * TICKS * len(self.rates) / sum(rate for *_, rate in self.rates) if self.constant else None
+
+    @property
     def constant(self):
         """Was (nearly) all of the stream found to run at a constant rate?"""
         return self.judged and self.skipped < 5 + 0.05 * len(self.residuals)
@@ -281,7 +289,7 @@ def check(pid, samples, accuracy, findings, interval=100 * MS, tolerance_ns=500,
     """Repetition, continuity and accuracy of the PCRs of one PID. Returns the report on it."""
     steps = []
     announced = jumps = 0
-    ticks_a_byte = 8 * TICKS / (rate or accuracy.report()["rate_bps"]) if rate or accuracy.constant else None
+    ticks_a_byte = 8 * TICKS / rate if rate else accuracy.slope
     for k in range(1, len(samples)):
         delta = step(samples.value[k - 1], samples.value[k])
         index = samples.index[k]

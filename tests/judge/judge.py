@@ -17,7 +17,7 @@ import packets
 import pes
 import psi
 import tstd
-from findings import CATALOGUE, ERROR, GROUPS, Findings
+from findings import CATALOGUE, GROUPS, Findings
 
 PROBE = 64 << 20  # bytes that are looked through at most for PMTs and parameter sets before the judging
 
@@ -26,7 +26,7 @@ class State:
     """One PID."""
 
     __slots__ = ("pid", "packets", "continuity", "cc_errors", "duplicates", "scrambled", "sections", "stream", "chain",
-                 "systems", "pcr", "pcr_pid", "role", "gaps", "first")
+                 "systems", "pcr", "pcr_pid", "role", "gaps", "first", "last")
 
     def __init__(self, pid):
         self.pid = pid
@@ -37,7 +37,7 @@ class State:
         self.pcr_pid = False
         self.role = None
         self.gaps = []
-        self.first = None
+        self.first = self.last = None
 
 
 class Judge:
@@ -76,6 +76,7 @@ class Judge:
         sections = {0, 1, 2, 0x10, 0x11, 0x12, 0x13, 0x14, self.tables.network_pid}
         wanted = {}
         clocks = set()
+        self.psi_pids = {p.pmt_pid for p in programs.values()}
         for number, program in sorted(programs.items()):
             sections.add(program.pmt_pid)
             clocks.add(program.pcr_pid)
@@ -150,9 +151,8 @@ class Judge:
         reader, findings, states = self.reader, self.findings, self.states
         add = findings.add
         stride, lead = reader.stride, reader.lead
-        GAP, REPEAT, REPEAT_ERROR, DIFFERS = (packets.Continuity.GAP, packets.Continuity.REPEAT,
-                                              packets.Continuity.REPEAT_ERROR, packets.Continuity.DIFFERS)
-        adaptation = packets.adaptation
+        REPEAT, REPEAT_ERROR = packets.Continuity.REPEAT, packets.Continuity.REPEAT_ERROR
+        adaptation, step = packets.adaptation, packets.Continuity.step
         for data, index in reader.runs(lambda name, at, detail: add(name, at, None, detail), limit):
             index -= 1
             for off in range(lead, len(data), stride):
@@ -173,6 +173,7 @@ class Judge:
                     state = self.state(pid)
                 if state.first is None:
                     state.first = index
+                state.last = index
                 state.packets += 1
                 fields = control & 0x30
                 flags = 0
@@ -194,31 +195,15 @@ class Judge:
                                 state.stream.new_time_base()
                             if state.pcr_pid:
                                 self._new_time_base(pid)
-                verdict = state.continuity.step(data[off:off + 188], control & 0x0F, control & 0x10, flags & 0x80)
+                verdict = step(state.continuity, data[off:off + 188], control & 0x0F, control & 0x10, flags & 0x80)
                 fresh = True
                 if verdict:
-                    if verdict == REPEAT:
-                        state.duplicates += 1
-                        fresh = False
-                    else:
-                        state.cc_errors += 1
-                        state.gaps.append(index)
-                        if verdict == DIFFERS:
-                            add("duplicate_differs", index, pid, f"counter {control & 15}")
-                        else:
-                            add("cc_error", index, pid, "more than twice" if verdict == REPEAT_ERROR else
-                                f"counter {control & 15}")
-                        if verdict == REPEAT_ERROR:
-                            fresh = False
-                        else:
-                            if state.sections is not None:
-                                state.sections.lose()
-                            if state.stream is not None:
-                                state.stream.break_off(index)
+                    fresh = verdict not in (REPEAT, REPEAT_ERROR)
+                    self._uneven(state, verdict, index, control & 0x0F)
                 scrambled = control & 0xC0
                 if scrambled:
                     state.scrambled += 1
-                    if state.sections is not None and (pid < 0x20 or state.systems):
+                    if state.sections is not None and (pid < 0x20 or pid in self.psi_pids):
                         add("psi_scrambled", index, pid)
                 stream = state.stream
                 if stream is not None:
@@ -249,6 +234,28 @@ class Judge:
             if enough is not None and enough():
                 return
 
+    def _uneven(self, state, verdict, index, counter):
+        """A packet that is not simply the next of its PID."""
+        kinds = packets.Continuity
+        if verdict == kinds.REPEAT:
+            state.duplicates += 1
+            return
+        if verdict != kinds.ANNOUNCED:
+            state.cc_errors += 1
+            if verdict == kinds.DIFFERS:
+                self.findings.add("duplicate_differs", index, state.pid, f"counter {counter}")
+            else:
+                self.findings.add("cc_error", index, state.pid,
+                                  "more than twice" if verdict == kinds.REPEAT_ERROR else f"counter {counter}")
+        if verdict == kinds.REPEAT_ERROR:
+            return
+        if len(state.gaps) < 100_000:
+            state.gaps.append(index)
+        if state.sections is not None:
+            state.sections.lose()
+        if state.stream is not None:
+            state.stream.break_off(index)
+
     def _new_time_base(self, pcr_pid):
         for program in self.tables.programs.values():
             if program.pcr_pid == pcr_pid:
@@ -275,11 +282,12 @@ def judge(file, options, name="-"):
     findings = Findings(options.first, options.only, options.ignore)
     reader = packets.Reader(file, options.framing)
     samples = clock.collect(reader, options.max_packets)
+    total_packets = reader.packets
     silent = Findings(only=("none",))
     accuracy, timelines = {}, {}
     for pid, s in samples.items():
         accuracy[pid] = clock.Accuracy(s, forced=options.cbr is not None)
-        line = clock.Timeline(s)
+        line = clock.Timeline(s, accuracy[pid].slope)
         if line.usable:
             line.constant = accuracy[pid].constant
             timelines[pid] = line
@@ -290,8 +298,10 @@ def judge(file, options, name="-"):
     best = max(timelines, key=lambda pid: (pid in pcr_pids, len(samples[pid]), -pid), default=None)
     reference = timelines.get(best)
     limit = options.max_packets
+    if options.duration is not None and reference is None:
+        raise ValueError("no PCR by which a duration could be measured")
     if options.duration is not None and reference is not None:
-        low, high = 0, reader.packets
+        low, high = 0, total_packets
         while low < high:
             middle = (low + high) // 2
             if reference.elapsed(middle * 188) < options.duration * clock.TICKS:
@@ -309,13 +319,13 @@ def judge(file, options, name="-"):
     total = reference.elapsed(reader.packets * 188) if reference is not None else None
     run.tables.finish(total, options.require)
     clocks = judge_clocks(run, samples, findings, options)
-    absences(run, samples, findings, total)
+    absences(run, samples, findings, total, reference, options)
     return verdict(run, reader, findings, options, name, clocks, best, total)
 
 
 def judge_clocks(run, samples, findings, options):
     """The PCRs, now that it is known where packets were lost."""
-    losses = sorted({i for s in run.states if s is not None for i in s.gaps[:100_000]})
+    losses = sorted({i for s in run.states if s is not None for i in s.gaps})
     out = {}
     rate = options.cbr or None
     for pid, s in sorted(samples.items()):
@@ -333,7 +343,7 @@ def judge_clocks(run, samples, findings, options):
     return out
 
 
-def absences(run, samples, findings, total):
+def absences(run, samples, findings, total, reference, options):
     """What a PMT promises and the file does not hold, or the reverse."""
     tables = run.tables
     programs = {n: p if p.mapped else run.known.get(n, p) for n, p in tables.programs.items()}
@@ -349,6 +359,8 @@ def absences(run, samples, findings, total):
         own = [x for x in starts if x[1] == program.pcr_pid] or starts
         if pcr and own and min(own)[0] < pcr.index[0]:
             findings.add("pcr_late", min(own)[0], min(own)[1], f"first PCR at packet {pcr.index[0]}")
+        if pcr and reference is not None:
+            edges(run, program, pcr, findings, reference, options)
         for stream in program.streams:
             state = run.states[stream["pid"]]
             if stream["kind"] in pes.MEDIA and (state is None or not state.packets):
@@ -367,6 +379,20 @@ def absences(run, samples, findings, total):
             findings.add("unreferenced_pid", state.first, state.pid, f"{state.packets} packets")
     if scrambled and not tables.seen.get(psi.CAT):
         findings.add("cat_absent", detail=f"{scrambled} scrambled packets")
+
+
+def edges(run, program, pcr, findings, reference, options):
+    """Do the PCRs begin and end with the program? Only a clock that runs on can tell."""
+    states = [st for s in program.streams if (st := run.states[s["pid"]]) is not None and st.packets]
+    if not states:
+        return
+    def solid(index):
+        return index if reference.constant else min(max(index, reference.epochs[0][1] // 188), reference.epochs[-1][2] // 188)
+    for first, last, where in ((min(st.first for st in states), pcr.index[0], "to the first PCR"),
+                               (pcr.index[-1], max(st.last for st in states), "after the last PCR")):
+        gap = reference.elapsed(solid(last) * 188) - reference.elapsed(solid(first) * 188)
+        if gap > options.pcr_interval * clock.MS + clock.MS / 100:
+            findings.add("pcr_repetition", first, program.pcr_pid, f"{gap / clock.MS:.1f} ms {where}")
 
 
 def verdict(run, reader, findings, options, name, clocks, best, total):
@@ -408,6 +434,12 @@ def verdict(run, reader, findings, options, name, clocks, best, total):
             decoder[str(pid)] = dict(stream.chain.report(), codec=stream.info["codec"])
         elif pid in entries and findings.wants("tstd"):
             decoder[str(pid)] = {"judged": False, "reason": "no usable PCR", "codec": entries[pid]["codec"]}
+    not_judged = []
+    if total is None:
+        not_judged.append("intervals, arrival times and buffers: no usable PCR")
+    elif not run.reference.constant:
+        not_judged.append("PCR accuracy, and arrival before the first and after the last PCR: the rate is not constant")
+    not_judged += [f"buffers of PID {pid}: {d['reason']}" for pid, d in decoder.items() if not d["judged"]]
     return {
         "file": name,
         "clean": findings.errors(options.strict) == 0,
@@ -418,6 +450,7 @@ def verdict(run, reader, findings, options, name, clocks, best, total):
         "duration_ms": round(total / clock.MS, 3) if total is not None else None,
         "reference_pcr_pid": best,
         "findings": findings.report(),
+        "not_judged": not_judged,
         "pids": pids,
         "pcr": clocks,
         "psi": tables.report(),
@@ -442,9 +475,8 @@ def print_text(result, out):
         text = (f"{a['rate_bps']:.0f} bit/s, accuracy {a['max_ns']} ns" if a["judged"] else
                 f"accuracy not judged: {a['reason']}")
         print(f"  PCR PID {pid}: {found['count']} PCRs, {text}", file=out)
-    for pid, found in result["tstd"]["streams"].items():
-        if not found["judged"]:
-            print(f"  T-STD PID {pid}: not judged: {found['reason']}", file=out)
+    for text in result["not_judged"]:
+        print(f"  not judged: {text}", file=out)
 
 
 def opened(name):
@@ -519,8 +551,8 @@ def main(argv):
         try:
             with opened(name) as file:
                 results.append(judge(file, options, name))
-        except OSError as error:
-            print(f"judge.py: error: {name}: {error.strerror}", file=sys.stderr)
+        except (OSError, ValueError) as error:
+            print(f"judge.py: error: {name}: {getattr(error, 'strerror', None) or error}", file=sys.stderr)
             return 2
         if not options.json:
             print_text(results[-1], sys.stdout)

@@ -201,7 +201,7 @@ class Continuity:
 
     __slots__ = ("counter", "last", "had_payload", "repeated")
 
-    NEW, REPEAT, GAP, REPEAT_ERROR, DIFFERS = range(5)
+    NEW, REPEAT, GAP, REPEAT_ERROR, DIFFERS, ANNOUNCED = range(6)
 
     def __init__(self):
         self.counter = None
@@ -210,13 +210,15 @@ class Continuity:
         self.repeated = False
 
     def step(self, packet, counter, payload, discontinuity):
-        """Returns what the packet is. GAP and DIFFERS: packets may be missing before this one."""
+        """Returns what the packet is. GAP, DIFFERS and ANNOUNCED: packets may be missing before this one."""
         before, self.counter = self.counter, counter
         last, self.last = self.last, packet
         had_payload, self.had_payload = self.had_payload, payload
         repeated, self.repeated = self.repeated, False
-        if before is None or discontinuity:
+        if before is None:
             return self.NEW
+        if discontinuity:
+            return self.NEW if counter == (before + (1 if payload else 0)) & 15 else self.ANNOUNCED
         if not payload:
             return self.NEW if counter == before else self.GAP
         if counter == (before + 1) & 15:

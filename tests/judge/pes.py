@@ -73,10 +73,11 @@ class Record:
     """One PES packet."""
 
     __slots__ = ("packet", "coordinate", "payload_at", "arrival", "epoch", "rai", "es", "pts", "dts", "td", "stream_id",
-                 "size", "sha1", "units", "damaged", "declared", "stamped")
+                 "size", "sha1", "units", "damaged", "declared", "stamped", "new_base")
 
-    def __init__(self, packet, coordinate, arrival, epoch, rai):
-        self.packet, self.coordinate, self.arrival, self.epoch, self.rai = packet, coordinate, arrival, epoch, rai
+    def __init__(self, packet, coordinate, rai, new_base):
+        self.packet, self.coordinate, self.rai, self.new_base = packet, coordinate, rai, new_base
+        self.arrival = self.epoch = None
         self.pts = self.dts = self.td = self.stream_id = self.sha1 = None
         self.payload_at = coordinate
         self.es = self.size = self.declared = 0
@@ -115,6 +116,7 @@ class Stream:
         self.orphans = 0
         self.lost = False
         self.last_stamp = None
+        self.new_base = False
         self.first_pts = self.last_pts = None
         self.largest_step = 0
         self.distance = [None, 0, None, 0]  # min, sum, max, count of td - arrival, in ticks
@@ -136,7 +138,8 @@ class Stream:
             if self.first_start is None:
                 self.first_start = index
             chain = self.chain
-            self.record = Record(index, chain.coordinate if chain else 0, None, None, rai)
+            self.record = Record(index, chain.coordinate if chain else 0, rai, self.new_base)
+            self.new_base = False
         elif self.record is None:
             if not self.lost:
                 self.orphans += 1
@@ -163,8 +166,8 @@ class Stream:
             self.chain.reset()
 
     def new_time_base(self):
-        """Time stamps before and after this point cannot be compared (2.4.3.5, discontinuity_indicator)."""
-        self.last_stamp = None
+        """Time stamps of PES packets begun before and after this point cannot be compared (2.4.3.5)."""
+        self.new_base = True
 
     def _forget(self):
         self.open, self.waiting, self.last_td = None, [], None
@@ -184,7 +187,7 @@ class Stream:
         if record.damaged:
             self.damaged += 1
         if size < 6 or data[:3] != b"\0\0\1":
-            if not record.damaged and not cut:
+            if not record.damaged and not cut and self.info["codec"] != "user_private":
                 add("pes_start", index, pid, data[:4].hex())
             self.parser.lose()
             self._forget()
@@ -251,6 +254,8 @@ class Stream:
                 add("pid_gap", index, pid, f"{(now - self.last_elapsed) / MS:.0f} ms without a unit start")
             self.last_elapsed = now
         pts, dts = record.pts, record.dts
+        if record.new_base:
+            self.last_stamp = None
         if pts is None:
             return
         self.stamped += 1

@@ -197,14 +197,17 @@ def codec_of(stream_type, tags):
         0x05: ("sections", "private_sections"), 0x86: ("sections", "scte35"), 0x15: ("data", "metadata_pes"),
         0x81: ("audio", "ac3"), 0x87: ("audio", "eac3"),
     }
-    if stream_type == 0x86 and registration not in (b"CUEI", b""):
-        return "data", "private"
-    if stream_type in (0x81, 0x87) and registration not in (b"AC-3", b"EAC3", b""):
-        return "data", "private"
+    if stream_type == 0x86 and registration not in (b"CUEI", b"") \
+            or stream_type in (0x81, 0x87) and registration not in (b"AC-3", b"EAC3", b""):
+        return "data", "user_private"
     if stream_type in fixed:
         return fixed[stream_type]
     if 0x0A <= stream_type <= 0x0D:
         return "sections", "dsmcc"
+    if stream_type in (0x13, 0x14, 0x16, 0x17, 0x18, 0x19):
+        return "sections", f"type_0x{stream_type:02X}"
+    if stream_type >= 0x80:
+        return "data", "user_private"  # PES packets or not: who knows
     if stream_type == 0x06:
         for tag, kind, codec in (
             (0x56, "teletext", "teletext"), (0x46, "teletext", "vbi_teletext"), (0x59, "subtitle", "dvb_subtitle"),
@@ -293,13 +296,9 @@ class Tables:
         add = self.findings.add
         table_id = data[0]
         self.seen[table_id] = self.seen.get(table_id, 0) + 1
-        allowed = ALLOWED.get(pid) or ({PMT} if pid in self._pmt_pids() else None)
-        if pid in self._pmt_pids() and pid not in ALLOWED:
-            # other tables may share a program_map_PID (2.4.4.1), but not PAT or CAT
-            allowed = None
-            if table_id in (PAT, CAT):
-                add("table_id", index, pid, f"0x{table_id:02X}")
-        if allowed is not None and table_id not in allowed:
+        allowed = ALLOWED.get(pid)
+        # other tables may share a program_map_PID (2.4.4.1), but not PAT or CAT
+        if table_id not in allowed if allowed else table_id in (PAT, CAT):
             add("table_id", index, pid, f"0x{table_id:02X}")
             return
         if table_id == STUFFING:
@@ -343,9 +342,6 @@ class Tables:
         elif table_id in (EIT, EIT_OTHER) and len(data) >= 18:
             when = self.clock.elapsed(begin) if self.clock is not None else 0
             self.pairs.setdefault((table_id, data[3:5], data[8:12]), {}).setdefault(data[6], (index, when))
-
-    def _pmt_pids(self):
-        return {p.pmt_pid for p in self.programs.values()}
 
     @staticmethod
     def _sub_table(pid, data):

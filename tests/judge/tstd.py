@@ -471,10 +471,13 @@ class Systems:
             self.findings.add("tstd_not_empty", index, pid, f"program {self.number}: TBsys")
         # Rsys = max(80 kbit/s, transport rate / 500), here in bytes a tick
         leak = max(80_000 / 8 / TICKS, 1 / cursor.slope / 500)
+        # section bytes stand behind the header and pointer_field, stuffing behind them
+        byte = (end - begin) / PACKET
+        first = begin + 5 * byte
         if self.time is not None:
-            self.level = max(self.level - leak * (begin - self.time), 0.0)
-        self.level = max(self.level + section_bytes - leak * (end - begin), 0.0)
-        self.time = end
+            self.level = max(self.level - leak * (first - self.time), 0.0)
+        self.level = max(self.level + section_bytes * (1 - leak * byte), 0.0)
+        self.time = first + section_bytes * byte
         if self.level > self.high:
             self.high = self.level
         if self.level > self.SIZE + SLACK:
