@@ -56,22 +56,28 @@ fn synopsis(command: &Command, page: &mut Roff) {
 /// Paragraphs, examples (`$ ` lines and what they print, indented) and headings of a manual.
 fn manual(text: &str, page: &mut Roff) {
     let mut example = false;
+    let mut paragraph = false;
     for line in text.lines() {
         let code = line.trim_start().starts_with("$ ") || example && line.starts_with("    ");
         if example && !code {
             page.control("EE", []);
+            paragraph = false;
         }
-        if code && !example {
-            page.control("PP", []);
-            page.control("EX", []);
-        }
-        if code {
-            page.text([roman(line)]);
-        } else if line.trim().is_empty() {
-            page.control("PP", []);
+        if line.trim().is_empty() {
+            paragraph = true;
         } else if let Some(heading) = line.strip_suffix(':').filter(|l| !l.starts_with(' ')) {
             page.control("SH", [heading.to_uppercase().as_str()]);
+            paragraph = false;
+        } else if code {
+            if !example {
+                page.control("PP", []);
+                page.control("EX", []);
+            }
+            page.text([roman(line)]);
         } else {
+            if std::mem::take(&mut paragraph) {
+                page.control("PP", []);
+            }
             page.text([roman(line.trim())]);
         }
         example = code;
@@ -81,16 +87,28 @@ fn manual(text: &str, page: &mut Roff) {
     }
 }
 
+/// What stands behind the one line that is the NAME section already.
+fn description(command: &Command) -> String {
+    let long = command
+        .get_long_about()
+        .map(ToString::to_string)
+        .unwrap_or_default();
+    match long.split_once("\n\n") {
+        Some((_, rest)) => rest.to_owned(),
+        None => command
+            .get_about()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
+    }
+}
+
 fn man_page(tool: &tools::Tool) -> Vec<u8> {
     let command = (tool.command)().version(VERSION);
     let after = command
         .get_after_long_help()
         .map(ToString::to_string)
         .unwrap_or_default();
-    let description = command
-        .get_long_about()
-        .or(command.get_about())
-        .map(ToString::to_string);
+    let about = description(&command);
     let mut command = command.after_long_help("").after_help("");
     command.build();
     let man = Man::new(command.clone())
@@ -104,7 +122,7 @@ fn man_page(tool: &tools::Tool) -> Vec<u8> {
     let mut page = Roff::new();
     synopsis(&command, &mut page);
     page.control("SH", ["DESCRIPTION"]);
-    manual(&description.unwrap_or_default(), &mut page);
+    manual(&about, &mut page);
     page.to_writer(&mut out).unwrap();
     man.render_options_section(&mut out).unwrap();
     for sub in subcommands(&command) {
@@ -193,6 +211,19 @@ fn stems(folder: &str, extension: &str) -> BTreeSet<String> {
         }
     }
     stems
+}
+
+/// clap joins the lines of a doc comment unless it is told that they are as they should be.
+#[test]
+fn every_manual_shows_its_examples() {
+    for tool in tools::ALL {
+        let page = String::from_utf8(man_page(tool)).unwrap();
+        assert!(
+            page.contains("\n.EX\n") && !page.contains("```"),
+            "{}: give `Args` an example and #[command(verbatim_doc_comment)]",
+            tool.name
+        );
+    }
 }
 
 #[test]
