@@ -207,10 +207,10 @@ pub fn table(data: &[u8]) {
     }
     if let Some(eit) = Eit::new(section) {
         let events: Vec<_> = eit.events().collect();
-        black_box((
-            eit.segment(),
-            events.iter().copied().map(Programme::from).last(),
-        ));
+        black_box(eit.segment());
+        events.iter().for_each(|e| {
+            black_box(Programme::from(*e));
+        });
         let fields = EitFields {
             kind: eit.kind(),
             syntax: eit.syntax(),
