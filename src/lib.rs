@@ -6,6 +6,7 @@
 //! - [`ts`]: ISO/IEC 13818-1 syntax, read and written in place
 //! - [`si`]: what sections say, tables and descriptors read and written
 //! - [`stream`]: machines over packets, without clock or I/O
+//! - [`cut`]: a range of a recording as a stream of its own
 //! - [`io`]: the outside world: endpoints, clocks, signals
 //! - [`cli`]: what all command lines share
 //! - [`tools`]: one file a tool
@@ -19,6 +20,8 @@ pub mod ts;
 pub mod si;
 
 pub mod stream;
+
+pub mod cut;
 
 pub mod io;
 

@@ -1,6 +1,7 @@
 //! What a running tool has at hand.
 
 use std::io::{self, IsTerminal, Write};
+use std::rc::Rc;
 
 use anyhow::Context as _;
 
@@ -15,7 +16,7 @@ use crate::stream::event::Event;
 /// Messages, statistics, signals and the service manager of one run.
 #[derive(Debug)]
 pub struct Context {
-    report: Report,
+    report: Rc<Report>,
     stats: Stats,
     notify: Notify,
     signals: Signals,
@@ -26,7 +27,7 @@ pub struct Context {
 impl Context {
     pub(super) fn new(tool: &str, common: &Common) -> Result<Self, Error> {
         Ok(Self {
-            report: Report::new(tool, common.log_format, common.least()),
+            report: Rc::new(Report::new(tool, common.log_format, common.least())),
             stats: Stats::new(common.stats, common.stats_json.clone()),
             notify: Notify::new(),
             signals: Signals::install().context("cannot catch signals")?,
@@ -95,8 +96,13 @@ impl Context {
     }
 
     /// The progress of work on `total` bytes.
-    pub fn progress(&self, what: &str, total: u64) -> Progress<'_> {
-        Progress::new(&self.report, what, total, io::stderr().is_terminal())
+    pub fn progress(&self, what: &str, total: u64) -> Progress {
+        Progress::new(
+            Rc::clone(&self.report),
+            what,
+            total,
+            io::stderr().is_terminal(),
+        )
     }
 
     /// Flushes stdout.

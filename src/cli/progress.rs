@@ -1,5 +1,6 @@
 //! Work with a known end: a bar on a terminal, a line now and then elsewhere.
 
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -13,16 +14,16 @@ const LINE_INTERVAL: Duration = Duration::from_secs(10);
 /// The progress of one piece of work, counted in bytes. Update it once a batch: each update of a
 /// bar takes a lock.
 #[derive(Debug)]
-pub struct Progress<'a> {
-    report: &'a Report,
+pub struct Progress {
+    report: Rc<Report>,
     what: String,
     total: u64,
     bar: Option<ProgressBar>,
     next_line: Instant,
 }
 
-impl<'a> Progress<'a> {
-    pub(super) fn new(report: &'a Report, what: &str, total: u64, bar: bool) -> Self {
+impl Progress {
+    pub(super) fn new(report: Rc<Report>, what: &str, total: u64, bar: bool) -> Self {
         let bar = bar.then(|| {
             let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
             let template = "{msg} [{bar:30}] {bytes}/{total_bytes} {binary_bytes_per_sec} {eta}";
@@ -67,7 +68,7 @@ impl<'a> Progress<'a> {
     }
 }
 
-impl Drop for Progress<'_> {
+impl Drop for Progress {
     fn drop(&mut self) {
         self.finish();
     }

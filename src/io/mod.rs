@@ -4,12 +4,15 @@ pub mod clock;
 mod endpoint;
 mod error;
 mod exec;
+mod ffmpeg;
 mod file;
 pub mod queue;
+mod recording;
 pub mod signal;
 mod silence;
 mod socket;
 mod source;
+mod staged;
 mod sys;
 mod udp_sink;
 mod udp_source;
@@ -21,9 +24,12 @@ pub use endpoint::{
 };
 pub use error::{EndpointError, Fault, InputError, OutputError};
 pub use exec::ExecEvent;
+pub use ffmpeg::{Container, FfmpegError, Remuxer};
+pub use recording::Recording;
 pub use silence::SilenceEvent;
 pub use socket::SocketEvent;
 pub use source::{Departure, InputOptions, OutputOptions, Received, Sink, Source};
+pub use staged::StagedFile;
 pub use udp_sink::SendEvent;
 pub use udp_source::ReceptionEvent;
 

@@ -1,5 +1,6 @@
 //! Machines over packets, without clock or I/O: fed `(packets, arrival)`, asked for what they saw.
 
+pub mod access_unit;
 mod batch;
 pub mod codec;
 pub mod continuity;
@@ -8,6 +9,7 @@ mod distribution;
 pub mod event;
 mod framing;
 pub mod pacer;
+pub mod packetize;
 mod parity;
 mod pending;
 mod programs;

@@ -1,5 +1,7 @@
 //! One file a tool: its manual (the doc comment of `Args`), its options, its `run`.
 
+pub mod tscut;
+
 /// A tool, as man pages, completions and tests see it.
 pub struct Tool {
     /// The name of the binary.
@@ -9,4 +11,7 @@ pub struct Tool {
 }
 
 /// Every tool: a row each, in the order of the README.
-pub const ALL: &[Tool] = &[];
+pub const ALL: &[Tool] = &[Tool {
+    name: "tscut",
+    command: crate::cli::command::<tscut::Args>,
+}];

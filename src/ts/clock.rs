@@ -232,6 +232,11 @@ stamp! {
 }
 
 impl Pts {
+    /// The same point on the circle of the PCR.
+    pub const fn to_pcr(self) -> Pcr {
+        Pcr(self.0 * 300)
+    }
+
     /// The same point as a DTS: a stream without DTS decodes when it presents.
     pub const fn to_dts(self) -> Dts {
         Dts(self.0)

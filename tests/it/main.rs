@@ -7,10 +7,10 @@
     clippy::print_stderr
 )]
 
-mod corpus;
 mod demo_channel;
 mod docs;
 mod generated;
 mod harness;
 mod layers;
 mod samples;
+mod tscut;

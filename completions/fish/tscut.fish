@@ -1,0 +1,22 @@
+complete -c tscut -l from -d 'Where to begin; the beginning when not given' -r
+complete -c tscut -l to -d 'Where to end, exclusive; the end when not given' -r
+complete -c tscut -s o -l output -d 'Where to write: a file or another endpoint' -r
+complete -c tscut -l format -d 'What to write; by the name of the output when not given, a transport stream in doubt' -r -f -a "ts\t'Transport stream'
+mp4\t'MP4, index first'
+mkv\t'Matroska'"
+complete -c tscut -l snap -d 'To which random-access points the times move' -r -f -a "outward\t'--from to the point at or before, --to to the one at or after'
+before\t'Both to the point at or before'
+after\t'Both to the point at or after'
+nearest\t'Both to the nearest point'
+closed\t'As outward, over closed points alone'"
+complete -c tscut -l in-point -d 'Where the picture begins' -r -f -a "rap\t'At a random-access point'"
+complete -c tscut -l log-format -d 'Form of the lines on stderr' -r -f -a "text\t'`tool: level: words`'
+json\t'One JSON object a line'"
+complete -c tscut -l stats -d 'Print a line of statistics at this interval' -r
+complete -c tscut -l stats-json -d 'Keep every counter in this file, replaced as a whole each second' -r -F
+complete -c tscut -l rebase -d 'Begin the clock of the result at zero (PCR, PTS, DTS, splice times)'
+complete -c tscut -l json -d 'Print what was cut on stdout, as one JSON object'
+complete -c tscut -s v -l verbose -d 'Say more on stderr'
+complete -c tscut -s q -l quiet -d 'Say errors only'
+complete -c tscut -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c tscut -s V -l version -d 'Print version'

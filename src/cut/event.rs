@@ -1,0 +1,108 @@
+//! What cutting meets.
+
+use crate::stream::event::{Event, Severity, Subject, Value};
+use crate::ts::Pid;
+use crate::units::Ticks27M;
+
+/// An observation made while cutting.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CutEvent {
+    /// The material begins behind the in-point asked for.
+    StartsLate {
+        /// By so much.
+        by: Ticks27M,
+    },
+    /// The material ends before the out-point asked for.
+    EndsEarly {
+        /// By so much, as far as that is known.
+        by: Ticks27M,
+    },
+    /// Pictures behind an open random-access point were left out: they refer to pictures before.
+    LeadingPictures {
+        /// PID of the picture.
+        pid: Pid,
+        /// How many.
+        count: u64,
+    },
+    /// The clock of a program jumped.
+    ClockJump {
+        /// Its PID.
+        pid: Pid,
+        /// How far, the short way round.
+        by: Ticks27M,
+        /// discontinuity_indicator announced it; otherwise it has been set.
+        announced: bool,
+    },
+    /// The clock of a program went through the end of its 33 bits.
+    ClockWrap {
+        /// Its PID.
+        pid: Pid,
+    },
+    /// A PMT, or the PAT, is another from here on.
+    ProgramChange {
+        /// Its PID.
+        pid: Pid,
+    },
+    /// The clock of a file does not run through: all of it was read.
+    ClockBroken {
+        /// How often it jumps.
+        jumps: u32,
+    },
+    /// A time stamp could not be moved: it does not stand in one packet.
+    StampNotMoved {
+        /// Its PID.
+        pid: Pid,
+    },
+}
+
+impl Event for CutEvent {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::StartsLate { .. } => "cut_starts_late",
+            Self::EndsEarly { .. } => "cut_ends_early",
+            Self::LeadingPictures { .. } => "leading_pictures_removed",
+            Self::ClockJump { .. } => "pcr_jump",
+            Self::ClockWrap { .. } => "pcr_wrap",
+            Self::ProgramChange { .. } => "program_change",
+            Self::ClockBroken { .. } => "clock_broken",
+            Self::StampNotMoved { .. } => "stamp_not_moved",
+        }
+    }
+
+    fn severity(&self) -> Severity {
+        match self {
+            Self::LeadingPictures { .. } | Self::ClockWrap { .. } | Self::ProgramChange { .. } => {
+                Severity::Info
+            }
+            _ => Severity::Warning,
+        }
+    }
+
+    fn subject(&self) -> Subject {
+        match self {
+            Self::LeadingPictures { pid, .. }
+            | Self::ClockJump { pid, .. }
+            | Self::ClockWrap { pid }
+            | Self::ProgramChange { pid }
+            | Self::StampNotMoved { pid } => Subject::Pid(*pid),
+            Self::StartsLate { .. } | Self::EndsEarly { .. } | Self::ClockBroken { .. } => {
+                Subject::Stream
+            }
+        }
+    }
+
+    fn fields(&self, field: &mut dyn FnMut(&'static str, Value)) {
+        match self {
+            Self::StartsLate { by } | Self::EndsEarly { by } => {
+                field("by_ms", by.as_millis().into());
+            }
+            Self::LeadingPictures { count, .. } => field("pictures", (*count).into()),
+            Self::ClockJump { by, announced, .. } => {
+                field("by_ms", by.as_millis().into());
+                field("announced", i64::from(*announced).into());
+            }
+            Self::ClockBroken { jumps } => field("jumps", i64::from(*jumps).into()),
+            Self::ClockWrap { .. } | Self::ProgramChange { .. } | Self::StampNotMoved { .. } => {}
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! Finding the random-access points that a cut may begin or end at.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+
+use super::line::Mark;
+use crate::stream::codec::Codec;
+use crate::stream::rap::{RapDetector, RapKind};
+use crate::ts::{Dts, Packet, PesHeader, Pid, Pts, Scrambling};
+
+/// A place where a cut may begin or end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Point {
+    /// PID of the picture (of the sound, where there is no picture).
+    pub pid: Pid,
+    /// Where the PES packet of the random-access point starts.
+    pub position: u64,
+    /// Closed or open.
+    pub kind: RapKind,
+    /// PTS of the picture at the point.
+    pub pts: Pts,
+    /// PTS of the first picture presented that decodes when decoding starts here: that of the
+    /// point itself, or of an earlier one that follows a closed point.
+    pub presents: Pts,
+    /// The PES packets with the pictures that follow the point and precede it in presentation.
+    pub leading: Vec<Range<u64>>,
+    /// The last PCR at or before it; the first behind it when none precedes.
+    pub clock: Mark,
+    /// The counter of its first packet.
+    pub counter: u8,
+}
+
+impl Point {
+    /// The leading pictures that do not decode when decoding starts here.
+    pub fn undecodable(&self) -> &[Range<u64>] {
+        match self.kind {
+            RapKind::Open => &self.leading,
+            RapKind::Closed => &[],
+        }
+    }
+}
+
+/// A point whose leading pictures may still come.
+#[derive(Debug)]
+struct Pending {
+    point: Point,
+    /// No PCR has come yet: the point's is none.
+    clockless: bool,
+    /// The PES packet being passed is one of its leading pictures.
+    in_leading: bool,
+    /// No leading picture can follow.
+    complete: bool,
+}
+
+/// What one PES packet of the picture is, as far as its start shows.
+#[derive(Copy, Clone, Debug)]
+struct Start {
+    position: u64,
+    clock: Option<Mark>,
+    counter: u8,
+}
+
+/// Fed the packets of a material in order, hands over its points.
+#[derive(Debug)]
+pub struct Finder {
+    pid: Pid,
+    clock_pid: Pid,
+    /// `None` for sound: each PES packet with a PTS is a point.
+    detector: Option<RapDetector>,
+    clock: Option<Mark>,
+    start: Option<Start>,
+    pending: VecDeque<Pending>,
+    scrambled: bool,
+}
+
+impl Finder {
+    /// The most points whose leading pictures are waited for at once.
+    const MOST_PENDING: usize = 16;
+
+    /// A finder for the points of `pid`, coded in `codec`, on the clock of `clock_pid`.
+    pub fn new(pid: Pid, codec: Codec, clock_pid: Pid) -> Self {
+        Self {
+            pid,
+            clock_pid,
+            detector: RapDetector::new(codec),
+            clock: None,
+            start: None,
+            pending: VecDeque::new(),
+            scrambled: false,
+        }
+    }
+
+    /// The PID whose points it finds.
+    pub fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    /// The newest PCR.
+    pub fn clock(&self) -> Option<Mark> {
+        self.clock
+    }
+
+    /// True when packets of the PID were scrambled.
+    pub fn saw_scrambled(&self) -> bool {
+        self.scrambled
+    }
+
+    /// Takes the next packet; returns true when a PCR came or a point is complete.
+    pub fn push(&mut self, position: u64, packet: &Packet) -> bool {
+        let pid = packet.pid();
+        let mut news = false;
+        if pid == self.clock_pid
+            && let Some(pcr) = packet.pcr()
+        {
+            let mark = Mark { position, pcr };
+            self.clock = Some(mark);
+            for pending in self.pending.iter_mut().filter(|p| p.clockless) {
+                pending.point.clock = mark;
+                pending.clockless = false;
+            }
+            news = true;
+        }
+        if pid == self.pid {
+            self.picture(position, packet);
+        }
+        news || self.pending.front().is_some_and(Pending::is_done)
+    }
+
+    /// The next point, in the order of the stream, once it is known which pictures lead it.
+    pub fn next_point(&mut self) -> Option<Point> {
+        self.pending.front().filter(|p| p.is_done())?;
+        self.pending.pop_front().map(|p| p.point)
+    }
+
+    /// The material ends: what was waited for does not come.
+    pub fn finish(&mut self) {
+        for pending in &mut self.pending {
+            pending.complete = true;
+        }
+    }
+
+    fn picture(&mut self, position: u64, packet: &Packet) {
+        self.scrambled |= packet.scrambling() != Scrambling::Clear;
+        if packet.payload_unit_start() {
+            self.start = Some(Start {
+                position,
+                clock: self.clock,
+                counter: packet.continuity_counter().get(),
+            });
+            let header = PesHeader::new(packet.payload());
+            let pts = header.and_then(|h| h.pts());
+            let dts = header.and_then(|h| h.decode_time());
+            self.picture_starts(position, pts, dts);
+            if let (None, Some(pts)) = (&self.detector, pts) {
+                self.found(RapKind::Closed, pts);
+            }
+        }
+        let rap = self
+            .detector
+            .as_mut()
+            .and_then(|d| d.push(packet, position));
+        if let Some(rap) = rap
+            && let Some(pts) = rap.pts
+        {
+            self.found(rap.kind, pts);
+        }
+    }
+
+    fn found(&mut self, kind: RapKind, pts: Pts) {
+        let Some(start) = self.start else {
+            return;
+        };
+        let nowhere = Mark {
+            position: start.position,
+            pcr: pts.to_pcr(),
+        };
+        if self.pending.len() == Self::MOST_PENDING {
+            return;
+        }
+        self.pending.push_back(Pending {
+            point: Point {
+                pid: self.pid,
+                position: start.position,
+                kind,
+                pts,
+                presents: pts,
+                leading: Vec::new(),
+                clock: start.clock.unwrap_or(nowhere),
+                counter: start.counter,
+            },
+            clockless: start.clock.is_none(),
+            in_leading: false,
+            complete: false,
+        });
+    }
+
+    /// A PES packet starts: is its picture presented before a point that it follows? One without
+    /// stamps goes with the one before it.
+    fn picture_starts(&mut self, position: u64, pts: Option<Pts>, dts: Option<Dts>) {
+        let Some(pts) = pts else {
+            return;
+        };
+        for pending in &mut self.pending {
+            let point = &mut pending.point;
+            if pending.in_leading
+                && let Some(range) = point.leading.last_mut()
+            {
+                range.end = position;
+            }
+            pending.in_leading = (pts - point.pts).is_negative();
+            if pending.in_leading {
+                point.leading.push(position..u64::MAX);
+                if point.kind == RapKind::Closed && (pts - point.presents).is_negative() {
+                    point.presents = pts;
+                }
+            }
+        }
+        // What decodes after a point is presented cannot be presented before it.
+        if let Some(dts) = dts {
+            for pending in &mut self.pending {
+                let late = !(dts.to_pts() - pending.point.pts).is_negative();
+                pending.complete |= late && !pending.in_leading;
+            }
+        }
+    }
+}
+
+impl Pending {
+    fn is_done(&self) -> bool {
+        self.complete && !self.clockless
+    }
+}

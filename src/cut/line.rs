@@ -1,0 +1,298 @@
+//! Instants and places: a line through a material's clock.
+//!
+//! In a plain file the PCRs are the line. Sixty-five of them, evenly spread, give it: they tell
+//! whether the clock runs through (and how often it wraps), and a place is found from an instant
+//! by halving the stretch between two of them. So finding a time costs the same in a minute and in
+//! a day. Only where they do not fit together is the whole file read for its PCRs, jump by jump.
+//! Material that keeps arrivals is asked for them.
+
+use super::material::Material;
+use crate::stream::timeline::Timeline;
+use crate::ts::{Packet, Pcr, Pid};
+use crate::units::{StreamTime, Ticks27M};
+
+/// A PCR and where it stands.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// The position of its packet.
+    pub position: u64,
+    /// Its value.
+    pub pcr: Pcr,
+}
+
+/// A mark whose instant is known.
+#[derive(Copy, Clone, Debug)]
+struct Anchor {
+    mark: Mark,
+    time: StreamTime,
+}
+
+/// The line of one program's clock through a material.
+#[derive(Clone, Debug)]
+pub struct Line {
+    clock: Pid,
+    /// By position; empty where the material keeps arrivals.
+    anchors: Vec<Anchor>,
+    /// How often the clock jumps.
+    jumps: u32,
+}
+
+/// Stretches into which a file is divided to see whether its clock runs through.
+const STRETCHES: u64 = 64;
+/// How many times more or fewer bytes a second than the median a stretch may carry before its
+/// clock is doubted: variable rates differ less, jumps on a 26 h circle far more.
+const LIKELY_RATES: u64 = 16;
+/// Below this, a stretch is read and not halved.
+const SHORT_STRETCH: u64 = 1 << 19;
+
+impl Line {
+    /// Looks at the clock on PID `clock`. `None` when there is no PCR on it.
+    ///
+    /// # Errors
+    /// When the material cannot be read.
+    pub fn of<M: Material>(material: &mut M, clock: Pid) -> Result<Option<Self>, M::Error> {
+        let extent = material.extent();
+        let mut line = Self {
+            clock,
+            anchors: Vec::new(),
+            jumps: 0,
+        };
+        if material.arrival_at(extent.start)?.is_some() {
+            return Ok(Some(line));
+        }
+        let mut marks: Vec<Mark> = Vec::new();
+        for n in 0..=STRETCHES {
+            // The last stretch ends at the last PCR: look for it from a little before the end.
+            let length = extent.end - extent.start;
+            let from = match n {
+                STRETCHES => extent.end.saturating_sub(SHORT_STRETCH).max(extent.start),
+                n => {
+                    extent.start
+                        + (u128::from(length) * u128::from(n) / u128::from(STRETCHES)) as u64
+                }
+            };
+            let mark = if n == STRETCHES {
+                last_mark(material, clock, from)?
+            } else {
+                first_mark(material, clock, from, extent.end)?
+            };
+            if let Some(mark) = mark
+                && marks
+                    .last()
+                    .is_none_or(|last| last.position < mark.position)
+            {
+                marks.push(mark);
+            }
+        }
+        if marks.is_empty() {
+            return Ok(None);
+        }
+        if runs_through(&marks) {
+            line.anchors = unroll(&marks);
+        } else {
+            line.read_whole(material)?;
+        }
+        Ok(Some(line))
+    }
+
+    /// How often the clock jumps; counted only where it does not run through.
+    pub fn jumps(&self) -> u32 {
+        self.jumps
+    }
+
+    /// The instant of a PCR; `None` when the material knows no arrival there.
+    ///
+    /// # Errors
+    /// When the material cannot be read.
+    pub fn time_of<M: Material>(
+        &self,
+        material: &mut M,
+        mark: Mark,
+    ) -> Result<Option<StreamTime>, M::Error> {
+        if self.anchors.is_empty() {
+            return material.arrival_at(mark.position);
+        }
+        Ok(Some(self.along(mark)))
+    }
+
+    /// The instant of a mark by the anchor before it.
+    fn along(&self, mark: Mark) -> StreamTime {
+        let after = self
+            .anchors
+            .partition_point(|a| a.mark.position <= mark.position);
+        match self.anchors.get(after.saturating_sub(1)) {
+            Some(anchor) => anchor.time + (mark.pcr - anchor.mark.pcr),
+            None => StreamTime::default(),
+        }
+    }
+
+    /// A position at which the clock has not reached `time`, as near before it as is cheap; the
+    /// beginning when the line begins later.
+    ///
+    /// # Errors
+    /// When the material cannot be read.
+    pub fn position_before<M: Material>(
+        &self,
+        material: &mut M,
+        time: StreamTime,
+    ) -> Result<u64, M::Error> {
+        let extent = material.extent();
+        if self.anchors.is_empty() {
+            return Ok(material.position_before(time)?.unwrap_or(extent.start));
+        }
+        let after = self.anchors.partition_point(|a| a.time < time);
+        let Some(anchor) = after.checked_sub(1).and_then(|n| self.anchors.get(n)) else {
+            return Ok(extent.start);
+        };
+        let mut low = anchor.mark.position;
+        let mut high = self
+            .anchors
+            .get(after)
+            .map_or(extent.end, |a| a.mark.position);
+        while high - low > SHORT_STRETCH {
+            let middle = low + (high - low) / 2;
+            match first_mark(material, self.clock, middle, high)? {
+                Some(mark) if self.along(mark) < time => low = mark.position,
+                _ => high = middle,
+            }
+        }
+        Ok(low)
+    }
+
+    /// The instant of the last PCR (the last arrival, where the material keeps them).
+    ///
+    /// # Errors
+    /// When the material cannot be read.
+    pub fn end<M: Material>(&self, material: &mut M) -> Result<Option<StreamTime>, M::Error> {
+        match self.anchors.last() {
+            Some(anchor) => Ok(Some(anchor.time)),
+            None => material.arrival_at(material.extent().end.saturating_sub(1)),
+        }
+    }
+
+    /// Follows every PCR.
+    fn read_whole<M: Material>(&mut self, material: &mut M) -> Result<(), M::Error> {
+        /// An anchor at least this often: far less than the half circle that a difference spans.
+        const EVERY: Ticks27M = Ticks27M::new(3600 * 27_000_000);
+        let mut timeline = Timeline::new();
+        let clock = self.clock;
+        let anchors = &mut self.anchors;
+        let mut last = None;
+        material.seek(material.extent().start)?;
+        each_mark(material, clock, u64::MAX, |mark, packet| {
+            let tick = timeline.push(mark.pcr, packet.discontinuity());
+            let due = anchors.last().is_none_or(|a| tick.time - a.time > EVERY);
+            if due || tick.jump.is_some() {
+                let time = tick.time;
+                anchors.push(Anchor { mark, time });
+            }
+            last = Some(Anchor {
+                mark,
+                time: tick.time,
+            });
+            true
+        })?;
+        anchors.extend(last);
+        self.jumps = timeline.epoch();
+        Ok(())
+    }
+}
+
+/// True when the marks are those of one clock: each stretch carries about as many bytes a second.
+fn runs_through(marks: &[Mark]) -> bool {
+    let mut paces: Vec<u64> = marks
+        .windows(2)
+        .filter_map(|pair| match pair {
+            [a, b] => {
+                let ticks = u64::try_from(forward(a.pcr, b.pcr).get()).unwrap_or(0);
+                let bytes = (b.position - a.position).max(1);
+                Some(
+                    u64::try_from(u128::from(ticks) * 1000 / u128::from(bytes)).unwrap_or(u64::MAX),
+                )
+            }
+            _ => None,
+        })
+        .collect();
+    let real = paces.clone();
+    paces.sort_unstable();
+    let median = paces.get(paces.len() / 2).copied().unwrap_or(0);
+    let likely = median / LIKELY_RATES..=median.saturating_mul(LIKELY_RATES).saturating_add(1);
+    real.iter().all(|pace| likely.contains(pace))
+}
+
+/// From `a` to `b` the forward way round the circle.
+fn forward(a: Pcr, b: Pcr) -> Ticks27M {
+    let by = b - a;
+    if by.is_negative() {
+        by + Pcr::CIRCLE
+    } else {
+        by
+    }
+}
+
+fn unroll(marks: &[Mark]) -> Vec<Anchor> {
+    let mut anchors: Vec<Anchor> = Vec::with_capacity(marks.len());
+    for mark in marks {
+        let time = match anchors.last() {
+            Some(last) => last.time + forward(last.mark.pcr, mark.pcr),
+            None => StreamTime::from_ticks(i64::try_from(mark.pcr.ticks()).unwrap_or(0)),
+        };
+        anchors.push(Anchor { mark: *mark, time });
+    }
+    anchors
+}
+
+/// Hands over each PCR on `clock` from where the material stands to before `until`, while `visit`
+/// says so.
+fn each_mark<M: Material>(
+    material: &mut M,
+    clock: Pid,
+    until: u64,
+    mut visit: impl FnMut(Mark, &Packet) -> bool,
+) -> Result<(), M::Error> {
+    while let Some(run) = material.next_run()? {
+        let mut position = run.position;
+        for packet in run.packets {
+            if position >= until {
+                return Ok(());
+            }
+            if packet.pid() == clock
+                && let Some(pcr) = packet.pcr()
+                && !visit(Mark { position, pcr }, packet)
+            {
+                return Ok(());
+            }
+            position += run.stride;
+        }
+    }
+    Ok(())
+}
+
+fn first_mark<M: Material>(
+    material: &mut M,
+    clock: Pid,
+    from: u64,
+    until: u64,
+) -> Result<Option<Mark>, M::Error> {
+    let mut found = None;
+    material.seek(from)?;
+    each_mark(material, clock, until, |mark, _| {
+        found = Some(mark);
+        false
+    })?;
+    Ok(found)
+}
+
+fn last_mark<M: Material>(
+    material: &mut M,
+    clock: Pid,
+    from: u64,
+) -> Result<Option<Mark>, M::Error> {
+    let mut found = None;
+    material.seek(from)?;
+    each_mark(material, clock, u64::MAX, |mark, _| {
+        found = Some(mark);
+        true
+    })?;
+    Ok(found)
+}

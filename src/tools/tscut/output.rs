@@ -1,0 +1,143 @@
+//! Where a cut goes.
+
+use anyhow::anyhow;
+
+use super::Format;
+use crate::cli::{Context, Error, Level};
+use crate::cut::survey::Plan;
+use crate::io::{
+    Container, Endpoint, FfmpegError, OutputError, OutputOptions, Remuxer, Sink, StagedFile,
+    open_output,
+};
+use crate::stream::Batch;
+use crate::stream::codec::Codec;
+use crate::ts::Packet;
+use crate::units::Arrival;
+
+/// An open output.
+pub(super) enum Output {
+    /// A transport stream file.
+    File(StagedFile),
+    /// An endpoint other than a regular file, and what collects for it.
+    Endpoint(Box<dyn Sink>, Batch),
+    /// ffmpeg, which writes a file.
+    Remuxed(Remuxer, StagedFile),
+}
+
+/// Packets handed to an endpoint at once.
+const BATCH_PACKETS: usize = 1024;
+
+impl Output {
+    /// Opens the output; says what the container cannot carry.
+    pub(super) fn open(
+        endpoint: &Endpoint,
+        format: Format,
+        plan: &Plan,
+        context: &Context,
+    ) -> Result<Self, Error> {
+        let container = match format {
+            Format::Ts => None,
+            Format::Mp4 => Some(Container::Mp4),
+            Format::Mkv => Some(Container::Matroska),
+        };
+        match (container, endpoint) {
+            // A FIFO or a device is written to, not replaced.
+            (None, Endpoint::File(path)) if !path.exists() || path.is_file() => {
+                Ok(Self::File(StagedFile::create(path).map_err(output_error)?))
+            }
+            (None, _) => {
+                let sink =
+                    open_output(endpoint, &OutputOptions::default()).map_err(output_error)?;
+                Ok(Self::Endpoint(sink, Batch::with_capacity(BATCH_PACKETS)))
+            }
+            (Some(container), Endpoint::File(path)) => {
+                let pids = carried(container, plan, context);
+                if pids.is_empty() {
+                    return Err(Error::failure(anyhow!(
+                        "the container can carry none of the streams"
+                    )));
+                }
+                let file = StagedFile::reserve(path).map_err(output_error)?;
+                let remuxer = Remuxer::start(file.temporary(), container, &pids);
+                Ok(Self::Remuxed(remuxer.map_err(ffmpeg_error)?, file))
+            }
+            (Some(_), _) => Err(Error::usage(anyhow!(
+                "'{endpoint}' is no file: mp4 and mkv are written to files"
+            ))),
+        }
+    }
+
+    pub(super) fn write(&mut self, packets: &[Packet]) -> Result<(), Error> {
+        match self {
+            Self::File(file) => file.write(Packet::bytes_of(packets)).map_err(output_error),
+            Self::Endpoint(sink, batch) => {
+                let mut rest = packets;
+                while !rest.is_empty() {
+                    batch.clear();
+                    let taken = batch.extend(rest, Arrival::default());
+                    rest = rest.get(taken..).unwrap_or_default();
+                    sink.send(batch).map_err(output_error)?;
+                }
+                Ok(())
+            }
+            Self::Remuxed(remuxer, _) => remuxer
+                .write(Packet::bytes_of(packets))
+                .map_err(ffmpeg_error),
+        }
+    }
+
+    /// Completes the output and puts a file in its place.
+    pub(super) fn finish(self) -> Result<(), Error> {
+        match self {
+            Self::File(file) => file.place().map_err(output_error),
+            Self::Endpoint(mut sink, _) => sink.flush().map_err(output_error),
+            Self::Remuxed(remuxer, file) => {
+                remuxer.finish().map_err(ffmpeg_error)?;
+                file.place().map_err(output_error)
+            }
+        }
+    }
+}
+
+/// The PIDs that a container can carry; says which it cannot.
+fn carried(container: Container, plan: &Plan, context: &Context) -> Vec<u16> {
+    let name = match container {
+        Container::Mp4 => "mp4",
+        Container::Matroska => "mkv",
+    };
+    let mut pids = Vec::new();
+    for program in plan.contents.programs() {
+        for (pid, codec) in &program.streams {
+            let fits = codec.is_video()
+                || codec.is_audio()
+                || *codec == Codec::DvbSubtitle && container == Container::Matroska;
+            if fits {
+                pids.push(pid.get());
+            } else {
+                let words = format!("{name} cannot carry PID {pid} ({codec}): left out");
+                context.say(Level::Warning, &words);
+            }
+        }
+    }
+    pids
+}
+
+fn output_error(e: OutputError) -> Error {
+    let hint = e.hint();
+    let error = if e.is_usage() {
+        Error::usage(e)
+    } else {
+        Error::failure(e)
+    };
+    hint.into_iter().fold(error, Error::hint)
+}
+
+fn ffmpeg_error(e: FfmpegError) -> Error {
+    let missing = matches!(e, FfmpegError::Missing);
+    let error = Error::failure(e);
+    if missing {
+        error.hint("install it (apt install ffmpeg), or write a .ts")
+    } else {
+        error
+    }
+}

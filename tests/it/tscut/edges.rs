@@ -1,0 +1,179 @@
+//! Where a cut begins and ends, and what stands at its edges.
+
+use headend::ts::{Packet, Pid};
+
+use super::ffmpeg::{coded_pictures, complaints, pictures, sounds};
+use super::{cut, place, plain, recording};
+use crate::harness::{Run, judge};
+
+fn packets(bytes: &[u8]) -> &[Packet] {
+    Packet::slice_of(bytes).0
+}
+
+#[test]
+fn pat_and_pmt_come_first_then_the_clock_then_the_picture() {
+    let out = place("order.ts");
+    cut(&plain(), &["--from", "6s", "--to", "8s"], &out);
+    let bytes = std::fs::read(&out).unwrap();
+    let packets = packets(&bytes);
+    assert_eq!(packets[0].pid(), Pid::PAT);
+    assert_eq!(packets[1].pid().get(), 0x1000);
+    assert_eq!(packets[2].pid().get(), 0x100);
+    assert!(packets[2].pcr().is_some());
+    assert!(packets.iter().all(|p| p.pid() != Pid::NULL));
+    let video = packets
+        .iter()
+        .find(|p| p.pid().get() == 0x100 && p.has_payload());
+    assert!(video.unwrap().random_access());
+}
+
+/// Points stand at every second even second; by hand.
+#[test]
+fn times_move_to_points_as_asked() {
+    let source = plain();
+    for (snap, from, to, expected) in [
+        ("outward", "5s", "9s", (4_000, 10_000)),
+        ("outward", "6s", "8s", (6_000, 8_000)),
+        ("before", "5.9s", "9.9s", (4_000, 8_000)),
+        ("after", "4.1s", "8.1s", (6_000, 10_000)),
+        ("nearest", "4.9s", "9.1s", (4_000, 10_000)),
+        ("nearest", "5.1s", "8.9s", (6_000, 8_000)),
+        ("closed", "5s", "9s", (4_000, 10_000)),
+        ("outward", "0s", "1ms", (0, 2_000)),
+        ("outward", "00:00:17.5", "19.999s", (16_000, 20_000)),
+    ] {
+        let out = place("snap.ts");
+        let report = cut(&source, &["--snap", snap, "--from", from, "--to", to], &out);
+        let got = (
+            report["in_ms"].as_i64().unwrap(),
+            report["out_ms"].as_i64().unwrap(),
+        );
+        assert_eq!(got, expected, "--snap {snap} --from {from} --to {to}");
+    }
+}
+
+#[test]
+fn closed_points_alone_are_taken_where_that_is_asked() {
+    // x264 opens its groups but begins with an IDR: the one closed point.
+    let source = recording(
+        "h264-open",
+        "-c:v libx264 -preset veryfast -bf 3 -g 50 -x264-params open-gop=1 -c:a ac3 -b:a 192k",
+    );
+    let out = place("closed.ts");
+    let report = cut(&source, &["--snap", "closed", "--from", "9s"], &out);
+    assert_eq!(
+        (&report["in_ms"], &report["in_kind"]),
+        (&0.into(), &"closed".into())
+    );
+    let report = cut(&source, &["--from", "9s"], &out);
+    assert_eq!(
+        (&report["in_ms"], &report["in_kind"]),
+        (&8000.into(), &"open".into())
+    );
+}
+
+#[test]
+fn the_whole_of_a_file_without_times_is_the_whole() {
+    let (source, out) = (plain(), place("whole.ts"));
+    let report = cut(&source, &[], &out);
+    assert_eq!(
+        (report["in_ms"].as_i64(), report["out_ms"].as_i64()),
+        (Some(0), Some(20_000))
+    );
+    assert_eq!(coded_pictures(&out), coded_pictures(&source));
+    // What sounds before the first picture, and after the last, goes.
+    let heard = sounds(&source, 0);
+    let kept = heard
+        .iter()
+        .filter(|f| f.pts >= report["in_pts"].as_i64().unwrap());
+    let kept = kept.filter(|f| f.pts < report["out_pts"].as_i64().unwrap());
+    assert_eq!(sounds(&out, 0).len(), kept.count());
+}
+
+#[test]
+fn a_clock_begun_at_zero_shows_the_same_pictures() {
+    let source = plain();
+    let (kept, moved) = (place("kept.ts"), place("moved.ts"));
+    cut(&source, &["--from", "6s", "--to", "10s"], &kept);
+    cut(
+        &source,
+        &["--from", "6s", "--to", "10s", "--rebase"],
+        &moved,
+    );
+    let bytes = std::fs::read(&moved).unwrap();
+    let first = packets(&bytes).iter().find_map(Packet::pcr).unwrap();
+    assert!(
+        first.ticks() < 300,
+        "the first PCR is {} ticks",
+        first.ticks()
+    );
+    let (a, b) = (pictures(&kept), pictures(&moved));
+    let shift = a[0].pts - b[0].pts;
+    assert!(shift > 0);
+    let back: Vec<_> = b.iter().map(|f| (f.pts + shift, &f.digest)).collect();
+    assert_eq!(
+        a.iter().map(|f| (f.pts, &f.digest)).collect::<Vec<_>>(),
+        back
+    );
+    let (a, b) = (sounds(&kept, 0), sounds(&moved, 0));
+    let back: Vec<_> = b.iter().map(|f| (f.pts + shift, &f.digest)).collect();
+    assert_eq!(
+        a.iter().map(|f| (f.pts, &f.digest)).collect::<Vec<_>>(),
+        back
+    );
+    assert_eq!(complaints(&moved, false), "");
+    judge(&moved, &["--ignore", "tstd"]);
+}
+
+#[test]
+fn the_wrap_of_the_clock_inside_the_range_is_passed_and_said() {
+    // The stamps wrap 95 443.7 s after zero, some 4 s into the recording.
+    let source = recording(
+        "wrap",
+        "-c:v libx264 -preset ultrafast -bf 2 -g 50 -flags +cgop -c:a mp2 -b:a 192k \
+         -output_ts_offset 95438",
+    );
+    let out = place("wrap.ts");
+    let report = cut(&source, &["--from", "2s", "--to", "10s"], &out);
+    assert_eq!(
+        ["in_ms", "out_ms", "pcr_wraps", "pcr_jumps"].map(|k| report[k].as_i64().unwrap()),
+        [2_000, 10_000, 1, 0]
+    );
+    let expected = coded_pictures(&source)[50..250].to_vec();
+    let digests =
+        |f: &[super::ffmpeg::Frame]| f.iter().map(|f| f.digest.clone()).collect::<Vec<_>>();
+    assert_eq!(digests(&coded_pictures(&out)), digests(&expected));
+    Run::new("tscut")
+        .args([source.as_os_str()])
+        .args(["--from", "2s", "--to", "10s", "-o"])
+        .args([&out])
+        .run()
+        .expect(0, &["pcr_wrap"]);
+    // A point behind the wrap, looked for from the beginning, and one at it.
+    for (from, expected) in [("13s", 12_000), ("5s", 4_000)] {
+        let report = cut(&source, &["--from", from, "--to", "14s"], &out);
+        assert_eq!(report["in_ms"].as_i64(), Some(expected));
+        assert_eq!(complaints(&out, false), "");
+    }
+}
+
+#[test]
+fn a_radio_programme_is_cut_at_its_frames() {
+    let source = crate::harness::ffmpeg_stream(
+        "cut-radio",
+        "-f lavfi -i sine=frequency=440:sample_rate=48000:duration=20 -c:a mp2 -b:a 192k",
+    );
+    let out = place("radio.ts");
+    let report = cut(&source, &["--from", "5s", "--to", "10s"], &out);
+    let (a, b) = (
+        report["in_ms"].as_i64().unwrap(),
+        report["out_ms"].as_i64().unwrap(),
+    );
+    // PES packets of five frames, 120 ms.
+    assert!(
+        (4_870..=5_000).contains(&a) && (10_000..=10_130).contains(&b),
+        "{a} to {b}"
+    );
+    assert_eq!(sounds(&out, 0).len() as i64, (b - a) / 24);
+    assert_eq!(complaints(&out, false), "");
+}

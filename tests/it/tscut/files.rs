@@ -1,0 +1,157 @@
+//! Containers and files.
+
+use std::ffi::OsStr;
+use std::os::unix::fs::PermissionsExt;
+
+use super::{cut, place, plain, recording};
+use crate::harness::{Run, output_of};
+
+fn probe(file: &std::path::Path) -> serde_json::Value {
+    let args = [
+        "-v",
+        "error",
+        "-show_format",
+        "-show_streams",
+        "-of",
+        "json",
+    ]
+    .map(OsStr::new);
+    let args = [&args[..], &[file.as_os_str()]].concat();
+    serde_json::from_str(&output_of("ffprobe", &args)).unwrap()
+}
+
+#[test]
+fn mp4_and_mkv_have_the_streams_and_the_duration() {
+    let source = recording(
+        "containers",
+        "-map 0:v -map 1:a -map 1:a -c:v libx264 -preset ultrafast -bf 2 -g 50 -flags +cgop \
+         -c:a:0 mp2 -c:a:1 aac",
+    );
+    for extension in ["mp4", "mkv"] {
+        let out = place(&format!("container.{extension}"));
+        let report = cut(&source, &["--from", "4s", "--to", "14s"], &out);
+        assert_eq!(report["duration_ms"].as_i64(), Some(10_000));
+        let seen = probe(&out);
+        let codecs = seen["streams"].as_array().unwrap().iter();
+        let codecs: Vec<_> = codecs.map(|s| s["codec_name"].as_str().unwrap()).collect();
+        // Inside MP4, ffprobe calls every layer of MPEG-1 audio mp3.
+        let sound = if extension == "mp4" { "mp3" } else { "mp2" };
+        assert_eq!(codecs, ["h264", sound, "aac"], "{extension}");
+        let duration: f64 = seen["format"]["duration"]
+            .as_str()
+            .unwrap()
+            .parse()
+            .unwrap();
+        assert!(
+            (9.95..10.1).contains(&duration),
+            "{extension}: {duration} s"
+        );
+    }
+    // Fast start: the index stands before the media.
+    let bytes = std::fs::read(place("container.mp4")).unwrap();
+    let at = |what: &[u8]| bytes.windows(4).position(|w| w == what).unwrap();
+    assert!(at(b"moov") < at(b"mdat"));
+}
+
+#[test]
+fn a_missing_ffmpeg_is_said_and_leaves_nothing() {
+    let out = place("no-ffmpeg.mp4");
+    Run::new("tscut")
+        .args([plain().as_os_str(), "-o".as_ref(), out.as_os_str()])
+        .env("PATH", "/nonexistent")
+        .run()
+        .expect(3, &["no 'ffmpeg' in PATH", "tscut: hint: install it"]);
+    assert!(!out.exists());
+}
+
+#[test]
+fn an_ffmpeg_that_fails_is_quoted_and_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let fake = folder.path().join("ffmpeg");
+    std::fs::write(
+        &fake,
+        "#!/bin/sh\necho '[error] no luck today' >&2\nexit 7\n",
+    )
+    .unwrap();
+    std::fs::set_permissions(&fake, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let out = folder.path().join("failed.mp4");
+    let path = format!("{}:/usr/bin:/bin", folder.path().display());
+    Run::new("tscut")
+        .args([plain().as_os_str(), "-o".as_ref(), out.as_os_str()])
+        .env("PATH", &path)
+        .run()
+        .expect(3, &["ffmpeg ended with status 7", "no luck today"]);
+    let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
+    assert_eq!(left.len(), 1, "only the false ffmpeg is left: {left:?}");
+}
+
+#[test]
+fn a_full_disk_is_said_and_leaves_nothing() {
+    let out = place("full.ts");
+    let _ = std::fs::remove_file(&out);
+    // A limit of 64 KiB a file stands for a full disk; SIGXFSZ ignored, write gives EFBIG.
+    let limited = format!(
+        "trap '' XFSZ; ulimit -f 64; exec \"$0\" {} -o {}",
+        plain().display(),
+        out.display()
+    );
+    let output = std::process::Command::new("sh")
+        .args(["-c", &limited])
+        .arg(crate::harness::tool("tscut"))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.contains("cannot write"), "{said}");
+    let left = std::fs::read_dir(out.parent().unwrap()).unwrap();
+    let names: Vec<_> = left
+        .map(|e| e.unwrap().file_name().into_string().unwrap())
+        .collect();
+    assert!(!names.iter().any(|n| n.contains("full.ts")), "{names:?}");
+}
+
+#[test]
+fn the_stream_goes_to_stdout_and_a_reader_that_goes_away_is_a_normal_end() {
+    let ran = Run::new("tscut")
+        .args([plain().as_os_str()])
+        .args(["--from", "4s", "--to", "6s", "-q", "-o", "-"])
+        .run()
+        .expect(0, &[]);
+    let out = place("not-stdout.ts");
+    cut(&plain(), &["--from", "4s", "--to", "6s"], &out);
+    crate::harness::assert_same_packets(&ran.stdout, &std::fs::read(out).unwrap());
+    let line = format!(
+        "{} {} -q -o - | head -c 188 >/dev/null; echo ${{PIPESTATUS[0]}}",
+        crate::harness::tool("tscut").display(),
+        plain().display()
+    );
+    let status = output_of("bash", &["-c".as_ref(), OsStr::new(&line)]);
+    assert_eq!(status.trim(), "0");
+}
+
+#[test]
+fn wrong_usage_is_refused_with_status_2() {
+    let source = plain();
+    let out = place("usage.ts");
+    for (args, words) in [
+        (&["--from", "12"][..], "--from: '12' is not a duration"),
+        (&["--from", "9s", "--to", "8s"], "does not lie behind"),
+        (&["--from", "1h"], "it ends before the in-point"),
+        (
+            &["--from", "5s", "--to", "5.1s", "--snap", "before"],
+            "nothing lies between",
+        ),
+    ] {
+        Run::new("tscut")
+            .args([source.as_os_str(), "-o".as_ref(), out.as_os_str()])
+            .args(args)
+            .run()
+            .expect(2, &[words]);
+    }
+    Run::new("tscut")
+        .args([source.as_os_str()])
+        .args(["--json", "-o", "-"])
+        .run()
+        .expect(2, &["both go to stdout"]);
+    assert!(!out.exists());
+}
