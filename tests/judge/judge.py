@@ -26,7 +26,8 @@ class State:
     """One PID."""
 
     __slots__ = ("pid", "packets", "continuity", "cc_errors", "duplicates", "scrambled", "sections", "stream", "chain",
-                 "systems", "pcr", "pcr_pid", "role", "gaps", "first", "last")
+                 "systems", "pcr", "pcr_pid", "role", "gaps", "first", "last",
+                 "clock")
 
     def __init__(self, pid):
         self.pid = pid
@@ -37,7 +38,7 @@ class State:
         self.pcr_pid = False
         self.role = None
         self.gaps = []
-        self.first = self.last = None
+        self.first = self.last = self.clock = None
 
 
 class Judge:
@@ -91,7 +92,7 @@ class Judge:
             if state.sections is not None and state.pid not in sections:
                 state.sections = None
             if state.stream is not None and state.role == "referenced" and state.pid not in wanted:
-                state.stream.finish()
+                state.stream.finish(cut=True)
                 state.stream = state.chain = None
                 state.role = None
             state.pcr_pid = False
@@ -118,20 +119,26 @@ class Judge:
         state = self.state(pid)
         if state.sections is not None:
             return
-        if state.stream is not None and state.role == "referenced" and state.stream.info["codec"] == info["codec"]:
-            state.stream.info = info
-            return
-        if state.stream is not None:
-            state.stream.finish()
         line = self.timelines.get(program.pcr_pid)
         chain = None
         if line is not None:
             chain = tstd.Chain(pid, line.cursor(), self.findings,
                                exact=info["codec"] in pes.EXACT, judge_buffers=self.findings.wants("tstd"))
-        stream = self._stream(pid, info, chain)
-        state.stream, state.chain, state.role = stream, chain, "referenced"
+        before = state.stream
+        if before is not None and state.role == "referenced" and before.info["codec"] == info["codec"]:
+            before.info = info
+            if state.clock == program.pcr_pid:
+                return
+            stream = before
+            stream.change_clock(chain)
+        else:
+            if before is not None:
+                before.finish(cut=True)
+            stream = self._stream(pid, info, chain)
+            stream.lost = before is not None  # the middle of what went on before is no orphan
+        state.stream, state.chain, state.role, state.clock = stream, chain, "referenced", program.pcr_pid
         if chain is not None:
-            chain.set_model(*tstd.model_of(info, self.params.get(pid)))
+            chain.set_model(*tstd.model_of(info, stream.told_params or self.params.get(pid)))
             stream.on_params = lambda: chain.set_model(*tstd.model_of(stream.info, stream.told_params))
 
     def _stream(self, pid, info, chain):
@@ -328,18 +335,18 @@ def judge_clocks(run, samples, findings, options):
     losses = sorted({i for s in run.states if s is not None for i in s.gaps})
     out = {}
     rate = options.cbr or None
+    judged = False
     for pid, s in sorted(samples.items()):
         exact = clock.Accuracy(s, losses, forced=options.cbr is not None)
         out[str(pid)] = clock.check(pid, s, exact, findings, options.pcr_interval * clock.MS, options.pcr_accuracy, rate)
-        if options.cbr is not None:
-            report = exact.report()
-            if not report["judged"]:
-                findings.add("not_cbr", pid=pid, detail=report["reason"])
-                continue
-            for first, last, found in exact.rates:
-                wanted = rate or report["rate_bps"]
+        if options.cbr is not None and exact.judged:
+            judged = True
+            wanted = rate or exact.report()["rate_bps"]
+            for first, _, found in exact.rates:
                 if abs(found / wanted - 1) > 30e-6:
                     findings.add("not_cbr", first, pid, f"{found:.0f} instead of {wanted:.0f} bit/s")
+    if options.cbr is not None and not judged:
+        findings.add("not_cbr", detail="fewer than five PCRs in a row")
     return out
 
 
@@ -357,9 +364,11 @@ def absences(run, samples, findings, total, reference, options):
                   if (st := run.states[s["pid"]]) is not None and st.stream is not None
                   and st.stream.first_start is not None and s["kind"] in pes.MEDIA]
         own = [x for x in starts if x[1] == program.pcr_pid] or starts
-        if pcr and own and min(own)[0] < pcr.index[0]:
+        before = run.known.get(number)
+        same_clock = before is None or before.pcr_pid == program.pcr_pid
+        if pcr and own and same_clock and min(own)[0] < pcr.index[0]:
             findings.add("pcr_late", min(own)[0], min(own)[1], f"first PCR at packet {pcr.index[0]}")
-        if pcr and reference is not None:
+        if pcr and reference is not None and same_clock:
             edges(run, program, pcr, findings, reference, options)
         for stream in program.streams:
             state = run.states[stream["pid"]]
@@ -406,7 +415,7 @@ def verdict(run, reader, findings, options, name, clocks, best, total):
         entries.update({s["pid"]: s for s in program.streams})
     streams = {}
     for pid, stream in run.streams:
-        streams[pid] = stream
+        streams.setdefault(pid, []).append(stream)
     for state in run.states:
         if state is None or not state.packets:
             continue
@@ -416,8 +425,10 @@ def verdict(run, reader, findings, options, name, clocks, best, total):
                "codec": entry["codec"] if entry else None, "language": entry["language"] if entry else None,
                "cc_errors": state.cc_errors, "duplicates": state.duplicates, "scrambled": state.scrambled,
                "pcrs": state.pcr}
-        if pid in streams:
-            out.update(streams[pid].report())
+        for stream in streams.get(pid, ()):
+            for key, value in stream.report().items():
+                # a PID that changed its codec has been several streams
+                out[key] = out[key] + value if key in ("pes", "with_pts", "access_units") and key in out else value
         pids[str(pid)] = out
     services = []
     for number, program in sorted(tables.programs.items()):
@@ -429,7 +440,7 @@ def verdict(run, reader, findings, options, name, clocks, best, total):
                  "language": s["language"]} for s in program.streams],
         })
     decoder = {}
-    for pid, stream in streams.items():
+    for pid, (*_, stream) in streams.items():
         if stream.chain is not None and run.states[pid].packets:
             decoder[str(pid)] = dict(stream.chain.report(), codec=stream.info["codec"])
         elif pid in entries and findings.wants("tstd"):

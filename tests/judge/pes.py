@@ -169,6 +169,18 @@ class Stream:
         """Time stamps of PES packets begun before and after this point cannot be compared (2.4.3.5)."""
         self.new_base = True
 
+    def change_clock(self, chain):
+        """The PMT names another PCR_PID: goes on with a chain that follows it; nothing before counts there."""
+        if chain is not None and self.chain is not None:
+            chain.coordinate = self.chain.coordinate
+            chain.reset()
+        self.chain = chain
+        self.waiting, self.last_td = [], None
+        if self.open is not None:
+            self.open = (*self.open[:3], None)
+        for record in [*self.records, *([self.record] if self.record else ())]:
+            record.arrival = record.epoch = record.td = None
+
     def _forget(self):
         self.open, self.waiting, self.last_td = None, [], None
 

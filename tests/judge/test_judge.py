@@ -115,6 +115,27 @@ class CleanStreams(Case):
             self.assertGreater(a, first)
         self.clean(s.renumber(one + two))
 
+    def test_two_programs_with_two_clocks(self):
+        """Two streams, packet by packet in turn: twice the rate, each with its own time base and PCR."""
+        moved = {PMT_PID: 0x200, VIDEO: 0x201, AUDIO: 0x202}
+        both = s.pat(((1, PMT_PID), (2, 0x200)))
+        one = s.clean(pat_section=both)
+        two = s.clean(start=(300 << 33) - TICKS, pmt_section=s.pmt(((2, 0x201, b""), (3, 0x202, b"")), pcr=0x201, number=2))
+        for p in two:
+            pid = s.pid_of(p)
+            if pid in moved:
+                p[1], p[2] = p[1] & 0xE0 | moved[pid] >> 8, moved[pid] & 255
+        cut_out(two, *s.places(two, PAT_PID), *s.places(two, SDT_PID))
+        stream = [p for pair in zip(one, two) for p in pair]
+        result = self.clean(stream, "--cbr", "6016000")
+        self.assertEqual([x["pcr_pid"] for x in result["services"]], [VIDEO, 0x201])
+        self.assertEqual(len(result["tstd"]["systems"]), 2)
+        # what goes wrong in one program is found there, by its own clock
+        at = next(i for i in s.places(stream, 0x202, True) if i > 6000)
+        cut_out(stream, at)
+        found = self.finds(stream, {"cc_error": 1})["findings"]
+        self.assertEqual(found["cc_error"]["first"][0]["pid"], 0x202)
+
     def test_a_lone_packet_of_padding_pes(self):
         def padding(mux):
             mux.add(500 * MS, *s.split(AUDIO, b"\0\0\1\xbe\0\x04\xff\xff\xff\xff"))
@@ -572,6 +593,39 @@ class Tables(Case):
         self.finds(scramble(s.clean()), {"cat_absent": 1})
         self.clean(scramble(s.clean(extra=lambda mux: mux.add(50 * MS, *cat))))
 
+    def test_a_pmt_that_names_another_pcr_pid(self):
+        new = s.pmt(pcr=0x120, version=1)
+
+        def add(mux):
+            for k in range(15):
+                mux.add((1500 + k * 100 + 8) * MS, *s.packetize([new], PMT_PID))
+            for k in range(60):
+                mux.add((1400 + k * 25) * MS, lambda pcr: s.packet(0x120, pcr=pcr + 1000 * TICKS))
+        # from then on the time stamps are those of the new clock, too
+        stream = s.clean(extra=add, stamps=lambda pid, k, pts, dts: (pts, dts) if (10 + k * 40 if pid == VIDEO else 12 + k * 24)
+                         < 1505 else (pts + 90_000_000, dts and dts + 90_000_000))
+        old = [i for i in s.places(stream, PMT_PID) if i > 3000 and b"\xe1\x20" not in bytes(stream[i])]
+        result = self.finds(s.renumber(cut_out(stream, *old), PMT_PID), {"pts_interval": 2})
+        self.assertEqual(result["services"][0]["pcr_pid"], 0x120)
+        self.assertEqual(result["pids"][str(AUDIO)]["access_units"], 124)
+        self.assertGreater(result["tstd"]["streams"][str(AUDIO)]["access_units"], 55)
+
+    def test_a_pid_that_becomes_something_else(self):
+        new = s.pmt(((2, VIDEO, b""), (0x0F, AUDIO, b"")), version=1)
+
+        def add(mux):
+            for k in range(15):
+                mux.add((1500 + k * 100 + 8) * MS, *s.packetize([new], PMT_PID))
+        adts = bytes.fromhex("fff14c80") + bytes([576 >> 3, (576 & 7) << 5 | 0x1F, 0xFC]) + bytes(569)
+
+        def audio(k, data):
+            return data if 12 + k * 24 < 1505 else data[:14] + adts
+        stream = s.clean(extra=add, audio_pes=audio)
+        old = [i for i in s.places(stream, PMT_PID) if i > 3000 and b"\x0f\xe1\x02" not in bytes(stream[i])]
+        result = self.clean(s.renumber(cut_out(stream, *old), PMT_PID))
+        self.assertEqual(result["pids"][str(AUDIO)]["codec"], "aac")
+        self.assertAlmostEqual(result["pids"][str(AUDIO)]["access_units"], 124, delta=1)
+
     def test_private_streams_that_carry_no_pes(self):
         for kind, expected in ((0xC1, {}), (0x06, {"pes_start": 2})):
             streams = ((2, VIDEO, b""), (3, AUDIO, b""), (kind, 0x110, b""))
@@ -970,6 +1024,100 @@ class Decoder(Case):
         level, *_ = tb.packet(3 * ticks + 0.752 * MS, 4 * ticks + 0.752 * MS)
         self.assertAlmostEqual(level, 3 * 188 * 0.9 - 188 + 188 * 0.9)
 
+    def chain(self, model, packets, units, slope):
+        """Runs a chain over [(packet index, PES bytes)], and units (start, end, td)."""
+        samples = clock.Samples()
+        for k in range(0, 1500, 100):
+            samples.index.append(k)
+            samples.value.append(round((k * 188 + 10) * slope))
+            samples.announced.append(0)
+        line = clock.Timeline(samples)
+        line.constant = True
+        findings = Findings()
+        chain = tstd.Chain(1, line.cursor(), findings)
+        chain.set_model(model, None)
+        pending = list(units)
+        for index, payload in packets:
+            chain.packet(index, payload)
+            while pending and pending[0][1] <= chain.coordinate:
+                start, end, td = pending.pop(0)
+                chain.unit(start, end, td, chain.epoch, index)
+            chain.run()
+        return chain, findings
+
+    def brute(self, model, packets, units, byte_ticks, steps):
+        """The same by force: one step for each byte time, every byte moved by hand."""
+        rx, held = byte_ticks / (8 * TICKS / model["rx"]), []
+        arriving = {}
+        for index, payload in packets:
+            for k in range(188):
+                arriving[index * 188 + k] = k >= 188 - payload
+        tb_out = mb_out = 0.0
+        tb_in = entered = passed = removed = 0
+        high = {"tb": 0, "mb": 0, "eb": 0, "b": 0}
+        under = 0
+        due = sorted((td, end) for _, end, td in units)
+        for step in range(steps):
+            now = (step + 1) * byte_ticks
+            if step in arriving:
+                tb_in += 1
+                held.append(arriving[step])
+            tb_out = min(tb_out + rx, tb_in)
+            while held and tb_in - len(held) + 1 <= tb_out + 1e-9:
+                entered += held.pop(0)
+            high["tb"] = max(high["tb"], tb_in - tb_out)
+            if model["kind"] == "video":
+                room = removed + model["eb"] - mb_out
+                mb_out = min(mb_out + min(model["rbx"] / 8 / TICKS * byte_ticks, max(room, 0)), entered)
+                high["mb"] = max(high["mb"], entered - mb_out)
+                passed = mb_out
+            else:
+                passed = entered
+            high["eb" if model["kind"] == "video" else "b"] = max(high["eb" if model["kind"] == "video" else "b"], passed - removed)
+            while due and due[0][0] <= now:
+                _, end = due.pop(0)
+                under += passed < end - 2
+                removed = max(removed, end)
+        return high, under
+
+    def test_the_fluid_model_against_brute_force(self):
+        rng = random.Random(6)
+        for turn in range(8):
+            rate = rng.choice((1_000_000, 3_000_000, 9_000_000))
+            slope = 8 * TICKS / rate
+            video = turn % 2
+            if video:
+                model = {"kind": "video", "tb": 512, "rx": rng.choice((1_200_000, 4_800_000)), "mb": 3000, "eb": rng.choice((2500, 9000)),
+                         "rbx": rng.choice((1_000_000, 2_500_000)), "low_delay": False, "leak": True, "delay": None}
+            else:
+                model = {"kind": "b", "tb": 512, "rx": 2_000_000, "b": 3584, "text": False, "delay": None}
+            packets, units, coordinate, start, index = [], [], 0, 0, 0
+            while index < 900:
+                index += rng.choice((1, 1, 1, 2, 5, rng.randint(1, 25)))
+                payload = rng.choice((184, 184, 184, 0, rng.randint(1, 184)))
+                packets.append((index, payload))
+                coordinate += payload
+                if coordinate - start > rng.randint(200, 3000):
+                    units.append((start, coordinate, (index + rng.randint(2, 60)) * 188 * slope))
+                    start = coordinate
+            units.sort(key=lambda x: x[0])
+            tds = sorted(u[2] for u in units)
+            units = [(a, b, td) for (a, b, _), td in zip(units, tds)]
+            last = (index + 80) * 188
+            packets.append((index + 80, 0))
+            chain, findings = self.chain(model, packets, units, slope)
+            high, under = self.brute(model, packets, [u for u in units if u[2] <= last * slope], slope, last)
+            with self.subTest(turn=turn, model=model, rate=rate):
+                self.assertAlmostEqual(chain.tb.high, high["tb"], delta=2)
+                if video:
+                    self.assertAlmostEqual(chain.mb_high, high["mb"], delta=8)
+                    self.assertAlmostEqual(chain.eb_high, high["eb"], delta=8)
+                    found = findings.counts.get("tstd_eb_underflow", 0)
+                else:
+                    self.assertAlmostEqual(chain.b_high, high["b"], delta=3)
+                    found = findings.counts.get("tstd_b_underflow", 0)
+                self.assertAlmostEqual(found, under, delta=1)
+
     def test_transport_buffer_of_audio(self):
         # a PES packet of 590 bytes is four packets: back to back they reach 4 * 188 (1 - 2/R)
         self.clean(s.clean(rate=6_000_000, audio_spacing=0))  # 501 bytes
@@ -1359,12 +1507,12 @@ class Ffmpeg(Case):
 
     AUDIO_ONLY = {"tstd_tb_overflow", "tstd_b_overflow", "tstd_delay", "tstd_not_empty"}
 
-    def made(self, *arguments, video=("-c:v", "libx264", "-preset", "ultrafast", "-b:v", "1500k", "-maxrate", "1500k",
+    def made(self, *arguments, seconds=5, video=("-c:v", "libx264", "-preset", "ultrafast", "-b:v", "1500k", "-maxrate", "1500k",
                                        "-bufsize", "750k", "-g", "25"), audio=("-c:a", "mp2", "-b:a", "192k")):
         with tempfile.TemporaryDirectory() as folder:
             path = str(pathlib.Path(folder, "out.ts"))
             subprocess.run([FFMPEG, "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=640x360:rate=25", "-f", "lavfi", "-i",
-                            "sine=frequency=440:sample_rate=48000", "-t", "5", *video, *audio, *arguments, "-f", "mpegts",
+                            "sine=frequency=440:sample_rate=48000", "-t", str(seconds), *video, *audio, *arguments, "-f", "mpegts",
                             path], check=True)
             return pathlib.Path(path).read_bytes()
 
@@ -1402,7 +1550,7 @@ class Ffmpeg(Case):
             with self.subTest(video=video, audio=audio):
                 if video[1] not in encoders:
                     self.skipTest(f"ffmpeg has no {video[1]}")
-                data = self.made(video=video, audio=audio)
+                data = self.made(video=video, audio=audio, seconds=2)
                 result = verdict(data, "--ignore", "tstd")
                 self.assertEqual(result["findings"], {})
                 with tempfile.NamedTemporaryFile(suffix=".ts") as file:
