@@ -327,6 +327,13 @@ impl Sink for ExecSink {
         Ok(())
     }
 
+    fn set_framing(&mut self, framing: Framing) {
+        self.framing = framing;
+        if let Some(pipe) = &mut self.pipe {
+            pipe.set_framing(framing);
+        }
+    }
+
     fn drain_events(&mut self, sink: &mut dyn FnMut(&dyn Event)) {
         self.program.drain_events(sink);
     }

@@ -270,6 +270,7 @@ pub(super) struct FileSink {
     file: File,
     writer: PacketWriter,
     packets: u64,
+    bytes: u64,
 }
 
 impl FileSink {
@@ -325,6 +326,7 @@ impl FileSink {
             file,
             writer: PacketWriter::new(framing),
             packets: 0,
+            bytes: 0,
         }
     }
 }
@@ -345,15 +347,19 @@ impl Sink for FileSink {
             }
         }
         self.packets += batch.len() as u64;
+        self.bytes += (batch.len() * self.writer.framing().size()) as u64;
         Ok(())
+    }
+
+    fn set_framing(&mut self, framing: Framing) {
+        self.writer.set_framing(framing);
     }
 
     fn drain_events(&mut self, _: &mut dyn FnMut(&dyn Event)) {}
 
     fn counters(&self, out: &mut dyn Counters) {
         out.set("out_packets", self.packets);
-        let size = self.writer.framing().size() as u64;
-        out.set("out_bytes", self.packets * size);
+        out.set("out_bytes", self.bytes);
     }
 }
 

@@ -57,6 +57,10 @@ pub trait Sink: Send {
     /// When the output takes no more; a reader that went away is `ErrorKind::BrokenPipe`.
     fn send(&mut self, batch: &Batch) -> Result<(), OutputError>;
 
+    /// What stands around each packet from now on. Datagrams carry packets alone whatever is said
+    /// here.
+    fn set_framing(&mut self, framing: Framing);
+
     /// True while packets are kept back that fill no datagram: [`Sink::flush`] sends them.
     fn keeps_back(&self) -> bool {
         false

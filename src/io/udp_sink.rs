@@ -333,6 +333,8 @@ impl Sink for UdpSink {
         Ok(())
     }
 
+    fn set_framing(&mut self, _: Framing) {}
+
     fn keeps_back(&self) -> bool {
         !self.partial.is_empty()
     }

@@ -23,6 +23,10 @@ impl PacketWriter {
         self.framing
     }
 
+    pub(super) fn set_framing(&mut self, framing: Framing) {
+        self.framing = framing;
+    }
+
     /// The bytes of the packets of `batch`, valid until the next call.
     pub(super) fn bytes<'a>(&'a mut self, batch: &'a Batch) -> &'a [u8] {
         if self.framing == Framing::Plain {

@@ -76,7 +76,7 @@ impl Framing {
 /// What the search for packets observes.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum FramingEvent {
-    /// Packets were found, after so many bytes that are none; `again` when they had been lost.
+    /// Packets were found after so many bytes that are none, or `again` after they were lost.
     Found {
         /// What stands around each packet.
         framing: Framing,
@@ -119,7 +119,6 @@ impl Event for FramingEvent {
 
     fn severity(&self) -> Severity {
         match self {
-            Self::Found { junk: 0, .. } => Severity::Info,
             Self::Lost { .. } => Severity::Error,
             _ => Severity::Warning,
         }
@@ -383,11 +382,17 @@ impl Framer {
 
     fn lock(&mut self, framing: Framing) {
         self.state = State::Locked(framing);
-        self.events.push(FramingEvent::Found {
-            framing,
-            junk: std::mem::take(&mut self.junk),
-            again: std::mem::replace(&mut self.found_before, true),
-        });
+        let junk = std::mem::take(&mut self.junk);
+        let again = std::mem::replace(&mut self.found_before, true);
+        // A stream that starts with a packet is what everybody expects.
+        if junk > 0 || again {
+            let event = FramingEvent::Found {
+                framing,
+                junk,
+                again,
+            };
+            self.events.push(event);
+        }
     }
 
     /// What stands at `position`, where a unit of `framing` is due.

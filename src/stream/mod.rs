@@ -12,6 +12,7 @@ pub mod pacer;
 pub mod packetize;
 mod parity;
 mod pending;
+pub mod playout;
 mod programs;
 pub mod rap;
 mod reorder;

@@ -1,6 +1,7 @@
 //! One file a tool: its manual (the doc comment of `Args`), its options, its `run`.
 
 pub mod tscut;
+pub mod tsrecv;
 
 /// A tool, as man pages, completions and tests see it.
 pub struct Tool {
@@ -11,7 +12,13 @@ pub struct Tool {
 }
 
 /// Every tool: a row each, in the order of the README.
-pub const ALL: &[Tool] = &[Tool {
-    name: "tscut",
-    command: crate::cli::command::<tscut::Args>,
-}];
+pub const ALL: &[Tool] = &[
+    Tool {
+        name: "tsrecv",
+        command: crate::cli::command::<tsrecv::Args>,
+    },
+    Tool {
+        name: "tscut",
+        command: crate::cli::command::<tscut::Args>,
+    },
+];

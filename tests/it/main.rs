@@ -14,3 +14,4 @@ mod harness;
 mod layers;
 mod samples;
 mod tscut;
+mod tsrecv;

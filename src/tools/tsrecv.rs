@@ -1,0 +1,594 @@
+//! Receives a stream, or plays a file, into a pipe, a file or a socket.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use anyhow::anyhow;
+use clap::Parser;
+
+use crate::cli::{Common, Context, Error, ToolArgs, Verdict};
+use crate::io::clock::{Clock, SystemClock};
+use crate::io::queue::{Feeder, Limits, Outlet, Taken, queue};
+use crate::io::{
+    Departure, Endpoint, EndpointError, InputOptions, OutputOptions, Received, Relay, Sink, Source,
+    open_input, open_output,
+};
+use crate::stream::event::Event;
+use crate::stream::playout::{Playout, PlayoutOptions};
+use crate::stream::restamp::Seam;
+use crate::stream::{Batch, Counters, Framing};
+use crate::ts::{Packet, Pid, PidSet};
+use crate::units::{Arrival, BitRate, ByteCount, Ticks27M};
+
+/// Receive, play out and filter transport streams
+///
+/// Reads INPUT and writes its packets to OUTPUT, as they are and in order: from a multicast to a
+/// pipe or a file, from a file to a multicast at the pace of its PCRs, from one address to
+/// another. Both are `-` (stdin, stdout), a path, `udp://[SOURCE@]ADDR:PORT`,
+/// `rtp://[SOURCE@]ADDR:PORT`, `exec:COMMAND`, or multicat's own form; RTP inside `udp://` is
+/// found by itself, and so are packets of 188, 192 and 204 bytes.
+///
+/// A bounded queue stands between reception and OUTPUT: reception never waits for a slow reader;
+/// what finds no room is dropped, counted and said. Damage is passed on and said: bytes that are
+/// no packets are skipped, RTP datagrams are put in order, repeats dropped and losses counted.
+/// Datagrams that arrive evenly leave evenly, 5 ms later.
+///
+/// # EXAMPLES
+///
+/// Receive a channel, from one source only, and record it:
+///
+/// ```text
+/// $ tsrecv udp://10.0.0.7@232.1.1.1:1234 | tsring record /var/lib/ring/one
+/// ```
+///
+/// Play a file for ever, without a seam, stuffed to 10 Mb/s:
+///
+/// ```text
+/// $ tsrecv --loop --cbr 10M slate.ts 'rtp://239.0.0.1:5004?iface=eth1&ttl=8'
+/// ```
+///
+/// Pass a group on to another, without null packets:
+///
+/// ```text
+/// $ tsrecv --drop-null udp://eth0@239.0.0.1:1234 udp://eth1@239.0.1.1:1234
+/// ```
+///
+/// # MEMORY
+///
+/// The queue holds what `--queue` says; the kernel's receive buffer 8 MiB, or `rcvbuf=`; RTP out
+/// of order waits in 4 MiB; a playout holds the packets up to the next PCR, 65 536 at most.
+#[derive(Debug, Parser)]
+#[command(name = "tsrecv", version)]
+pub struct Args {
+    /// Where packets come from [default: -]
+    #[arg(value_name = "INPUT")]
+    input_operand: Option<Endpoint>,
+
+    /// Where packets go [default: -]
+    #[arg(value_name = "OUTPUT")]
+    output_operand: Option<Endpoint>,
+
+    /// Where packets come from, as an option
+    #[arg(short, long, value_name = "ENDPOINT", conflicts_with = "input_operand")]
+    input: Option<Endpoint>,
+
+    /// Where packets go, as an option
+    #[arg(
+        short,
+        long,
+        value_name = "ENDPOINT",
+        conflicts_with = "output_operand"
+    )]
+    output: Option<Endpoint>,
+
+    /// Play at the speed of the PCRs (default from a file to a socket)
+    #[arg(long, help_heading = "Playing")]
+    pace: bool,
+
+    /// Play this many times as fast as the PCRs say
+    #[arg(long, value_name = "FACTOR", value_parser = speed, help_heading = "Playing")]
+    speed: Option<u32>,
+
+    /// Play a file again and again: counters, clocks and stamps go on over the seam
+    #[arg(long = "loop", help_heading = "Playing")]
+    again: bool,
+
+    /// Stuff with null packets to a constant rate: 38M, 4500k or bit/s
+    #[arg(long, value_name = "RATE", help_heading = "Playing")]
+    cbr: Option<BitRate>,
+
+    /// Wait so long for RTP datagrams that others have overtaken
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration,
+          default_value = "50ms", help_heading = "Receiving")]
+    reorder: Duration,
+
+    /// Drop datagrams without RTP that repeat one of the last 50 ms (or --reorder) byte for byte
+    #[arg(long, help_heading = "Receiving")]
+    dedup: bool,
+
+    /// Hold so much between reception and a slow output
+    #[arg(
+        long,
+        value_name = "TIME,BYTES",
+        default_value = "2s,16MiB",
+        help_heading = "Receiving"
+    )]
+    queue: Limits,
+
+    /// Pass these PIDs only (can be repeated)
+    #[arg(
+        long,
+        value_name = "LIST",
+        value_delimiter = ',',
+        help_heading = "Filtering"
+    )]
+    pid: Vec<Pid>,
+
+    /// Drop these PIDs (can be repeated)
+    #[arg(
+        long,
+        value_name = "LIST",
+        value_delimiter = ',',
+        help_heading = "Filtering"
+    )]
+    drop_pid: Vec<Pid>,
+
+    /// Drop null packets
+    #[arg(long, help_heading = "Filtering")]
+    drop_null: bool,
+
+    /// Write 192-byte packets with their arrival times
+    #[arg(long, conflicts_with = "plain", help_heading = "Filtering")]
+    timed: bool,
+
+    /// Write 188-byte packets whatever comes in
+    #[arg(long, help_heading = "Filtering")]
+    plain: bool,
+
+    #[command(flatten)]
+    common: Common,
+}
+
+impl ToolArgs for Args {
+    fn common(&self) -> &Common {
+        &self.common
+    }
+}
+
+/// How long a turn of the loop waits: signals and statistics are seen to in between.
+const TURN: Duration = Duration::from_millis(100);
+/// How long the queue is given to drain when the end was asked for.
+const DRAIN: Duration = Duration::from_secs(2);
+/// The queue where the input waits by itself: enough to keep both sides busy.
+const SELF_PACED_BYTES: u64 = 1 << 20;
+/// How long after its arrival a datagram leaves: what gathered on the way in leaves evenly.
+const RELAY_DELAY: Ticks27M = Ticks27M::from_millis(5);
+/// Packets that fill no datagram leave after so long all the same.
+const FLUSH_AFTER: Duration = Duration::from_millis(5);
+/// How often the writer posts its counters.
+const POST_EVERY: Duration = Duration::from_millis(500);
+
+/// A factor, in thousandths.
+fn speed(text: &str) -> Result<u32, String> {
+    let factor: f64 = text
+        .parse()
+        .map_err(|_| "write 2, 0.5 or 1.25".to_owned())?;
+    if (0.001..=1000.0).contains(&factor) {
+        Ok((factor * 1000.0).round() as u32)
+    } else {
+        Err("write a factor from 0.001 to 1000".to_owned())
+    }
+}
+
+/// What the loop sees.
+struct Plan {
+    input: Endpoint,
+    input_options: InputOptions,
+    output: Endpoint,
+    again: Option<PathBuf>,
+    wanted: Option<PidSet>,
+    playing: Option<PlayoutOptions>,
+    /// Packets wait for their departures: a socket sees to that itself, a pipe needs help.
+    paced: bool,
+    framing: Option<Framing>,
+    departure: Departure,
+}
+
+impl Plan {
+    fn new(args: &Args) -> Result<Self, Error> {
+        let pick = |a: &Option<Endpoint>, b: &Option<Endpoint>| {
+            a.clone()
+                .or_else(|| b.clone())
+                .unwrap_or(Endpoint::Standard)
+        };
+        let input = pick(&args.input, &args.input_operand);
+        let output = pick(&args.output, &args.output_operand);
+        let file = match &input {
+            Endpoint::File(path) if path.is_file() => Some(path.clone()),
+            _ => None,
+        };
+        if args.again && file.is_none() {
+            let words = format!("--loop plays a file again and again, and '{input}' is none");
+            return Err(Error::usage(anyhow!(words)).hint("tsrecv --loop FILE OUTPUT"));
+        }
+        let to_socket = matches!(output, Endpoint::Socket(_));
+        let paced = args.pace || args.speed.is_some() || file.is_some() && to_socket;
+        let playing = (paced || args.cbr.is_some()).then(|| PlayoutOptions {
+            speed_permille: args.speed.unwrap_or(1000),
+            rate: args.cbr,
+            live: file.is_none(),
+        });
+        let delay = match playing {
+            Some(_) => Ticks27M::ZERO,
+            None => RELAY_DELAY,
+        };
+        let evenly = to_socket && (paced || file.is_none());
+        Ok(Self {
+            input_options: InputOptions {
+                reorder: args.reorder,
+                dedup: args.dedup,
+                ..InputOptions::default()
+            },
+            again: file.filter(|_| args.again),
+            wanted: wanted(args),
+            playing,
+            paced,
+            framing: match (args.timed, args.plain) {
+                (true, _) => Some(Framing::Timed),
+                (_, true) => Some(Framing::Plain),
+                _ => None,
+            },
+            departure: if evenly {
+                Departure::ByArrival { delay }
+            } else {
+                Departure::AtOnce
+            },
+            input,
+            output,
+        })
+    }
+}
+
+/// The PIDs that pass; `None` when all do.
+fn wanted(args: &Args) -> Option<PidSet> {
+    if args.pid.is_empty() && args.drop_pid.is_empty() && !args.drop_null {
+        return None;
+    }
+    let mut wanted = match args.pid.is_empty() {
+        true => PidSet::all(),
+        false => args.pid.iter().copied().collect(),
+    };
+    let null = args.drop_null.then_some(Pid::NULL);
+    for pid in args.drop_pid.iter().copied().chain(null) {
+        wanted.remove(pid);
+    }
+    Some(wanted)
+}
+
+/// Receives on this thread and writes on another, until the input ends or the end is asked for.
+///
+/// # Errors
+/// Where an endpoint fails.
+pub fn run(args: Args, context: &mut Context) -> Result<Verdict, Error> {
+    let plan = Plan::new(&args)?;
+    let mut source = open_input(&plan.input, &plan.input_options).map_err(failure)?;
+    let give_up = Arc::new(AtomicBool::new(false));
+    let sink = open_output(
+        &plan.output,
+        &OutputOptions {
+            departure: plan.departure,
+            framing: plan.framing.unwrap_or_default(),
+            stop: Arc::clone(&give_up),
+        },
+    )
+    .map_err(failure)?;
+    let mut limits = args.queue;
+    if !source.is_live() {
+        limits.bytes = limits.bytes.min(ByteCount::new(SELF_PACED_BYTES));
+    }
+    let (mut feeder, outlet) = queue(limits);
+    let relay = Relay::default();
+    let framing = Arc::new(AtomicU8::new(UNKNOWN_FRAMING));
+    let writer = Writer {
+        outlet,
+        sink,
+        wanted: plan.wanted.clone(),
+        playout: plan.playing.map(Playout::new),
+        wait: plan.paced && plan.departure == Departure::AtOnce,
+        keep_framing: plan.framing.is_none().then(|| Arc::clone(&framing)),
+        relay: relay.clone(),
+        out: Batch::with_capacity(OUT_PACKETS),
+        give_up: Arc::clone(&give_up),
+    };
+    let writer = std::thread::spawn(move || writer.run());
+    context.ready();
+    context.status(&format!("{} to {}", plan.input, plan.output));
+    let received = receive(&plan, &mut source, &mut feeder, &framing, &relay, context);
+    feeder.close();
+    let written = drain(writer, &give_up, &relay, context);
+    feeder.drain_events(&mut |e| context.event(e));
+    context.last_turn(|c| count(c, &*source, &feeder, &relay));
+    // A reader that went away ends reception; what it said is the reason.
+    written.map_err(failure)?;
+    received?;
+    Ok(Verdict::Yes)
+}
+
+/// An endpoint's error with its status and what to type next.
+fn failure(e: EndpointError) -> Error {
+    let hint = e.hint();
+    let error = if e.is_usage() {
+        Error::usage(e)
+    } else {
+        Error::failure(e)
+    };
+    match hint {
+        Some(hint) => error.hint(hint),
+        None => error,
+    }
+}
+
+fn count(out: &mut dyn Counters, source: &dyn Source, feeder: &Feeder, relay: &Relay) {
+    source.counters(out);
+    feeder.counters(out);
+    relay.counters(out);
+}
+
+/// The reception loop: until the input ends, the end is asked for or nobody reads any more.
+fn receive(
+    plan: &Plan,
+    source: &mut Box<dyn Source>,
+    feeder: &mut Feeder,
+    framing: &AtomicU8,
+    relay: &Relay,
+    context: &mut Context,
+) -> Result<(), Error> {
+    let mut seam = plan.again.as_ref().map(|_| Seam::new());
+    let live = source.is_live();
+    let mut known = None;
+    while !context.stopping() {
+        let before = feeder.batch().len();
+        let received = source.receive(feeder.batch(), TURN).map_err(failure)?;
+        if let Some(seam) = &mut seam {
+            for packet in feeder.batch().packets_mut().iter_mut().skip(before) {
+                seam.push(packet);
+            }
+            seam.drain_events(&mut |e| context.event(e));
+        }
+        if source.framing() != known {
+            known = source.framing();
+            if let Some(known) = known {
+                framing.store(known as u8, Ordering::Release);
+            }
+        }
+        let goes_on = match live {
+            true => feeder.offer(SystemClock.now()),
+            false => hand_on(source, feeder, relay, context),
+        };
+        tell(source, feeder, relay, context);
+        if !goes_on {
+            return Ok(());
+        }
+        if received == Received::End {
+            let (Some(seam), Some(path)) = (&mut seam, &plan.again) else {
+                return Ok(());
+            };
+            let endpoint = Endpoint::File(path.clone());
+            *source = open_input(&endpoint, &plan.input_options).map_err(failure)?;
+            seam.again();
+        }
+    }
+    Ok(())
+}
+
+/// Waits for room in the queue; false when nobody takes any more, or the end was asked for.
+fn hand_on(
+    source: &mut Box<dyn Source>,
+    feeder: &mut Feeder,
+    relay: &Relay,
+    context: &mut Context,
+) -> bool {
+    while !feeder.hand_on(TURN) {
+        tell(source, feeder, relay, context);
+        if context.stopping() {
+            return false;
+        }
+    }
+    !feeder.is_abandoned()
+}
+
+/// Events to the log, and what a turn has to see to.
+fn tell(source: &mut Box<dyn Source>, feeder: &mut Feeder, relay: &Relay, context: &mut Context) {
+    source.drain_events(&mut |e| context.event(e));
+    feeder.drain_events(&mut |e| context.event(e));
+    relay.drain_events(&mut |e| context.event(e));
+    context.turn(|c| count(c, &**source, feeder, relay));
+}
+
+/// Waits for the writer: to the end of a file, or for [`DRAIN`] once the end was asked for.
+fn drain(
+    writer: JoinHandle<Result<(), EndpointError>>,
+    give_up: &AtomicBool,
+    relay: &Relay,
+    context: &mut Context,
+) -> Result<(), EndpointError> {
+    let mut asked = None::<Instant>;
+    while !writer.is_finished() {
+        std::thread::sleep(Duration::from_millis(2));
+        relay.drain_events(&mut |e| context.event(e));
+        context.turn(|c| relay.counters(c));
+        if context.stopping() && asked.get_or_insert_with(Instant::now).elapsed() > DRAIN {
+            // A reader that stands still is not waited for.
+            give_up.store(true, Ordering::Relaxed);
+            return Ok(());
+        }
+    }
+    let ended = writer.join().unwrap_or(Ok(()));
+    relay.drain_events(&mut |e| context.event(e));
+    ended
+}
+
+/// The framing before the first packet.
+const UNKNOWN_FRAMING: u8 = u8::MAX;
+/// Packets of an output batch that was made here.
+const OUT_PACKETS: usize = 1024;
+/// Packets for a pipe leave together when they are due within this.
+const TOGETHER: Ticks27M = Ticks27M::from_millis(4);
+
+/// The thread that writes.
+struct Writer {
+    outlet: Outlet,
+    sink: Box<dyn Sink>,
+    wanted: Option<PidSet>,
+    playout: Option<Playout>,
+    /// The sink takes packets at once: they are held until they are due.
+    wait: bool,
+    /// The input's framing, where it is the output's too.
+    keep_framing: Option<Arc<AtomicU8>>,
+    relay: Relay,
+    /// Packets on their way to the sink, where they are not those of the queue.
+    out: Batch,
+    give_up: Arc<AtomicBool>,
+}
+
+impl Writer {
+    /// Writes until the queue ends.
+    fn run(mut self) -> Result<(), EndpointError> {
+        let ended = self.write_all();
+        let (sink, playout) = (&self.sink, &self.playout);
+        self.relay.post_counters(|c| counters(c, &**sink, playout));
+        ended
+    }
+
+    fn write_all(&mut self) -> Result<(), EndpointError> {
+        let mut batch = Batch::with_capacity(0);
+        let mut posted = Instant::now();
+        loop {
+            let patience = if self.sink.keeps_back() {
+                FLUSH_AFTER
+            } else {
+                TURN
+            };
+            match self.outlet.take(&mut batch, patience) {
+                Taken::Packets => {
+                    self.follow_framing();
+                    self.write(&batch)?;
+                }
+                // A playout goes by its clock: what fills no datagram yet is not due yet.
+                Taken::Idle if self.playout.is_none() => self.sink.flush()?,
+                Taken::Idle => {}
+                Taken::End => break,
+            }
+            self.post(&mut posted);
+        }
+        if let Some(mut playout) = self.playout.take() {
+            playout.finish(SystemClock.now());
+            let ended = self.play(&mut playout);
+            self.playout = Some(playout);
+            ended?;
+        }
+        self.send_out()?;
+        self.sink.flush()?;
+        let relay = &self.relay;
+        self.sink.drain_events(&mut |e| relay.post(e));
+        Ok(())
+    }
+
+    fn follow_framing(&mut self) {
+        let Some(framing) = &self.keep_framing else {
+            return;
+        };
+        let wanted = framing.load(Ordering::Acquire);
+        if let Some(framing) = Framing::ALL.into_iter().find(|f| *f as u8 == wanted) {
+            self.sink.set_framing(framing);
+        }
+    }
+
+    fn write(&mut self, batch: &Batch) -> Result<(), EndpointError> {
+        if self.playout.is_none() && self.wanted.is_none() {
+            return self.sink.send(batch);
+        }
+        let wanted = self.wanted.take();
+        let passes = |p: &&Packet| wanted.as_ref().is_none_or(|w| w.contains(p.pid()));
+        let mut ended = Ok(());
+        match self.playout.take() {
+            None => {
+                for (at, packets) in batch.runs() {
+                    for packet in packets.iter().filter(passes) {
+                        ended = ended.and_then(|()| self.put(packet, at));
+                    }
+                }
+                ended = ended.and_then(|()| self.send_out());
+            }
+            Some(mut playout) => {
+                let now = SystemClock.now();
+                for packet in batch.packets().iter().filter(passes) {
+                    playout.push(packet, now);
+                    ended = ended.and_then(|()| self.play(&mut playout));
+                }
+                let relay = &self.relay;
+                playout.drain_events(&mut |e| relay.post(e));
+                self.playout = Some(playout);
+                ended = ended.and_then(|()| self.send_out());
+            }
+        }
+        self.wanted = wanted;
+        ended
+    }
+
+    /// Sends what the playout has let go.
+    fn play(&mut self, playout: &mut Playout) -> Result<(), EndpointError> {
+        let mut ended = Ok(());
+        playout.take(&mut |packet, at| {
+            if ended.is_ok() {
+                ended = self.put(packet, at);
+            }
+        });
+        ended
+    }
+
+    /// Appends to the output batch, which is sent when it is full or spans long enough.
+    fn put(&mut self, packet: &Packet, at: Arrival) -> Result<(), EndpointError> {
+        let span = at - self.out.first_arrival().unwrap_or(at);
+        if self.out.room() == 0 || self.wait && span >= TOGETHER {
+            self.send_out()?;
+        }
+        self.out.push(packet, at);
+        Ok(())
+    }
+
+    fn send_out(&mut self) -> Result<(), EndpointError> {
+        if self.wait
+            && let Some(due) = self.out.last_arrival()
+        {
+            while SystemClock.now() < due && !self.give_up.load(Ordering::Relaxed) {
+                let step = SystemClock.now() + Ticks27M::from(TURN);
+                SystemClock.sleep_until(due.min(step));
+            }
+        }
+        let sent = self.sink.send(&self.out);
+        self.out.clear();
+        sent
+    }
+
+    /// Posts events, and from time to time counters, for the other thread to report.
+    fn post(&mut self, posted: &mut Instant) {
+        let relay = &self.relay;
+        self.sink.drain_events(&mut |e: &dyn Event| relay.post(e));
+        if posted.elapsed() >= POST_EVERY {
+            *posted = Instant::now();
+            let (sink, playout) = (&self.sink, &self.playout);
+            relay.post_counters(|c| counters(c, &**sink, playout));
+        }
+    }
+}
+
+fn counters(out: &mut dyn Counters, sink: &dyn Sink, playout: &Option<Playout>) {
+    sink.counters(out);
+    if let Some(playout) = playout {
+        playout.counters(out);
+    }
+}
