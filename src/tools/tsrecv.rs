@@ -61,7 +61,7 @@ use crate::units::{Arrival, BitRate, ByteCount, Ticks27M};
 /// The queue holds what `--queue` says; the kernel's receive buffer 8 MiB, or `rcvbuf=`; RTP out
 /// of order waits in 4 MiB; a playout holds the packets up to the next PCR, 65 536 at most.
 #[derive(Debug, Parser)]
-#[command(name = "tsrecv", version)]
+#[command(name = "tsrecv", version, verbatim_doc_comment)]
 pub struct Args {
     /// Where packets come from [default: -]
     #[arg(value_name = "INPUT")]
