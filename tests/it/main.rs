@@ -7,6 +7,7 @@
     clippy::print_stderr
 )]
 
+mod corpus;
 mod demo_channel;
 mod docs;
 mod generated;
