@@ -14,7 +14,7 @@ mod silence;
 mod socket;
 mod source;
 mod staged;
-mod sys;
+pub mod sys;
 mod udp_sink;
 mod udp_source;
 mod writer;

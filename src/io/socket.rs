@@ -27,7 +27,7 @@ pub enum SocketEvent {
         endpoint: String,
         /// Bytes asked for.
         asked: u64,
-        /// Bytes that count, as `SO_RCVBUF` reports them: the kernel's own overhead included.
+        /// Bytes granted: half of what `SO_RCVBUF` reports, which doubles what it is given.
         effective: u64,
     },
 }
@@ -110,7 +110,7 @@ pub(super) fn open_receiver(endpoint: &SocketEndpoint) -> Result<Opened, Endpoin
     let event = (receive_buffer < 2 * asked).then(|| SocketEvent::ReceiveBufferClamped {
         endpoint: endpoint.to_string(),
         asked: asked as u64,
-        effective: receive_buffer as u64,
+        effective: receive_buffer as u64 / 2,
     });
     socket.set_nonblocking(true).map_err(fail("open"))?;
     Ok(Opened {

@@ -16,6 +16,9 @@ pub const DATAGRAMS: usize = 64;
 const CONTROL_BYTES: usize = 128;
 
 /// Sets a socket option that is an `int`.
+///
+/// # Errors
+/// Those of setsockopt(2).
 pub fn set_option(fd: BorrowedFd<'_>, level: c_int, name: c_int, value: c_int) -> io::Result<()> {
     set(fd, level, name, &value)
 }
@@ -87,6 +90,9 @@ struct GroupSourceRequest {
 
 /// Joins `group` on the interface of that index (0: the kernel's choice), from `source` only
 /// where there is one.
+///
+/// # Errors
+/// Those of setsockopt(2): `ENODEV` where no route leads to the group.
 pub fn join(
     fd: BorrowedFd<'_>,
     group: IpAddr,
@@ -119,6 +125,9 @@ pub fn join(
 }
 
 /// Makes multicasts in IPv4 leave by the interface of that index.
+///
+/// # Errors
+/// Those of setsockopt(2).
 pub fn set_multicast_interface_v4(fd: BorrowedFd<'_>, index: u32) -> io::Result<()> {
     let any = libc::in_addr { s_addr: 0 };
     let request = libc::ip_mreqn {
@@ -179,6 +188,12 @@ pub struct Receiver {
 // lends for it, and never used outside of it.
 unsafe impl Send for Receiver {}
 
+impl Default for Receiver {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Receiver {
     /// Arrays for [`DATAGRAMS`] datagrams.
     pub fn new() -> Self {
@@ -194,7 +209,10 @@ impl Receiver {
         }
     }
 
-    /// Receives what is there, without waiting; `WouldBlock` when nothing is.
+    /// Receives what is there, without waiting.
+    ///
+    /// # Errors
+    /// Those of recvmmsg(2); `WouldBlock` when nothing is there.
     pub fn receive(&mut self, fd: BorrowedFd<'_>, to: Places<'_>) -> io::Result<&[Received]> {
         self.received.clear();
         let places = to.place.chunks_exact_mut(to.stride.max(1));
@@ -293,6 +311,9 @@ pub struct Outgoing<'a> {
 
 /// Sends to where the socket is connected, waiting for room; returns how many of `outgoing` were
 /// sent, at least one, at most [`DATAGRAMS`].
+///
+/// # Errors
+/// Those of sendmmsg(2), of the first of them.
 pub fn send(fd: BorrowedFd<'_>, outgoing: &[Outgoing<'_>]) -> io::Result<usize> {
     let count = outgoing.len().min(DATAGRAMS);
     let mut vectors = [[iovec {

@@ -529,7 +529,7 @@ impl Source for UdpSource {
         out.set("in_datagrams", counts.datagrams);
         out.set("in_bytes", counts.bytes);
         out.set("kernel_drops_datagrams", counts.kernel_drops);
-        out.set("receive_buffer_bytes", self.receive_buffer as u64);
+        out.set("receive_buffer_bytes", self.receive_buffer as u64 / 2);
         out.set("receive_calls_total", counts.calls);
         out.set("coalesced_datagrams", counts.coalesced);
         out.set("foreign_datagrams", counts.foreign);
