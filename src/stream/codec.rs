@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use crate::si::{self, descriptor::Descriptors};
+use crate::ts::Pid;
+
 /// The coding of an elementary stream, as far as a machine here treats it in a way of its own.
 ///
 /// ```
@@ -47,39 +50,26 @@ impl Codec {
     /// stream_type 0x86 is SCTE 35 here; DTS-HD of Blu-ray discs, which shares the value, does not
     /// occur in broadcast.
     pub fn of(stream_type: u8, descriptors: &[u8]) -> Self {
-        match stream_type {
-            0x01 | 0x02 => Self::Mpeg2Video,
-            0x1B => Self::H264,
-            0x24 => Self::Hevc,
-            0x03 | 0x04 => Self::MpegAudio,
-            0x0F => Self::AacAdts,
-            0x11 => Self::AacLatm,
-            0x81 => Self::Ac3,
-            0x87 => Self::Eac3,
-            0x86 => Self::Scte35,
-            0x05 | 0x0A..=0x0D => Self::Sections,
-            0x06 => Self::of_private(descriptors),
+        let stream = si::PmtStream {
+            stream_type: si::StreamType(stream_type),
+            pid: Pid::NULL,
+            descriptors: Descriptors::new(descriptors),
+        };
+        match si::Codec::of(&stream, Descriptors::NONE) {
+            Some(si::Codec::Mpeg1Video | si::Codec::Mpeg2Video) => Self::Mpeg2Video,
+            Some(si::Codec::H264) => Self::H264,
+            Some(si::Codec::Hevc) => Self::Hevc,
+            Some(si::Codec::Mp2) => Self::MpegAudio,
+            Some(si::Codec::Aac) if stream_type == 0x0F => Self::AacAdts,
+            Some(si::Codec::AacLatm) => Self::AacLatm,
+            Some(si::Codec::Ac3) => Self::Ac3,
+            Some(si::Codec::Eac3) => Self::Eac3,
+            Some(si::Codec::DvbTeletext) => Self::Teletext,
+            Some(si::Codec::DvbSubtitle) => Self::DvbSubtitle,
+            Some(si::Codec::Scte35) => Self::Scte35,
+            None if matches!(stream_type, 0x05 | 0x0A..=0x0D) => Self::Sections,
             _ => Self::Other,
         }
-    }
-
-    /// PES private data: the descriptors tell (EN 300 468 table 12, ISO/IEC 13818-1 §2.6.8).
-    fn of_private(mut descriptors: &[u8]) -> Self {
-        while let [tag, length, rest @ ..] = descriptors {
-            let Some((body, rest)) = rest.split_at_checked(usize::from(*length)) else {
-                break;
-            };
-            match (tag, body) {
-                (0x6A, _) | (0x05, [b'A', b'C', b'-', b'3', ..]) => return Self::Ac3,
-                (0x7A, _) | (0x05, [b'E', b'A', b'C', b'3', ..]) => return Self::Eac3,
-                (0x05, [b'H', b'E', b'V', b'C', ..]) => return Self::Hevc,
-                (0x56, _) => return Self::Teletext,
-                (0x59, _) => return Self::DvbSubtitle,
-                _ => {}
-            }
-            descriptors = rest;
-        }
-        Self::Other
     }
 
     /// True for video.
