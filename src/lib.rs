@@ -6,6 +6,7 @@
 //! - [`ts`]: ISO/IEC 13818-1 syntax, read and written in place
 //! - [`si`]: what sections say, tables and descriptors read and written
 //! - [`stream`]: machines over packets, without clock or I/O
+//! - [`ring`]: the circular recorder's store; of the machines, it alone touches files
 //! - [`cut`]: a range of a recording as a stream of its own
 //! - [`io`]: the outside world: endpoints, clocks, signals
 //! - [`cli`]: what all command lines share
@@ -20,6 +21,8 @@ pub mod ts;
 pub mod si;
 
 pub mod stream;
+
+pub mod ring;
 
 pub mod cut;
 

@@ -141,9 +141,14 @@ impl PidSet {
 
     /// The PIDs in ascending order.
     pub fn iter(&self) -> impl Iterator<Item = Pid> + '_ {
-        (0..Pid::COUNT as u16)
-            .map(Pid)
-            .filter(|pid| self.contains(*pid))
+        self.0.iter().zip(0u16..).flat_map(|(word, place)| {
+            let mut left = *word;
+            std::iter::from_fn(move || {
+                let bit = left.trailing_zeros() as u16;
+                left &= left.wrapping_sub(1);
+                (bit < 64).then_some(Pid(place * 64 + bit))
+            })
+        })
     }
 }
 

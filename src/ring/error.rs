@@ -1,0 +1,257 @@
+//! What a person must act upon, and what only has to be known.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::stream::event::{Event, Severity, Value};
+use crate::units::{Ticks27M, WallTime};
+
+use super::index::GapCause;
+
+/// Why a ring cannot be opened, written or read.
+#[derive(Debug)]
+pub enum RingError {
+    /// Another recorder holds the ring.
+    Locked {
+        /// The ring.
+        dir: PathBuf,
+    },
+    /// There is no segment in the directory.
+    Empty {
+        /// The directory.
+        dir: PathBuf,
+    },
+    /// The settings file cannot be understood.
+    Settings {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and where.
+        why: String,
+    },
+    /// A segment length that a directory of files cannot have.
+    SegmentLength {
+        /// What was asked for.
+        length: Ticks27M,
+    },
+    /// Recording should start before what is there ends.
+    StartsTooEarly {
+        /// The start asked for.
+        at: WallTime,
+        /// Where the ring ends.
+        end: WallTime,
+    },
+    /// The file system failed.
+    Io {
+        /// What was attempted, as a verb.
+        doing: &'static str,
+        /// With what.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+impl RingError {
+    /// For `map_err`: wraps the error of doing something with `path`.
+    pub(super) fn io<'a>(
+        doing: &'static str,
+        path: &'a Path,
+    ) -> impl FnOnce(io::Error) -> Self + 'a {
+        move |source| Self::Io {
+            doing,
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    /// What to type next, where one thing is likely.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Locked { .. } => Some("one recorder a ring: stop the other, or use another DIR"),
+            Self::Empty { .. } => Some("tsring record DIR fills it"),
+            Self::Settings { .. } => Some("tsring check DIR --repair writes the file anew"),
+            Self::SegmentLength { .. } => Some("--segment takes 1s to 24h, in whole milliseconds"),
+            Self::StartsTooEarly { .. } => Some("use a later --at, or an empty DIR"),
+            Self::Io { .. } => None,
+        }
+    }
+}
+
+impl fmt::Display for RingError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Locked { dir } => write!(f, "{}: another recorder holds it", dir.display()),
+            Self::Empty { dir } => write!(f, "{}: nothing is recorded there", dir.display()),
+            Self::Settings { path, why } => write!(f, "{}: {why}", path.display()),
+            Self::SegmentLength { length } => write!(f, "a segment cannot be {length} long"),
+            Self::StartsTooEarly { at, end } => {
+                write!(f, "recording from {at} on: the ring ends at {end}")
+            }
+            Self::Io {
+                doing,
+                path,
+                source,
+            } => {
+                write!(f, "{doing} {}: {source}", path.display())
+            }
+        }
+    }
+}
+
+impl std::error::Error for RingError {}
+
+/// What the ring observes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RingEvent {
+    /// A new recording joined one that ended `gap` ago.
+    Resumed {
+        /// From the last block to the first new one.
+        gap: Ticks27M,
+    },
+    /// A segment's end was not whole, and was put right.
+    Repaired {
+        /// The segment.
+        name: String,
+        /// Bytes cut off that were no whole packet.
+        cut_bytes: u64,
+        /// Packets that a power loss left empty, now null packets.
+        nulled_packets: u64,
+        /// Stamps that were missing or wrong, now interpolated.
+        stamps: u64,
+    },
+    /// A file in the directory is none of the ring's; it is left alone.
+    Foreign {
+        /// Its name.
+        name: String,
+    },
+    /// Writing failed; reception goes on and is counted as lost.
+    WriteFailed {
+        /// Why.
+        cause: GapCause,
+        /// The system's words.
+        why: String,
+    },
+    /// Writing works again.
+    WriteResumed {
+        /// Packets lost meanwhile.
+        packets: u64,
+        /// How long.
+        gap: Ticks27M,
+    },
+    /// The side index could not be written; it is rebuilt at the next start.
+    IndexFailed {
+        /// The system's words.
+        why: String,
+    },
+    /// fdatasync or the removal of an old segment failed.
+    UpkeepFailed {
+        /// What was attempted.
+        doing: &'static str,
+        /// The system's words.
+        why: String,
+    },
+    /// The wall clock was set by more than a second.
+    ClockStep {
+        /// Forward when positive.
+        by: Ticks27M,
+    },
+    /// Nothing came for a while.
+    Silence {
+        /// How long.
+        gap: Ticks27M,
+    },
+    /// Old segments were let go before `--keep` for want of room.
+    ShortOfRoom {
+        /// The oldest instant left.
+        oldest: WallTime,
+    },
+    /// A reader was overtaken: what it would have read next is gone.
+    Lapped {
+        /// Where it stood.
+        from: WallTime,
+        /// Where it goes on.
+        to: WallTime,
+    },
+    /// The segment a reader stands in was let go: its data last until the reader leaves it.
+    Expiring {
+        /// Where the segment starts.
+        segment: WallTime,
+    },
+    /// A segment has no stamps; its time is taken from its name.
+    NoStamps {
+        /// The segment.
+        name: String,
+    },
+}
+
+impl Event for RingEvent {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Resumed { .. } => "ring_resumed",
+            Self::Repaired { .. } => "ring_repaired",
+            Self::Foreign { .. } => "ring_foreign_file",
+            Self::WriteFailed { .. } => "ring_write_failed",
+            Self::WriteResumed { .. } => "ring_write_resumed",
+            Self::IndexFailed { .. } => "ring_index_failed",
+            Self::UpkeepFailed { .. } => "ring_upkeep_failed",
+            Self::ClockStep { .. } => "ring_clock_step",
+            Self::Silence { .. } => "ring_silence",
+            Self::ShortOfRoom { .. } => "ring_short_of_room",
+            Self::Lapped { .. } => "ring_reader_lapped",
+            Self::Expiring { .. } => "ring_segment_expiring",
+            Self::NoStamps { .. } => "ring_stamps_missing",
+        }
+    }
+
+    fn severity(&self) -> Severity {
+        match self {
+            Self::Resumed { .. } | Self::Foreign { .. } => Severity::Info,
+            Self::WriteFailed { .. } | Self::WriteResumed { .. } | Self::Lapped { .. } => {
+                Severity::Error
+            }
+            _ => Severity::Warning,
+        }
+    }
+
+    fn fields(&self, field: &mut dyn FnMut(&'static str, Value)) {
+        match self {
+            Self::Resumed { gap } | Self::Silence { gap } => {
+                field("gap_ms", gap.as_millis().into());
+            }
+            Self::Repaired {
+                name,
+                cut_bytes,
+                nulled_packets,
+                stamps,
+            } => {
+                field("segment", name.as_str().into());
+                field("cut_bytes", (*cut_bytes).into());
+                field("nulled_packets", (*nulled_packets).into());
+                field("stamps", (*stamps).into());
+            }
+            Self::Foreign { name } => field("file", name.as_str().into()),
+            Self::NoStamps { name } => field("segment", name.as_str().into()),
+            Self::WriteFailed { cause, why } => {
+                field("cause", cause.name().into());
+                field("why", why.as_str().into());
+            }
+            Self::WriteResumed { packets, gap } => {
+                field("lost_packets", (*packets).into());
+                field("gap_ms", gap.as_millis().into());
+            }
+            Self::IndexFailed { why } => field("why", why.as_str().into()),
+            Self::UpkeepFailed { doing, why } => {
+                field("doing", (*doing).into());
+                field("why", why.as_str().into());
+            }
+            Self::ClockStep { by } => field("by_ms", by.as_millis().into()),
+            Self::ShortOfRoom { oldest } => field("oldest", oldest.to_string().into()),
+            Self::Lapped { from, to } => {
+                field("from", from.to_string().into());
+                field("to", to.to_string().into());
+            }
+            Self::Expiring { segment } => field("segment", segment.to_string().into()),
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! Which segments a ring has, and in what order they were received.
+
+use std::path::{Path, PathBuf};
+
+use crate::units::{Ticks27M, WallTime};
+
+use super::error::RingError;
+use super::segment::Stamps;
+use super::settings::{EpochSettings, LengthSince, SETTINGS, Settings};
+use super::storage::Storage;
+
+/// The file that a recorder locks.
+pub const LOCK: &str = "ring.lock";
+const EPOCH_PREFIX: &str = "epoch-";
+
+/// A segment, by its names.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
+pub struct SegmentName {
+    /// The epoch it was moved to; 0 is the live part.
+    pub epoch: u32,
+    /// N of `N.ts`.
+    pub number: i64,
+    /// Where its name says that it starts (in a directory not made by us: its first stamp).
+    pub start: WallTime,
+    /// The length its name was made with; zero where that is not known.
+    pub length: Ticks27M,
+}
+
+impl SegmentName {
+    /// The path of one of its files, by extension.
+    pub fn path(&self, ring: &Path, extension: &str) -> PathBuf {
+        epoch_dir(ring, self.epoch).join(format!("{}.{extension}", self.number))
+    }
+
+    /// Its transport packets, as a name relative to the ring.
+    pub fn display(&self) -> String {
+        match self.epoch {
+            0 => format!("{}.ts", self.number),
+            k => format!("{EPOCH_PREFIX}{k}/{}.ts", self.number),
+        }
+    }
+
+    /// Where its name says that it ends.
+    pub fn end(&self) -> WallTime {
+        self.start + self.length
+    }
+}
+
+/// The directory of an epoch; 0 is the live part.
+pub fn epoch_dir(ring: &Path, epoch: u32) -> PathBuf {
+    match epoch {
+        0 => ring.to_owned(),
+        k => ring.join(format!("{EPOCH_PREFIX}{k}")),
+    }
+}
+
+/// An epoch of the ring.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Epoch {
+    /// K of `epoch-K`.
+    pub number: u32,
+    /// Where the wall clock was set back to.
+    pub at: WallTime,
+    /// The segment lengths its names were made with.
+    pub lengths: Vec<LengthSince>,
+}
+
+/// What is in the directory of a ring.
+#[derive(Clone, Debug, Default)]
+pub struct Layout {
+    /// Every segment in the order of reception.
+    pub segments: Vec<SegmentName>,
+    /// The epochs, in the order of their numbers.
+    pub epochs: Vec<Epoch>,
+    /// Names that are none of the ring's.
+    pub foreign: Vec<String>,
+    /// Side files and stamps whose packets are gone.
+    pub orphans: Vec<PathBuf>,
+    /// The settings, where there are some.
+    pub settings: Option<Settings>,
+}
+
+impl Layout {
+    /// Lists the ring in `dir`.
+    pub fn read(storage: &dyn Storage, dir: &Path) -> Result<Self, RingError> {
+        let settings = Settings::load(storage, dir)?;
+        Self::read_with(storage, dir, settings)
+    }
+
+    /// Lists the ring in `dir`, whose settings are known.
+    pub fn read_with(
+        storage: &dyn Storage,
+        dir: &Path,
+        settings: Option<Settings>,
+    ) -> Result<Self, RingError> {
+        let mut layout = Self::default();
+        let lengths = settings.as_ref().map(|s| s.lengths.as_slice());
+        let (live, epochs) = layout.list(storage, dir, 0)?;
+        let mut segments = place(storage, dir, 0, &live, lengths.unwrap_or_default());
+        for number in epochs {
+            let path = epoch_dir(dir, number);
+            let (numbers, _) = layout.list(storage, &path, number)?;
+            // An epoch without its settings (a power loss) still has an order: by its names.
+            let kept = EpochSettings::load(storage, &path).unwrap_or_default();
+            let lengths = match &kept {
+                Some(kept) => kept.lengths.clone(),
+                None => lengths.unwrap_or_default().to_vec(),
+            };
+            let inside = place(storage, dir, number, &numbers, &lengths);
+            let at = match (&kept, inside.first()) {
+                (Some(kept), _) => WallTime::from_ticks(kept.at_ticks),
+                (None, Some(first)) => first.start,
+                (None, None) => continue,
+            };
+            layout.epochs.push(Epoch {
+                number,
+                at,
+                lengths,
+            });
+            // What the live part holds up to `at` came before the epoch; the epochs before it
+            // with the same `at` did too.
+            let place = segments
+                .iter()
+                .rposition(|s: &SegmentName| {
+                    let before = layout
+                        .epochs
+                        .iter()
+                        .any(|e| e.number == s.epoch && e.number != number && e.at <= at);
+                    before || s.epoch == 0 && s.end() <= at && s.start < at
+                })
+                .map_or(0, |last| last + 1);
+            segments.splice(place..place, inside);
+        }
+        layout.segments = segments;
+        layout.settings = settings;
+        Ok(layout)
+    }
+
+    /// The numbers and the epochs in a directory; the rest is sorted away.
+    fn list(
+        &mut self,
+        storage: &dyn Storage,
+        dir: &Path,
+        epoch: u32,
+    ) -> Result<(Vec<i64>, Vec<u32>), RingError> {
+        let names = storage.list(dir).map_err(RingError::io("listing", dir))?;
+        let (mut numbers, mut epochs, mut sides) = (Vec::new(), Vec::new(), Vec::new());
+        for entry in names {
+            match classify(&entry.name, entry.directory) {
+                Class::Packets(n) => numbers.push(n),
+                Class::Side(n) => sides.push((n, entry.name)),
+                Class::Epoch(k) if epoch == 0 => epochs.push(k),
+                Class::Own => {}
+                _ if epoch == 0 => self.foreign.push(entry.name),
+                _ => self
+                    .foreign
+                    .push(format!("{EPOCH_PREFIX}{epoch}/{}", entry.name)),
+            }
+        }
+        numbers.sort_unstable();
+        epochs.sort_unstable();
+        self.orphans.extend(
+            sides
+                .into_iter()
+                .filter(|(n, _)| numbers.binary_search(n).is_err())
+                .map(|(_, name)| dir.join(name)),
+        );
+        Ok((numbers, epochs))
+    }
+}
+
+enum Class {
+    Packets(i64),
+    Side(i64),
+    Epoch(u32),
+    Own,
+    Foreign,
+}
+
+fn classify(name: &str, directory: bool) -> Class {
+    if directory {
+        return match name.strip_prefix(EPOCH_PREFIX).and_then(number) {
+            Some(k @ 1..) => u32::try_from(k).map_or(Class::Foreign, Class::Epoch),
+            _ => Class::Foreign,
+        };
+    }
+    let stem = name.strip_suffix(".new").unwrap_or(name);
+    if stem == SETTINGS || stem == super::settings::EPOCH_SETTINGS || name == LOCK {
+        return Class::Own;
+    }
+    let Some((stem, extension)) = name.rsplit_once('.') else {
+        return Class::Foreign;
+    };
+    match (number(stem), extension) {
+        (Some(n), "ts") => Class::Packets(n),
+        (Some(n), "aux" | "idx") => Class::Side(n),
+        _ => Class::Foreign,
+    }
+}
+
+/// A number as we write it: digits only, no leading zero.
+fn number(text: &str) -> Option<i64> {
+    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let plain = digits && (text == "0" || !text.starts_with('0'));
+    text.parse().ok().filter(|_| plain)
+}
+
+/// Gives each number its start, and puts them in order.
+fn place(
+    storage: &dyn Storage,
+    ring: &Path,
+    epoch: u32,
+    numbers: &[i64],
+    lengths: &[LengthSince],
+) -> Vec<SegmentName> {
+    let mut segments: Vec<(WallTime, SegmentName)> = numbers
+        .iter()
+        .map(|&number| {
+            let unplaced = SegmentName {
+                epoch,
+                number,
+                start: WallTime::default(),
+                length: Ticks27M::ZERO,
+            };
+            if let Some((since, start, length)) = length_of(number, lengths) {
+                let name = SegmentName {
+                    start,
+                    length,
+                    ..unplaced
+                };
+                // The first of a new length may be named after an instant before the change.
+                return (start.max(since), name);
+            }
+            // Not by our naming: the first stamp says when.
+            let start = Stamps::open(storage, &unplaced.path(ring, "aux"))
+                .ok()
+                .and_then(|stamps| stamps.get(0))
+                .unwrap_or_default();
+            (start, SegmentName { start, ..unplaced })
+        })
+        .collect();
+    // A segment without any stamp (just made, or its aux is lost) goes where its number says.
+    let mut last = WallTime::default();
+    for (key, s) in &mut segments {
+        if *key == WallTime::default() {
+            (*key, s.start) = (last, last);
+        }
+        last = *key;
+    }
+    segments.sort_by_key(|(key, s)| (*key, s.number));
+    segments.into_iter().map(|(_, s)| s).collect()
+}
+
+/// Since when the length was used that the name of segment `number` was made with, where that
+/// name says that it starts, and the length.
+///
+/// A number read with another length is off by the ratio of the two, years for lengths that
+/// differ at all; only the newest length has no upper bound and takes what no older one explains.
+fn length_of(number: i64, lengths: &[LengthSince]) -> Option<(WallTime, WallTime, Ticks27M)> {
+    lengths.iter().enumerate().find_map(|(i, l)| {
+        let start = number.checked_mul(l.ticks)?;
+        let end = start.checked_add(l.ticks)?;
+        let until = lengths.get(i + 1).map_or(i64::MAX, |next| next.from_ticks);
+        // The first and the last segment of a length reach over its bounds.
+        (end > l.from_ticks && start < until).then(|| {
+            let instant = WallTime::from_ticks;
+            (
+                instant(l.from_ticks),
+                instant(start),
+                Ticks27M::new(l.ticks),
+            )
+        })
+    })
+}

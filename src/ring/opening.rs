@@ -1,0 +1,332 @@
+//! Taking a ring over: its lock, its settings, the end that the last recorder left, its index.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::units::{Ticks27M, WallTime};
+
+use super::epoch;
+use super::error::{RingError, RingEvent};
+use super::index::{GapCause, Index, Record, What};
+use super::index_writer::{IndexWriter, extend_digest};
+use super::layout::{LOCK, Layout, SegmentName, epoch_dir};
+use super::scan::scan;
+use super::segment::{OpenSegment, Repair, Stamps};
+use super::settings::{Changes, DEFAULT_SEGMENT, EpochSettings, LengthSince, Settings};
+use super::storage::{Access, Lock, Storage};
+use super::writer::Dating;
+
+/// A side file larger than this is none of ours.
+const MAX_INDEX: u64 = 1 << 28;
+
+/// multicat's own segment length.
+const HOUR: Ticks27M = Ticks27M::new(3600 * 27_000_000);
+
+/// A ring taken over.
+pub(super) struct Opened {
+    pub(super) lock: Box<dyn Lock>,
+    pub(super) settings: Settings,
+    /// Where stamps begin.
+    pub(super) start: WallTime,
+    pub(super) segment: Option<OpenedSegment>,
+    pub(super) index: Option<IndexWriter>,
+    /// What the open segment holds that lasts, and what those before it do.
+    pub(super) lasting: Vec<Record>,
+    pub(super) digest: Vec<Record>,
+    /// The last stamp; `None` in an empty ring.
+    pub(super) end: Option<WallTime>,
+    pub(super) events: Vec<RingEvent>,
+}
+
+/// The segment to append to.
+pub(super) struct OpenedSegment {
+    pub(super) open: OpenSegment,
+    pub(super) first: Option<WallTime>,
+}
+
+/// Takes the ring in `dir` over, at `wall`.
+pub(super) fn open(
+    storage: &dyn Storage,
+    dir: &Path,
+    changes: &Changes,
+    dating: &Dating,
+    wall: WallTime,
+) -> Result<Opened, RingError> {
+    storage
+        .create_dir(dir)
+        .map_err(RingError::io("making", dir))?;
+    let lock_path = dir.join(LOCK);
+    let owner = format!("{}\n", std::process::id());
+    let lock = storage
+        .lock(&lock_path, &owner)
+        .map_err(RingError::io("locking", &lock_path))?
+        .ok_or_else(|| RingError::Locked {
+            dir: dir.to_owned(),
+        })?;
+
+    let mut events = Vec::new();
+    let mut layout = Layout::read(storage, dir)?;
+    events.extend(
+        layout
+            .foreign
+            .drain(..)
+            .map(|name| RingEvent::Foreign { name }),
+    );
+    if !layout.orphans.is_empty() {
+        epoch::finish_moves(storage, dir, &layout);
+        let settings = layout.settings.take();
+        layout = Layout::read_with(storage, dir, settings)?;
+        for orphan in &layout.orphans {
+            storage
+                .remove(orphan)
+                .map_err(RingError::io("removing", orphan))?;
+        }
+    }
+    let mut settings = match layout.settings.take() {
+        Some(settings) => settings,
+        None => {
+            let settings = adopt(storage, dir, &layout, changes, wall)?;
+            layout = Layout::read_with(storage, dir, Some(settings.clone()))?;
+            settings
+        }
+    };
+
+    let unsure = settings.sync() * 2 + Ticks27M::SECOND * 2;
+    let tail = mend_tail(storage, dir, &mut layout.segments, unsure, &mut events)?;
+    let end = tail.as_ref().and_then(|(_, repair)| repair.last);
+    let start = match dating {
+        Dating::Arrival => wall,
+        Dating::Stream(Some(at)) => *at,
+        Dating::Stream(None) => end.unwrap_or(wall),
+    };
+    if let (Dating::Stream(_), Some(end)) = (dating, end)
+        && start < end
+    {
+        return Err(RingError::StartsTooEarly { at: start, end });
+    }
+    settings.stream_clock = matches!(dating, Dating::Stream(_));
+    settings.apply(changes, start)?;
+    settings.store(storage, dir)?;
+
+    let mut opened = Opened {
+        lock,
+        settings,
+        start,
+        segment: None,
+        index: None,
+        lasting: Vec::new(),
+        digest: Vec::new(),
+        end,
+        events,
+    };
+    opened.digest = digest_before_last(storage, dir, &layout.segments);
+    if let Some((segment, repair)) = tail {
+        opened.take_over(storage, dir, segment, &repair);
+    }
+    Ok(opened)
+}
+
+impl Opened {
+    /// Goes on with the last segment: its index first.
+    fn take_over(
+        &mut self,
+        storage: &dyn Storage,
+        dir: &Path,
+        segment: OpenSegment,
+        repair: &Repair,
+    ) {
+        let name = segment.name;
+        let path = name.path(dir, "idx");
+        let first = Stamps::open(storage, &name.path(dir, "aux"))
+            .ok()
+            .and_then(|stamps| stamps.get(0));
+        let found = read_index(storage, dir, &name).filter(|i| i.reach().0 <= segment.bytes);
+        let file = storage.open(&path, Access::Write).ok();
+        let (mut index, from) = match (found, file) {
+            (Some(found), Some(file)) => {
+                self.digest.clone_from(&found.carried);
+                self.lasting = found.own.iter().filter(|r| r.lasts()).cloned().collect();
+                let from = found.reach().0;
+                (IndexWriter::resume(name, &found, Arc::from(file)), from)
+            }
+            _ => (IndexWriter::new(name), 0),
+        };
+        let lasting = &mut self.lasting;
+        let mut file = |record: Record| {
+            if record.lasts() {
+                lasting.push(record.clone());
+            }
+            index.push(record);
+        };
+        // Packets that cannot be read are not indexed; who reads them will be told.
+        let _ = scan(storage, dir, &name, from, segment.bytes, &mut file);
+        if repair.nulled > 0 {
+            let (from, to) = repair.nulled_range;
+            let stamps = Stamps::open(storage, &name.path(dir, "aux")).ok();
+            let at = |byte: u64| {
+                let stamp = stamps
+                    .as_ref()
+                    .and_then(|s| s.get(byte / super::BLOCK_BYTES));
+                stamp.or(repair.last).unwrap_or(name.start)
+            };
+            let what = What::Gap {
+                cause: GapCause::PowerLoss,
+                until: at(to.saturating_sub(1)),
+                packets: repair.nulled,
+            };
+            file(Record::new(from, at(from), what));
+        }
+        if name.epoch == 0 {
+            self.index = Some(index);
+            self.segment = Some(OpenedSegment {
+                open: segment,
+                first,
+            });
+        } else {
+            let bytes = segment.bytes;
+            extend_digest(&mut self.digest, self.lasting.drain(..));
+            if let (Some(first), Some(last)) = (first, repair.last) {
+                extend_digest(&mut self.digest, [index.summary(bytes, first, last)]);
+            }
+        }
+    }
+}
+
+/// Puts the ends of the last segments right: those that a power loss may have caught before
+/// they were synced. Empty ones are removed. Returns the last.
+fn mend_tail(
+    storage: &dyn Storage,
+    dir: &Path,
+    segments: &mut Vec<SegmentName>,
+    unsure: Ticks27M,
+    events: &mut Vec<RingEvent>,
+) -> Result<Option<(OpenSegment, Repair)>, RingError> {
+    let mut last: Option<(OpenSegment, Repair)> = None;
+    for at in (0..segments.len()).rev() {
+        let Some(&name) = segments.get(at) else {
+            break;
+        };
+        let newest = last.as_ref().and_then(|(_, repair)| repair.last);
+        let synced = newest.is_some_and(|newest| name.end() < newest - unsure);
+        if synced && at + 2 < segments.len() {
+            break;
+        }
+        let path = name.path(dir, "ts");
+        let (segment, repair) = OpenSegment::reopen(storage, dir, name, unsure)
+            .map_err(RingError::io("opening", &path))?;
+        if segment.bytes == 0 {
+            for extension in epoch::FILES {
+                let _ = storage.remove(&name.path(dir, extension));
+            }
+            segments.remove(at);
+            continue;
+        }
+        if !repair.was_whole() {
+            events.push(RingEvent::Repaired {
+                name: name.display(),
+                cut_bytes: repair.cut_bytes,
+                nulled_packets: repair.nulled,
+                stamps: repair.stamps,
+            });
+        }
+        last.get_or_insert((segment, repair));
+    }
+    Ok(last)
+}
+
+/// The digest of everything before the last segment.
+fn digest_before_last(storage: &dyn Storage, dir: &Path, segments: &[SegmentName]) -> Vec<Record> {
+    let before = segments.split_last().map_or(&[][..], |(_, before)| before);
+    let mut digest = Vec::new();
+    let newest = before
+        .iter()
+        .enumerate()
+        .rev()
+        .find_map(|(i, name)| Some((i, read_index(storage, dir, name)?)));
+    let after = match newest {
+        Some((i, index)) => {
+            digest = index.carried;
+            extend_digest(&mut digest, index.own);
+            i
+        }
+        None => 0,
+    };
+    for name in before.iter().skip(after) {
+        if let Some(summary) = summary_of(storage, dir, name) {
+            extend_digest(&mut digest, [summary]);
+        }
+    }
+    digest
+}
+
+/// A summary of a segment that has none: from its sizes and stamps.
+fn summary_of(storage: &dyn Storage, dir: &Path, name: &SegmentName) -> Option<Record> {
+    let stamps = Stamps::open(storage, &name.path(dir, "aux")).ok()?;
+    let count = stamps.count().ok()?;
+    let (first, last) = (stamps.get(0)?, stamps.get(count.checked_sub(1)?)?);
+    let bytes = storage.size(&name.path(dir, "ts")).ok()?;
+    let mut index = IndexWriter::new(*name);
+    if let Some(found) = read_index(storage, dir, name) {
+        found.own.into_iter().for_each(|r| index.push(r));
+    }
+    Some(index.summary(bytes, first, last))
+}
+
+/// Reads the side index of a segment; `None` when there is none or it is not ours.
+pub(super) fn read_index(storage: &dyn Storage, dir: &Path, name: &SegmentName) -> Option<Index> {
+    let file = storage.open(&name.path(dir, "idx"), Access::Read).ok()?;
+    let len = file.len().ok().filter(|len| *len <= MAX_INDEX)?;
+    let mut bytes = vec![0; usize::try_from(len).ok()?];
+    let read = file.read_at(&mut bytes, 0).ok()?;
+    let index = Index::decode(bytes.get(..read)?)?;
+    (index.header.number == name.number).then_some(index)
+}
+
+/// Settings for a directory that has none: a new ring, or one that multicat made. Segments whose
+/// names fit no length we know (made with multicat's `-O`, say) become an epoch of their own.
+fn adopt(
+    storage: &dyn Storage,
+    dir: &Path,
+    layout: &Layout,
+    changes: &Changes,
+    now: WallTime,
+) -> Result<Settings, RingError> {
+    let live: Vec<SegmentName> = layout
+        .segments
+        .iter()
+        .filter(|s| s.epoch == 0)
+        .copied()
+        .collect();
+    let mut settings = Settings::default();
+    if live.is_empty() {
+        return Ok(settings);
+    }
+    let lengths = [changes.segment, Some(HOUR), Some(DEFAULT_SEGMENT)];
+    let fits = |length: &Ticks27M| {
+        [live.first(), live.last()].into_iter().flatten().all(|s| {
+            let first = Stamps::open(storage, &s.path(dir, "aux"))
+                .ok()
+                .and_then(|stamps| stamps.get(0));
+            first.is_none_or(|at| at.ticks().div_euclid(length.get().max(1)) == s.number)
+        })
+    };
+    if let Some(length) = lengths.into_iter().flatten().find(fits) {
+        settings.lengths.push(LengthSince {
+            from_ticks: live.first().map_or(i64::MIN, |s| s.start.ticks()),
+            ticks: length.get(),
+        });
+        return Ok(settings);
+    }
+    let number = layout.epochs.iter().map(|e| e.number).max().unwrap_or(0) + 1;
+    let path = epoch_dir(dir, number);
+    storage
+        .create_dir(&path)
+        .map_err(RingError::io("making", &path))?;
+    let kept = EpochSettings {
+        at_ticks: now.ticks(),
+        lengths: Vec::new(),
+    };
+    kept.store(storage, &path)?;
+    epoch::move_all(storage, dir, &live, number)?;
+    Ok(settings)
+}

@@ -1,0 +1,489 @@
+//! Readers: any number beside the writer, none of which it notices.
+//!
+//! A reader holds the segment it stands in open: the kernel keeps its data even when expiry
+//! removes the name, and the reader is told ([`RingEvent::Expiring`]). What expires before the
+//! reader opened it is gone: the reader is told so ([`RingEvent::Lapped`]) and goes on with the
+//! oldest there is.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::ts::PACKET_SIZE;
+use crate::units::WallTime;
+
+use super::error::{RingError, RingEvent};
+use super::index::{Index, Record, What};
+use super::layout::{Layout, SegmentName};
+use super::opening::read_index;
+use super::segment::{BLOCK_BYTES, Stamps};
+use super::storage::{Access, Storage, StoredFile};
+use super::writer::SILENCE;
+
+/// A ring opened to read.
+#[derive(Clone)]
+pub struct Ring {
+    storage: Arc<dyn Storage>,
+    dir: PathBuf,
+    layout: Layout,
+}
+
+impl Ring {
+    /// Lists the ring in `dir`; an error when nothing is recorded there.
+    pub fn open(storage: Arc<dyn Storage>, dir: &Path) -> Result<Self, RingError> {
+        let layout = Layout::read(&*storage, dir)?;
+        if layout.segments.is_empty() {
+            return Err(RingError::Empty {
+                dir: dir.to_owned(),
+            });
+        }
+        Ok(Self {
+            storage,
+            dir: dir.to_owned(),
+            layout,
+        })
+    }
+
+    /// Lists the ring again.
+    pub fn refresh(&mut self) -> Result<(), RingError> {
+        self.layout = Layout::read(&*self.storage, &self.dir)?;
+        Ok(())
+    }
+
+    /// Where it is.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The file system it is on.
+    pub fn storage(&self) -> &dyn Storage {
+        &*self.storage
+    }
+
+    /// What was listed last.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// The segments in the order of reception.
+    pub fn segments(&self) -> &[SegmentName] {
+        &self.layout.segments
+    }
+
+    /// The stamp of the first block.
+    pub fn first(&self) -> Option<WallTime> {
+        self.segments().iter().find_map(|s| self.stamps(s)?.get(0))
+    }
+
+    /// The stamp of the last block.
+    pub fn last(&self) -> Option<WallTime> {
+        self.segments().iter().rev().find_map(|s| {
+            let stamps = self.stamps(s)?;
+            stamps.get(stamps.count().ok()?.checked_sub(1)?)
+        })
+    }
+
+    /// The side index of a segment; `None` when there is none or it cannot be read.
+    pub fn index(&self, segment: &SegmentName) -> Option<Index> {
+        read_index(&*self.storage, &self.dir, segment)
+    }
+
+    /// The records of the segments that overlap `from` to `to`, in the order of their bytes.
+    /// Segments without an index are left out.
+    pub fn records(&self, from: WallTime, to: WallTime) -> Vec<(SegmentName, Record)> {
+        let mut out = Vec::new();
+        for (i, segment) in self.segments().iter().enumerate() {
+            if segment.start >= to || self.end_of(i) <= from {
+                continue;
+            }
+            let mut own = self.index(segment).map(|i| i.own).unwrap_or_default();
+            own.sort_by_key(|r| r.offset);
+            out.extend(own.into_iter().map(|r| (*segment, r)));
+        }
+        out
+    }
+
+    /// A reader of what was received from `from` on, up to `to`, exclusive.
+    ///
+    /// With an end, it reads the blocks stamped in between, whatever their order; without one it
+    /// starts at the first block stamped `from` or later and reads all that was received after.
+    pub fn cursor(&self, from: WallTime, to: Option<WallTime>) -> Cursor {
+        Cursor {
+            ring: self.clone(),
+            from,
+            to,
+            next: 0,
+            passed: None,
+            begun: false,
+            current: None,
+            events: Vec::new(),
+        }
+    }
+
+    fn stamps(&self, segment: &SegmentName) -> Option<Stamps> {
+        Stamps::open(&*self.storage, &segment.path(&self.dir, "aux")).ok()
+    }
+
+    /// Where a segment ends at the latest, by its name or that of the next.
+    fn end_of(&self, position: usize) -> WallTime {
+        let next = self.segments().get(position + 1);
+        match self.segments().get(position) {
+            Some(s) if s.length.get() > 0 => s.end(),
+            _ => next.map_or(WallTime::from_ticks(i64::MAX), |n| n.start),
+        }
+    }
+
+    /// Where what can be read of a segment ends, whole packets only: at its end or before the
+    /// first packet received at `to` or later.
+    fn end_in(
+        &self,
+        standing: &mut Standing,
+        to: Option<WallTime>,
+        newest: bool,
+    ) -> std::io::Result<u64> {
+        if let Some(end) = standing.end {
+            return Ok(end);
+        }
+        let count = standing.stamps.count()?;
+        let whole = standing.ts.len()?.min(count * BLOCK_BYTES) / PACKET_SIZE as u64;
+        let bytes = whole * PACKET_SIZE as u64;
+        let Some(to) = to else {
+            return Ok(bytes);
+        };
+        let block = standing.stamps.seek(to, count);
+        let end = (block * BLOCK_BYTES).min(bytes);
+        if block == count && newest {
+            return Ok(end);
+        }
+        let split = match block.checked_sub(1) {
+            Some(last) if self.gap_after(&standing.stamps, last) => {
+                self.split(&standing.name, last, to)
+            }
+            _ => None,
+        };
+        let end = split.unwrap_or(end);
+        // Stamps are only added: once there is one at or after `to`, this is the end.
+        standing.end = (block < count).then_some(end);
+        Ok(end)
+    }
+
+    /// True when time passed between a block and the next one, or there is no next one: only then
+    /// can a block hold packets that came later than its stamp says.
+    fn gap_after(&self, stamps: &Stamps, block: u64) -> bool {
+        match (stamps.get(block), stamps.get(block + 1)) {
+            (Some(a), Some(b)) => b - a >= SILENCE,
+            _ => true,
+        }
+    }
+
+    fn newest_epoch(&self) -> u32 {
+        let numbers = self.layout.epochs.iter().map(|e| e.number);
+        numbers.max().unwrap_or(0)
+    }
+
+    /// The place behind the segment `name` in the list; `epochs` were there before. A segment may
+    /// have moved to a new epoch meanwhile; where it is gone, the oldest comes next.
+    fn after(&self, name: &SegmentName, epochs: u32) -> usize {
+        let segments = self.segments();
+        let moved = segments
+            .iter()
+            .position(|s| s.number == name.number && s.epoch > epochs);
+        let stayed = segments.iter().position(|s| s == name);
+        moved.or(stayed).map_or(0, |i| i + 1)
+    }
+
+    /// The byte of `segment` from which on packets came at `at` or later, though their block
+    /// (`block`) is stamped earlier.
+    fn split(&self, segment: &SegmentName, block: u64, at: WallTime) -> Option<u64> {
+        let inside = block * BLOCK_BYTES..(block + 1) * BLOCK_BYTES;
+        let index = self.index(segment)?;
+        let splits = index
+            .own
+            .iter()
+            .filter(|r| matches!(r.what, What::Split) && inside.contains(&r.offset) && r.at >= at);
+        splits.map(|r| r.offset).min()
+    }
+}
+
+/// The segment a cursor stands in.
+struct Standing {
+    name: SegmentName,
+    ts: Box<dyn StoredFile>,
+    stamps: Stamps,
+    position: u64,
+    /// Where the range ends in this segment, once that is certain.
+    end: Option<u64>,
+    expiry_told: bool,
+}
+
+/// What comes next.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Packets: bytes `offset` to `offset + len` of [`Cursor::file`].
+    Data {
+        /// Where they start.
+        offset: u64,
+        /// How many bytes: whole packets.
+        len: u64,
+    },
+    /// Nothing yet: the reader stands at the live end.
+    Wait,
+    /// Nothing more in the range.
+    End,
+}
+
+/// A reader of a ring.
+pub struct Cursor {
+    ring: Ring,
+    from: WallTime,
+    to: Option<WallTime>,
+    /// The segment to be opened next, and the one before it.
+    next: usize,
+    passed: Option<SegmentName>,
+    /// The place of `from` was found.
+    begun: bool,
+    current: Option<Standing>,
+    events: Vec<RingEvent>,
+}
+
+impl Cursor {
+    /// What can be read now: at most `most` bytes that stand in one file. Reading is confirmed
+    /// by [`Cursor::advance`].
+    pub fn step(&mut self, most: u64) -> Result<Step, RingError> {
+        loop {
+            let Some(standing) = &mut self.current else {
+                match self.open_next()? {
+                    Some(step) => return Ok(step),
+                    None => continue,
+                }
+            };
+            let path = &self.ring.dir;
+            let removed = standing.ts.removed();
+            if removed.map_err(RingError::io("reading", path))? && !standing.expiry_told {
+                standing.expiry_told = true;
+                self.events.push(RingEvent::Expiring {
+                    segment: standing.name.start,
+                });
+            }
+            let newest = self.next >= self.ring.layout.segments.len();
+            let end = self.ring.end_in(standing, self.to, newest);
+            let end = end.map_err(RingError::io("reading", path))?;
+            if standing.position < end {
+                let whole = PACKET_SIZE as u64;
+                let len = (end - standing.position).min((most / whole * whole).max(whole));
+                return Ok(Step::Data {
+                    offset: standing.position,
+                    len,
+                });
+            }
+            if let Some(step) = self.leave(end)? {
+                return Ok(step);
+            }
+        }
+    }
+
+    /// The file that [`Step::Data`] speaks of.
+    pub fn file(&self) -> Option<&dyn StoredFile> {
+        self.current.as_ref().map(|c| &*c.ts)
+    }
+
+    /// The segment the reader stands in.
+    pub fn segment(&self) -> Option<SegmentName> {
+        self.current.as_ref().map(|c| c.name)
+    }
+
+    /// Confirms that so many bytes were read.
+    pub fn advance(&mut self, bytes: u64) {
+        if let Some(standing) = &mut self.current {
+            standing.position += bytes;
+        }
+    }
+
+    /// Reads packets into `bytes`; with the stamps of the blocks they stand in, one for each
+    /// packet, when asked.
+    pub fn read(
+        &mut self,
+        bytes: &mut [u8],
+        stamps: Option<&mut Vec<WallTime>>,
+    ) -> Result<(Step, usize), RingError> {
+        let step = self.step(bytes.len() as u64)?;
+        let (Step::Data { offset, len }, Some(standing)) = (step, &self.current) else {
+            return Ok((step, 0));
+        };
+        let io = || RingError::io("reading", &self.ring.dir);
+        let len = usize::try_from(len).unwrap_or(0).min(bytes.len());
+        let room = bytes.get_mut(..len).unwrap_or_default();
+        let read = standing.ts.read_at(room, offset).map_err(io())?;
+        let read = read / PACKET_SIZE * PACKET_SIZE;
+        if let Some(stamps) = stamps {
+            let first = offset / BLOCK_BYTES;
+            let blocks = (offset + read as u64).div_ceil(BLOCK_BYTES) - first;
+            let mut times = Vec::new();
+            let blocks = usize::try_from(blocks).unwrap_or(0);
+            standing
+                .stamps
+                .read(first, blocks, &mut times)
+                .map_err(io())?;
+            stamps.extend((0..read / PACKET_SIZE).map(|i| {
+                let block = (offset + (i * PACKET_SIZE) as u64) / BLOCK_BYTES - first;
+                let at = usize::try_from(block).ok().and_then(|b| times.get(b));
+                at.copied().unwrap_or(standing.name.start)
+            }));
+        }
+        self.advance(read as u64);
+        Ok((step, read))
+    }
+
+    /// Hands over what was observed since the last call.
+    pub fn drain_events(&mut self, sink: &mut dyn FnMut(&RingEvent)) {
+        self.events.drain(..).for_each(|e| sink(&e));
+    }
+
+    /// Opens the next segment of the range; a step when there is none.
+    fn open_next(&mut self) -> Result<Option<Step>, RingError> {
+        let Some(name) = self.ring.segments().get(self.next).copied() else {
+            if self.to.is_some() {
+                return Ok(Some(Step::End));
+            }
+            let epochs = self.ring.newest_epoch();
+            self.ring.refresh()?;
+            self.next = self.passed.map_or(0, |name| self.ring.after(&name, epochs));
+            let there = self.next < self.ring.segments().len();
+            return Ok((!there).then_some(Step::Wait));
+        };
+        let newest = self.next + 1 == self.ring.segments().len();
+        let position = self.next;
+        self.next += 1;
+        let outside = self.to.is_some_and(|to| name.start >= to);
+        let searching = !self.begun || self.to.is_some();
+        let end = self.ring.end_of(position);
+        // Its last block may hold packets that came much later, with the next recording.
+        let may_split = self
+            .ring
+            .segments()
+            .get(self.next)
+            .is_none_or(|n| n.start > self.from || self.ring.end_of(self.next) > self.from);
+        if outside || searching && end <= self.from && !may_split {
+            self.passed = Some(name);
+            return Ok(None);
+        }
+        let ts = self
+            .ring
+            .storage
+            .open(&name.path(&self.ring.dir, "ts"), Access::Read);
+        let ts = match ts {
+            Ok(ts) => ts,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                self.lapped(name)?;
+                return Ok(None);
+            }
+            Err(e) => {
+                return Err(RingError::io("opening", &name.path(&self.ring.dir, "ts"))(
+                    e,
+                ));
+            }
+        };
+        let Some(stamps) = self.ring.stamps(&name) else {
+            if newest && self.to.is_none() {
+                // Just made: its stamps follow.
+                self.next = position;
+                self.ring.refresh()?;
+                return Ok(Some(Step::Wait));
+            }
+            self.passed = Some(name);
+            self.events.push(RingEvent::NoStamps {
+                name: name.display(),
+            });
+            return Ok(None);
+        };
+        let start = if searching {
+            self.start_in(&name, &stamps)
+        } else {
+            Some(0)
+        };
+        self.passed = Some(name);
+        if let Some(start) = start {
+            self.begun = true;
+            self.current = Some(Standing {
+                name,
+                ts,
+                stamps,
+                position: start,
+                end: None,
+                expiry_told: false,
+            });
+        }
+        Ok(None)
+    }
+
+    /// The byte at which the range begins in a segment; `None` when it does not.
+    fn start_in(&self, name: &SegmentName, stamps: &Stamps) -> Option<u64> {
+        let count = stamps.count().unwrap_or(0);
+        let block = stamps.seek(self.from, count);
+        let split = match block.checked_sub(1) {
+            Some(before) if self.ring.gap_after(stamps, before) => {
+                self.ring.split(name, before, self.from)
+            }
+            _ => None,
+        };
+        // Where the range begins behind what is there, the live end may still grow to it.
+        let over = block == count && self.ring.end_of(self.next - 1) <= self.from;
+        split.or((!over).then_some(block * BLOCK_BYTES))
+    }
+
+    /// The segment is read up to `end`: goes on with the next, or says that there is none.
+    fn leave(&mut self, end: u64) -> Result<Option<Step>, RingError> {
+        let Some(name) = self.segment() else {
+            return Ok(None);
+        };
+        if self.next >= self.ring.segments().len() {
+            let epochs = self.ring.newest_epoch();
+            self.ring.refresh()?;
+            self.next = self.ring.after(&name, epochs);
+            if self.next == 0
+                && let Some(oldest) = self.ring.segments().first()
+                && oldest.start > name.end()
+            {
+                self.events.push(RingEvent::Lapped {
+                    from: name.end(),
+                    to: oldest.start,
+                });
+            }
+            if self.next >= self.ring.segments().len() {
+                let step = if self.to.is_some() {
+                    Step::End
+                } else {
+                    Step::Wait
+                };
+                return Ok(Some(step));
+            }
+        }
+        // The writer may have added to it before it made the next.
+        if let Some(standing) = &mut self.current {
+            let now = self.ring.end_in(standing, self.to, false);
+            if now.map_err(RingError::io("reading", &self.ring.dir))? > end {
+                return Ok(None);
+            }
+        }
+        self.current = None;
+        Ok(None)
+    }
+
+    /// What should come next is gone: tells, and goes on with the oldest there is.
+    fn lapped(&mut self, gone: SegmentName) -> Result<(), RingError> {
+        let epochs = self.ring.newest_epoch();
+        self.ring.refresh()?;
+        let moved = self
+            .ring
+            .segments()
+            .iter()
+            .position(|s| s.number == gone.number && (s.epoch > epochs || *s == gone));
+        self.next = moved.unwrap_or(0);
+        if moved.is_none() {
+            self.events.push(RingEvent::Lapped {
+                from: gone.start.max(self.from),
+                to: self.ring.first().unwrap_or(gone.start),
+            });
+        }
+        Ok(())
+    }
+}

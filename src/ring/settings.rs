@@ -1,0 +1,209 @@
+//! What a ring remembers of how it is kept: `ring.json`, and `epoch.json` of an epoch.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use crate::units::{ByteCount, Ticks27M, WallTime};
+
+use super::error::RingError;
+use super::storage::{Access, Storage};
+
+/// The settings file of a ring.
+pub const SETTINGS: &str = "ring.json";
+/// The settings file of an epoch.
+pub const EPOCH_SETTINGS: &str = "epoch.json";
+/// A settings file is larger than this only when it is not ours.
+const MAX_SETTINGS: u64 = 1 << 20;
+
+/// How long is kept when nothing is said.
+pub const DEFAULT_KEEP: Ticks27M = Ticks27M::new(24 * 3600 * 27_000_000);
+/// The segment length when nothing is said.
+pub const DEFAULT_SEGMENT: Ticks27M = Ticks27M::new(300 * 27_000_000);
+/// How often data is made to last through a power loss when nothing is said.
+pub const DEFAULT_SYNC: Ticks27M = Ticks27M::new(5 * 27_000_000);
+
+/// A segment length, and from when on names are made with it.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LengthSince {
+    /// Ticks of 27 MHz UTC from which on names are made with this length.
+    pub from_ticks: i64,
+    /// The segment length in ticks of 27 MHz.
+    pub ticks: i64,
+}
+
+/// What a ring remembers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// Version of this file.
+    pub format: u32,
+    /// How long a block is kept, in milliseconds.
+    pub keep_ms: i64,
+    /// Bytes the ring may take at most.
+    pub max_bytes: Option<u64>,
+    /// Bytes to be left free on the file system.
+    pub min_free: Option<u64>,
+    /// Milliseconds between syncs.
+    pub sync_ms: i64,
+    /// True when stamps come from the stream's own clock: age then counts from the newest block.
+    pub stream_clock: bool,
+    /// Every segment length the ring has had, oldest first.
+    pub lengths: Vec<LengthSince>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            format: 1,
+            keep_ms: DEFAULT_KEEP.as_millis(),
+            max_bytes: None,
+            min_free: None,
+            sync_ms: DEFAULT_SYNC.as_millis(),
+            stream_clock: false,
+            lengths: Vec::new(),
+        }
+    }
+}
+
+/// What is changed of a ring's settings when recording starts; `None` leaves what was there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// How long a block is kept.
+    pub keep: Option<Ticks27M>,
+    /// Bytes the ring may take at most.
+    pub max_bytes: Option<ByteCount>,
+    /// Bytes to be left free on the file system.
+    pub min_free: Option<ByteCount>,
+    /// The segment length.
+    pub segment: Option<Ticks27M>,
+    /// How often data is made to last through a power loss.
+    pub sync: Option<Ticks27M>,
+}
+
+impl Settings {
+    /// Applies what a recorder was told at `now`. A new segment length holds for names from then
+    /// on; segments that are there keep theirs.
+    pub fn apply(&mut self, changes: &Changes, now: WallTime) -> Result<(), RingError> {
+        if let Some(keep) = changes.keep {
+            self.keep_ms = keep.as_millis();
+        }
+        if let Some(sync) = changes.sync {
+            self.sync_ms = sync.as_millis();
+        }
+        self.max_bytes = changes.max_bytes.map(ByteCount::get).or(self.max_bytes);
+        self.min_free = changes.min_free.map(ByteCount::get).or(self.min_free);
+        let wanted = changes.segment.unwrap_or_else(|| self.length());
+        if wanted < Ticks27M::SECOND
+            || wanted > Ticks27M::SECOND * 86_400
+            || wanted.get() % Ticks27M::MILLISECOND.get() != 0
+        {
+            return Err(RingError::SegmentLength { length: wanted });
+        }
+        if self.lengths.last().map(|l| l.ticks) != Some(wanted.get()) {
+            self.lengths.push(LengthSince {
+                from_ticks: now.ticks(),
+                ticks: wanted.get(),
+            });
+        }
+        Ok(())
+    }
+
+    /// The segment length of names made now.
+    pub fn length(&self) -> Ticks27M {
+        self.lengths
+            .last()
+            .map_or(DEFAULT_SEGMENT, |l| Ticks27M::new(l.ticks))
+    }
+
+    /// How long a block is kept.
+    pub fn keep(&self) -> Ticks27M {
+        Ticks27M::from_millis(self.keep_ms)
+    }
+
+    /// How often data is made to last through a power loss.
+    pub fn sync(&self) -> Ticks27M {
+        Ticks27M::from_millis(self.sync_ms.max(1))
+    }
+
+    /// Reads the settings of the ring in `dir`; `None` when there are none.
+    pub fn load(storage: &dyn Storage, dir: &Path) -> Result<Option<Self>, RingError> {
+        load(storage, &dir.join(SETTINGS))
+    }
+
+    /// Replaces the settings of the ring in `dir`, whole or not at all.
+    pub fn store(&self, storage: &dyn Storage, dir: &Path) -> Result<(), RingError> {
+        store(storage, dir, SETTINGS, self)
+    }
+}
+
+/// What an epoch remembers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EpochSettings {
+    /// Where the wall clock was set back to: the epoch was received before what the live part
+    /// holds from this instant on, and after what it holds before.
+    pub at_ticks: i64,
+    /// The segment lengths its names were made with.
+    pub lengths: Vec<LengthSince>,
+}
+
+impl EpochSettings {
+    /// Reads the settings of an epoch; `None` when there are none.
+    pub fn load(storage: &dyn Storage, dir: &Path) -> Result<Option<Self>, RingError> {
+        load(storage, &dir.join(EPOCH_SETTINGS))
+    }
+
+    /// Replaces the settings of an epoch, whole or not at all.
+    pub fn store(&self, storage: &dyn Storage, dir: &Path) -> Result<(), RingError> {
+        store(storage, dir, EPOCH_SETTINGS, self)
+    }
+}
+
+fn load<T: for<'a> Deserialize<'a>>(
+    storage: &dyn Storage,
+    path: &Path,
+) -> Result<Option<T>, RingError> {
+    let file = match storage.open(path, Access::Read) {
+        Ok(file) => file,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(RingError::io("opening", path)(e)),
+    };
+    let len = file
+        .len()
+        .map_err(RingError::io("reading", path))?
+        .min(MAX_SETTINGS);
+    let mut bytes = vec![0; len as usize];
+    let read = file
+        .read_at(&mut bytes, 0)
+        .map_err(RingError::io("reading", path))?;
+    serde_json::from_slice(bytes.get(..read).unwrap_or_default())
+        .map(Some)
+        .map_err(|e| RingError::Settings {
+            path: path.to_owned(),
+            why: e.to_string(),
+        })
+}
+
+fn store(
+    storage: &dyn Storage,
+    dir: &Path,
+    name: &str,
+    value: &impl Serialize,
+) -> Result<(), RingError> {
+    let path = dir.join(name);
+    let new = dir.join(format!("{name}.new"));
+    let mut text = serde_json::to_vec_pretty(value).map_err(|e| RingError::Settings {
+        path: path.clone(),
+        why: e.to_string(),
+    })?;
+    text.push(b'\n');
+    let attempt = || {
+        let file = storage.open(&new, Access::Replace)?;
+        file.write_at([&text, &[]], 0)?;
+        file.sync()?;
+        storage.rename(&new, &path)?;
+        storage.sync_dir(dir)
+    };
+    attempt().map_err(RingError::io("writing", &path))
+}

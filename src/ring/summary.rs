@@ -1,0 +1,305 @@
+//! What is in a ring, told from the newest side index and a look at its ends.
+
+use std::collections::HashSet;
+
+use crate::ts::{Pid, Pts};
+use crate::units::{Ticks27M, WallTime};
+
+use super::error::RingError;
+use super::index::{GapCause, Record, SegmentSummary, What};
+use super::reader::Ring;
+use super::scan::scan;
+use super::storage::Storage;
+
+/// Where there is no index, so much of the end of the newest segment is looked at: 8 MB.
+const LOOK_BACK: u64 = 8 << 20;
+
+/// How many of the newest segments are asked for an index before it is taken that there is none.
+const NEWEST: usize = 3;
+
+/// A time for which there is nothing.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// From the last packet before it.
+    pub from: WallTime,
+    /// To the first packet after it.
+    pub to: WallTime,
+    /// Why.
+    pub cause: GapCause,
+    /// Packets known to have been lost.
+    pub packets: u64,
+}
+
+/// A service of the recorded stream.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ServiceSeen {
+    /// service_id.
+    pub service: u16,
+    /// Name, from the SDT.
+    pub name: Option<String>,
+    /// service_type, from the SDT.
+    pub kind: Option<u8>,
+    /// Where its map is carried, and its clock, as announced last.
+    pub pids: Option<(Pid, Pid)>,
+    /// How often its map came or changed.
+    pub maps: u32,
+}
+
+/// An event that EIT present announced.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventSeen {
+    /// service_id.
+    pub service: u16,
+    /// event_id.
+    pub event: u16,
+    /// Title.
+    pub title: String,
+    /// Announced start.
+    pub announced: Option<WallTime>,
+    /// Announced duration.
+    pub duration: Ticks27M,
+    /// When it became present, in ring time; where it was present when recording began, that.
+    pub from: WallTime,
+    /// When the next event of the service became present; `None` while it is present.
+    pub to: Option<WallTime>,
+}
+
+/// An SCTE-35 command.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct SpliceSeen {
+    /// When it came.
+    pub at: WallTime,
+    /// Where it was carried.
+    pub pid: Pid,
+    /// splice_command_type.
+    pub command: u8,
+    /// splice_event_id.
+    pub event: Option<u32>,
+    /// When it takes effect, on the programme's clock.
+    pub pts: Option<Pts>,
+}
+
+/// What is in a ring.
+#[derive(Clone, Debug, Default)]
+pub struct Summary {
+    /// The first stamp and the last.
+    pub span: Option<(WallTime, WallTime)>,
+    /// Segments.
+    pub segments: usize,
+    /// Bytes of packets.
+    pub bytes: u64,
+    /// Random-access points.
+    pub random_access: u64,
+    /// Breaks of continuity.
+    pub discontinuities: u64,
+    /// Times for which there is nothing, in the order they were recorded.
+    pub gaps: Vec<Gap>,
+    /// Steps of the wall clock.
+    pub steps: Vec<(WallTime, Ticks27M)>,
+    /// Services, by id.
+    pub services: Vec<ServiceSeen>,
+    /// Events, in order.
+    pub events: Vec<EventSeen>,
+    /// SCTE-35 commands, in order.
+    pub splices: Vec<SpliceSeen>,
+    /// No index was found: services, events and gaps are those of the newest segment's end.
+    pub unindexed: bool,
+}
+
+impl Ring {
+    /// What is there. The time this takes does not grow with the ring: the newest index tells of
+    /// all before it.
+    pub fn summary(&self) -> Result<Summary, RingError> {
+        let mut summary = Summary {
+            span: self.first().zip(self.last()),
+            segments: self.segments().len(),
+            ..Summary::default()
+        };
+        let records = self.lasting(&mut summary)?;
+        for record in &records {
+            summary.take(record);
+        }
+        summary.services.sort_by_key(|s| s.service);
+        let Some((first, _)) = summary.span else {
+            return Ok(summary);
+        };
+        summary.gaps.retain(|g| g.to >= first || g.to < g.from);
+        let services: HashSet<u16> = summary.events.iter().map(|e| e.service).collect();
+        for service in services {
+            let mut next = None;
+            for event in summary.events.iter_mut().rev() {
+                if event.service == service {
+                    event.to = next;
+                    next = Some(event.from);
+                }
+            }
+        }
+        summary.events.retain(|e| e.to.is_none_or(|to| to > first));
+        for event in &mut summary.events {
+            event.from = event.from.max(first);
+        }
+        Ok(summary)
+    }
+
+    /// The gaps that overlap `from` to `to`.
+    pub fn gaps(&self, from: WallTime, to: WallTime) -> Result<Vec<Gap>, RingError> {
+        let mut gaps = self.summary()?.gaps;
+        gaps.retain(|g| g.from < to && g.to > from);
+        Ok(gaps)
+    }
+
+    /// Every record of the ring that lasts; counts bytes on the way.
+    fn lasting(&self, summary: &mut Summary) -> Result<Vec<Record>, RingError> {
+        let storage: &dyn Storage = self.storage();
+        let segments = self.segments();
+        let newest = segments
+            .iter()
+            .enumerate()
+            .rev()
+            .take(NEWEST)
+            .find_map(|(i, s)| Some((i, self.index(s)?)));
+        summary.unindexed = newest.is_none();
+        let indexed = newest.as_ref().map(|(i, _)| *i);
+        let mut records = Vec::new();
+        let mut told: HashSet<i64> = HashSet::new();
+        let mut reach = 0;
+        if let Some((_, index)) = newest {
+            reach = index.reach().0;
+            let listed: HashSet<i64> = segments.iter().map(|s| s.number).collect();
+            records = index.carried;
+            for record in &records {
+                if let What::Segment(s) = record.what
+                    && listed.contains(&s.number)
+                    && told.insert(s.number)
+                {
+                    summary.add(&s);
+                }
+            }
+            for record in index.own {
+                summary.file(record, &mut records);
+            }
+        }
+        for (i, segment) in segments.iter().enumerate() {
+            if indexed.is_some_and(|indexed| i < indexed) && told.contains(&segment.number) {
+                continue;
+            }
+            let path = segment.path(self.dir(), "ts");
+            // One that expired since it was listed has none.
+            let bytes = storage.size(&path).unwrap_or(0);
+            summary.bytes += bytes;
+            let start = match indexed {
+                Some(indexed) if indexed == i => reach,
+                _ if i + 1 == segments.len() => 0,
+                _ => continue,
+            };
+            let start = start.max(bytes.saturating_sub(LOOK_BACK));
+            let mut sink = |record| summary.file(record, &mut records);
+            scan(storage, self.dir(), segment, start, bytes, &mut sink)
+                .map_err(RingError::io("reading", &path))?;
+        }
+        Ok(records)
+    }
+}
+
+impl Summary {
+    fn add(&mut self, segment: &SegmentSummary) {
+        self.bytes += segment.bytes;
+        self.random_access += u64::from(segment.random_access);
+        self.discontinuities += u64::from(segment.discontinuities);
+    }
+
+    /// Counts a record, and puts it to the others when it lasts.
+    fn file(&mut self, record: Record, lasting: &mut Vec<Record>) {
+        match record.what {
+            What::RandomAccess { .. } => self.random_access += 1,
+            What::Discontinuity { count, .. } => self.discontinuities += count,
+            _ if record.lasts() => lasting.push(record),
+            _ => {}
+        }
+    }
+
+    fn service(&mut self, service: u16) -> Option<&mut ServiceSeen> {
+        if !self.services.iter().any(|s| s.service == service) {
+            self.services.push(ServiceSeen {
+                service,
+                ..ServiceSeen::default()
+            });
+        }
+        self.services.iter_mut().find(|s| s.service == service)
+    }
+
+    fn take(&mut self, record: &Record) {
+        match &record.what {
+            What::Gap {
+                cause,
+                until,
+                packets,
+            } => self.gaps.push(Gap {
+                from: record.at,
+                to: *until,
+                cause: *cause,
+                packets: *packets,
+            }),
+            What::ClockStep { by } => self.steps.push((record.at, *by)),
+            What::Program {
+                service,
+                pmt_pid,
+                pcr_pid,
+                ..
+            } => {
+                if let Some(s) = self.service(*service) {
+                    s.pids = Some((*pmt_pid, *pcr_pid));
+                    s.maps += 1;
+                }
+            }
+            What::Service {
+                service,
+                kind,
+                name,
+            } => {
+                if let Some(s) = self.service(*service) {
+                    (s.kind, s.name) = (Some(*kind), Some(name.clone()));
+                }
+            }
+            What::Event {
+                service,
+                event,
+                start,
+                duration_s,
+                title,
+            } => {
+                let last = self.events.iter_mut().rev().find(|e| e.service == *service);
+                let seen = EventSeen {
+                    service: *service,
+                    event: *event,
+                    title: title.clone(),
+                    announced: *start,
+                    duration: Ticks27M::SECOND * i64::from(*duration_s),
+                    from: record.at,
+                    to: None,
+                };
+                match last {
+                    // Told again: by a new recorder, or with a new title or duration.
+                    Some(last) if last.event == *event => {
+                        let from = last.from;
+                        *last = EventSeen { from, ..seen };
+                    }
+                    _ => self.events.push(seen),
+                }
+            }
+            What::Splice {
+                pid,
+                command,
+                event,
+                pts,
+            } => self.splices.push(SpliceSeen {
+                at: record.at,
+                pid: *pid,
+                command: *command,
+                event: *event,
+                pts: *pts,
+            }),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,661 @@
+//! The store on a simulated disk and under a simulated clock.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::sim::{Fault, Random, SimDisk};
+use super::*;
+use crate::stream::Batch;
+use crate::ts::{ContinuityCounter, Packet, Pid};
+use crate::units::{Arrival, Ticks27M, WallTime};
+
+const DIR: &str = "/ring";
+const START: WallTime = WallTime::from_unix_millis(1_700_000_000_000);
+
+/// The packet of this number: its whole payload says which it is.
+fn packet(number: u32) -> Packet {
+    let mut p = Packet::new(Pid::new(0x100).unwrap(), ContinuityCounter::default());
+    let bytes: Vec<u8> = number.to_be_bytes().iter().map(|b| b | 0x01).collect();
+    let body: Vec<u8> = bytes.iter().copied().cycle().take(180).collect();
+    p.payload_mut()[4..].copy_from_slice(&body);
+    p.payload_mut()[..4].copy_from_slice(&number.to_be_bytes());
+    p
+}
+
+/// The number of a packet; `None` for a null packet; an error for a damaged one.
+fn number(p: &Packet) -> Result<Option<u32>, ()> {
+    if *p == Packet::NULL {
+        return Ok(None);
+    }
+    let n = u32::from_be_bytes(*p.payload().first_chunk().ok_or(())?);
+    if *p == packet(n) {
+        Ok(Some(n))
+    } else {
+        Err(())
+    }
+}
+
+/// A recorder with a clock of its own.
+struct Bench {
+    disk: SimDisk,
+    monotonic: Arrival,
+    wall: WallTime,
+    changes: Changes,
+    sent: u32,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self {
+            disk: SimDisk::default(),
+            monotonic: Arrival::from_ticks(1 << 40),
+            wall: START,
+            changes: Changes {
+                segment: Some(Ticks27M::SECOND),
+                sync: Some(Ticks27M::SECOND),
+                ..Changes::default()
+            },
+            sent: 0,
+        }
+    }
+
+    fn open(&self) -> Result<Writer, RingError> {
+        Writer::open(
+            Arc::new(self.disk.clone()),
+            Path::new(DIR),
+            &self.changes,
+            &Dating::Arrival,
+            self.monotonic,
+            self.wall,
+        )
+    }
+
+    fn upkeep(&self, writer: &Writer) -> Upkeep {
+        let storage = Arc::new(self.disk.clone());
+        Upkeep::new(storage, Path::new(DIR), writer.shared(), self.monotonic)
+    }
+
+    fn pass(&mut self, span: Ticks27M) {
+        self.monotonic += span;
+        self.wall += span;
+    }
+
+    /// Receives `count` packets now.
+    fn receive(&mut self, writer: &mut Writer, count: u32) {
+        writer.turn(self.monotonic, self.wall);
+        let mut batch = Batch::with_capacity(count as usize);
+        for n in self.sent..self.sent + count {
+            batch.push(&packet(n), self.monotonic);
+        }
+        self.sent += count;
+        writer.append(&batch);
+    }
+
+    fn ring(&self) -> Ring {
+        Ring::open(Arc::new(self.disk.clone()), Path::new(DIR)).unwrap()
+    }
+
+    fn read(&self) -> Vec<Packet> {
+        read(&self.ring(), WallTime::default(), None)
+    }
+
+    fn numbers(&self) -> Vec<u32> {
+        let packets = self.read();
+        packets
+            .iter()
+            .map(|p| number(p).unwrap().unwrap())
+            .collect()
+    }
+}
+
+fn read(ring: &Ring, from: WallTime, to: Option<WallTime>) -> Vec<Packet> {
+    let mut cursor = ring.cursor(from, to);
+    let mut bytes = vec![0; 3 * BLOCK];
+    let mut out = Vec::new();
+    let mut last = WallTime::default();
+    loop {
+        let mut stamps = Vec::new();
+        let (step, n) = cursor.read(&mut bytes, Some(&mut stamps)).unwrap();
+        if !matches!(step, Step::Data { .. }) {
+            return out;
+        }
+        let (packets, rest) = Packet::slice_of(&bytes[..n]);
+        assert!(rest.is_empty() && !packets.is_empty() && stamps.len() == packets.len());
+        out.extend_from_slice(packets);
+        for at in stamps {
+            if let Some(to) = to {
+                assert!(at < to, "{at} is not before {to}");
+            } else if ring.layout().epochs.is_empty() {
+                assert!(at >= last, "{at} after {last}");
+            }
+            last = at;
+        }
+    }
+}
+
+fn ms(n: i64) -> Ticks27M {
+    Ticks27M::from_millis(n)
+}
+
+#[test]
+fn what_goes_in_comes_out_over_rotations_and_restarts() {
+    let mut bench = Bench::new();
+    let mut random = Random::new(1);
+    for _ in 0..5 {
+        let mut writer = bench.open().unwrap();
+        for _ in 0..200 {
+            bench.pass(ms(random.below(90) as i64));
+            let count = random.below(30) as u32;
+            bench.receive(&mut writer, count);
+        }
+        drop(writer);
+        bench.pass(ms(random.below(3000) as i64));
+    }
+    assert_eq!(bench.numbers(), (0..bench.sent).collect::<Vec<_>>());
+    assert!(bench.ring().segments().len() > 20);
+    // All but the last end on whole blocks, and each block has its stamp.
+    let ring = bench.ring();
+    for (i, s) in ring.segments().iter().enumerate() {
+        let ts = bench.disk.contents(&s.path(Path::new(DIR), "ts")).unwrap();
+        let aux = bench.disk.contents(&s.path(Path::new(DIR), "aux")).unwrap();
+        assert!(i + 1 == ring.segments().len() || ts.len().is_multiple_of(BLOCK));
+        assert_eq!(aux.len() / 8, ts.len().div_ceil(BLOCK));
+        let first = u64::from_be_bytes(*aux.first_chunk().unwrap());
+        assert_eq!(first as i64 / 27_000_000, s.number);
+    }
+}
+
+#[test]
+fn ranges_that_touch_join_wherever_they_touch() {
+    let mut bench = Bench::new();
+    let mut random = Random::new(2);
+    let mut writer = bench.open().unwrap();
+    let mut instants = vec![];
+    for _ in 0..300 {
+        bench.pass(ms(random.below(40) as i64));
+        let count = random.below(12) as u32;
+        bench.receive(&mut writer, count);
+        instants.push(bench.wall);
+        if random.below(60) == 0 {
+            bench.pass(ms(1500));
+        }
+        if random.below(60) == 0 {
+            drop(writer);
+            bench.pass(ms(700));
+            writer = bench.open().unwrap();
+        }
+    }
+    drop(writer);
+    let ring = bench.ring();
+    let end = bench.wall + Ticks27M::SECOND;
+    let boundary = WallTime::from_ticks((START.ticks() / 27_000_000 + 3) * 27_000_000);
+    for by in [-1, 0, 1] {
+        instants.push(boundary + ms(by));
+        instants.push(boundary + Ticks27M::new(by));
+    }
+    for at in instants {
+        let mut joined = read(&ring, WallTime::default(), Some(at));
+        joined.extend(read(&ring, at, Some(end)));
+        let numbers: Vec<u32> = joined.iter().map(|p| number(p).unwrap().unwrap()).collect();
+        assert_eq!(
+            numbers,
+            (0..bench.sent).collect::<Vec<_>>(),
+            "split at {at}"
+        );
+    }
+}
+
+#[test]
+fn a_kill_at_any_call_loses_at_most_what_waits_for_its_block() {
+    for seed in 0..1_000 {
+        let mut random = Random::new(seed);
+        let mut bench = Bench::new();
+        let mut writer = bench.open().unwrap();
+        let from = bench.disk.calls() + random.below(120);
+        let kind = io::ErrorKind::Other;
+        bench.disk.set_fault(Some(Fault {
+            from,
+            calls: u64::MAX,
+            kind,
+        }));
+        let mut floor = 0;
+        for _ in 0..60 {
+            bench.pass(ms(random.below(200) as i64));
+            let count = random.below(20) as u32;
+            bench.receive(&mut writer, count);
+            if bench.disk.calls() >= from {
+                break;
+            }
+            floor = bench.sent;
+        }
+        // Nothing that the dead process still does reaches the disk.
+        drop(writer);
+        bench.disk.kill();
+        let kept = bench.sent;
+        let mut writer = bench.open().unwrap();
+        bench.pass(ms(300));
+        bench.receive(&mut writer, 10);
+        drop(writer);
+        let numbers = bench.numbers();
+        let old: Vec<u32> = numbers.iter().copied().filter(|n| *n < kept).collect();
+        let whole: Vec<u32> = (0..old.len() as u32).collect();
+        assert_eq!(old, whole, "seed {seed}");
+        // Up to six packets wait for half a second for their block to be full.
+        assert!(
+            old.len() as u32 + 6 >= floor,
+            "seed {seed}: {} of {floor}",
+            old.len()
+        );
+        assert_eq!(numbers[old.len()..], (kept..kept + 10).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_power_loss_leaves_what_was_synced_and_nothing_false() {
+    for seed in 0..10_000 {
+        power_loss(seed);
+    }
+}
+
+fn power_loss(seed: u64) {
+    let mut random = Random::new(seed);
+    let mut bench = Bench::new();
+    let mut floor = 0;
+    let mut writer = bench.open().unwrap();
+    let mut upkeep = bench.upkeep(&writer);
+    for _ in 0..1 + random.below(25) {
+        bench.pass(ms(random.below(250) as i64));
+        let count = random.below(20) as u32;
+        bench.receive(&mut writer, count);
+        let before = bench.disk.calls();
+        let in_files = bench.sent.saturating_sub(6);
+        upkeep.turn(bench.monotonic, &mut |e| panic!("{e:?}"));
+        if bench.disk.calls() > before + 2 {
+            floor = in_files;
+        }
+    }
+    bench.disk.lose_power(&mut random);
+    std::mem::forget(writer);
+    let kept = bench.sent;
+    bench.pass(ms(random.below(1500) as i64));
+    let mut writer = bench.open().unwrap();
+    let mut nulled = 0;
+    writer.drain_events(&mut |e| {
+        if let RingEvent::Repaired { nulled_packets, .. } = e {
+            nulled += nulled_packets;
+        }
+    });
+    bench.receive(&mut writer, 10);
+    bench.pass(ms(600));
+    writer.turn(bench.monotonic, bench.wall);
+    drop(writer);
+    let (mut nulls, mut damaged) = (0, 0);
+    let mut numbers = Vec::new();
+    for p in bench.read() {
+        match number(&p) {
+            Ok(Some(n)) => numbers.push(n),
+            Ok(None) => nulls += 1,
+            Err(()) => damaged += 1,
+        }
+    }
+    assert!(
+        numbers.is_sorted_by(|a, b| a < b),
+        "seed {seed}: {numbers:?}"
+    );
+    let synced = numbers.iter().filter(|n| **n < floor).count() as u32;
+    assert_eq!(synced, floor, "seed {seed}: {numbers:?}");
+    assert_eq!(nulls, nulled, "seed {seed}");
+    // The last sector of a file may hold too little of a packet to tell that it is gone.
+    assert!(damaged <= 2, "seed {seed}: {damaged} damaged");
+    let new: Vec<u32> = numbers.iter().copied().filter(|n| *n >= kept).collect();
+    assert_eq!(new, (kept..kept + 10).collect::<Vec<_>>(), "seed {seed}");
+}
+
+#[test]
+fn a_call_that_fails_costs_what_it_carried_and_nothing_else() {
+    let run = |fault: Option<Fault>| {
+        let mut bench = Bench::new();
+        bench.disk.set_fault(fault);
+        let Ok(mut writer) = bench.open() else {
+            return (bench.disk.calls(), None);
+        };
+        let mut upkeep = bench.upkeep(&writer);
+        for turn in 0..80 {
+            bench.pass(ms(97));
+            bench.receive(&mut writer, 5 + turn % 9);
+            upkeep.turn(bench.monotonic, &mut |_| ());
+        }
+        bench.pass(ms(2000));
+        bench.receive(&mut writer, 7);
+        let written = writer.written();
+        drop(writer);
+        (bench.disk.calls(), Some((bench, written)))
+    };
+    let (calls, whole) = run(None);
+    let (bench, _) = whole.unwrap();
+    assert_eq!(bench.numbers(), (0..bench.sent).collect::<Vec<_>>());
+    for kind in [io::ErrorKind::StorageFull, io::ErrorKind::Other] {
+        for from in 0..calls {
+            for length in [1, 4, 30] {
+                let (calls, done) = run(Some(Fault {
+                    from,
+                    calls: length,
+                    kind,
+                }));
+                let Some((bench, written)) = done else {
+                    continue;
+                };
+                bench.disk.set_fault(None);
+                if written.packets == 0 {
+                    assert_eq!(written.lost, u64::from(bench.sent), "{kind} at {from}");
+                    continue;
+                }
+                let numbers = bench.numbers();
+                assert!(numbers.is_sorted_by(|a, b| a < b), "{kind} at {from}");
+                // While the fault lasts to the end, what a failed write left cannot be cut off,
+                // and the index cannot be written either.
+                let over = calls > from + length + 40;
+                if !over {
+                    assert!(numbers.len() as u64 + written.lost >= u64::from(bench.sent));
+                    continue;
+                }
+                assert_eq!(
+                    numbers.len() as u64 + written.lost,
+                    u64::from(bench.sent),
+                    "{kind} at {from} for {length}: {written:?}"
+                );
+                assert_eq!(written.packets, numbers.len() as u64, "{kind} at {from}");
+                if written.lost > 0 {
+                    let gaps = bench.ring().summary().unwrap().gaps;
+                    let lost: u64 = gaps.iter().map(|g| g.packets).sum();
+                    assert_eq!(
+                        lost, written.lost,
+                        "{kind} at {from} for {length}: {gaps:?}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_full_disk_and_a_read_only_one_are_gaps() {
+    for full in [true, false] {
+        let mut bench = Bench::new();
+        let mut writer = bench.open().unwrap();
+        bench.receive(&mut writer, 70);
+        if full {
+            bench.disk.set_capacity(Some(30_000));
+        } else {
+            bench.disk.set_read_only(true);
+        }
+        for _ in 0..100 {
+            bench.pass(ms(50));
+            bench.receive(&mut writer, 14);
+        }
+        let lost = writer.written().lost;
+        assert!(lost > 1000);
+        bench.disk.set_capacity(None);
+        bench.disk.set_read_only(false);
+        for _ in 0..40 {
+            bench.pass(ms(50));
+            bench.receive(&mut writer, 14);
+        }
+        let mut names = Vec::new();
+        writer.drain_events(&mut |e| names.push(crate::stream::event::Event::name(e)));
+        assert_eq!(names, ["ring_write_failed", "ring_write_resumed"]);
+        let written = writer.written();
+        drop(writer);
+        assert_eq!(
+            bench.numbers().len() as u64 + written.lost,
+            u64::from(bench.sent)
+        );
+        let gaps = bench.ring().summary().unwrap().gaps;
+        let cause = if full {
+            index::GapCause::DiskFull
+        } else {
+            index::GapCause::DiskError
+        };
+        assert_eq!(gaps.len(), 1, "{gaps:?}");
+        assert_eq!((gaps[0].cause, gaps[0].packets), (cause, written.lost));
+        assert!(gaps[0].to - gaps[0].from >= ms(4000));
+    }
+}
+
+#[test]
+fn steps_of_the_wall_clock_lose_and_reorder_nothing() {
+    let hour = Ticks27M::SECOND * 3600;
+    for step in [hour, -hour, hour * 24, hour * -24] {
+        let mut bench = Bench::new();
+        let mut writer = bench.open().unwrap();
+        let mut upkeep = bench.upkeep(&writer);
+        let mut steps = BTreeMap::new();
+        for turn in 0..200 {
+            bench.pass(ms(51));
+            match turn {
+                100 => bench.wall += step,
+                // A second step back, to before the first one was set back to.
+                150 if step.is_negative() => bench.wall += -(Ticks27M::SECOND * 4),
+                _ => {}
+            }
+            steps.insert(bench.sent, bench.wall);
+            bench.receive(&mut writer, 11);
+            upkeep.turn(bench.monotonic, &mut |_| ());
+            upkeep.expire(&mut |_| ());
+        }
+        drop(writer);
+        assert_eq!(
+            bench.numbers(),
+            (0..bench.sent).collect::<Vec<_>>(),
+            "step {step}"
+        );
+        let ring = bench.ring();
+        assert_eq!(ring.layout().epochs.is_empty(), !step.is_negative());
+        // Later times are right.
+        assert!((ring.last().unwrap() - bench.wall).abs() < ms(100));
+        let late = bench.wall - ms(1000);
+        let tail = read(&ring, late, Some(bench.wall + ms(1000)));
+        let first = number(&tail[0]).unwrap().unwrap();
+        let (_, at) = steps.range(..=first).next_back().unwrap();
+        assert!(
+            (*at - late).abs() < ms(200),
+            "step {step}: {first} came at {at}, not {late}"
+        );
+        let told = ring.summary().unwrap().steps;
+        assert_eq!(told.first().map(|t| t.1), Some(step), "{told:?}");
+    }
+}
+
+#[test]
+fn a_clock_set_back_while_nothing_records_is_noticed_at_the_start() {
+    let mut bench = Bench::new();
+    let mut writer = bench.open().unwrap();
+    for _ in 0..100 {
+        bench.pass(ms(51));
+        bench.receive(&mut writer, 11);
+    }
+    drop(writer);
+    bench.wall += -(Ticks27M::SECOND * 3);
+    let mut writer = bench.open().unwrap();
+    for _ in 0..100 {
+        bench.pass(ms(51));
+        bench.receive(&mut writer, 11);
+    }
+    drop(writer);
+    assert_eq!(bench.numbers(), (0..bench.sent).collect::<Vec<_>>());
+    assert_eq!(bench.ring().layout().epochs.len(), 1);
+}
+
+#[test]
+fn the_oldest_go_by_age_by_bytes_and_for_room() {
+    let fill = |changes: Changes| {
+        let mut bench = Bench::new();
+        bench.changes = Changes {
+            segment: Some(Ticks27M::SECOND),
+            ..changes
+        };
+        let mut writer = bench.open().unwrap();
+        let mut upkeep = bench.upkeep(&writer);
+        for _ in 0..400 {
+            bench.pass(ms(50));
+            bench.receive(&mut writer, 7);
+            upkeep.expire(&mut |_| ());
+        }
+        drop(writer);
+        bench
+    };
+    // 20 s of 140 packets a second.
+    let bench = fill(Changes {
+        keep: Some(Ticks27M::SECOND * 5),
+        ..Changes::default()
+    });
+    let kept = bench.ring().last().unwrap() - bench.ring().first().unwrap();
+    assert!(kept >= ms(4950) && kept < ms(6100), "{kept}");
+    let bytes = 5 * 140 * 188;
+    let max = Some(crate::units::ByteCount::new(bytes));
+    let bench = fill(Changes {
+        max_bytes: max,
+        ..Changes::default()
+    });
+    let total: u64 = bench.ring().summary().unwrap().bytes;
+    assert!(total <= bytes && total > bytes / 2, "{total} of {bytes}");
+    // The digest forgets with the ring, and its sum is right.
+    let read = bench.read().len() as u64 * 188;
+    assert_eq!(total, read);
+}
+
+#[test]
+fn a_reader_that_is_overtaken_is_told_and_keeps_what_it_holds() {
+    let mut bench = Bench::new();
+    bench.changes.keep = Some(Ticks27M::SECOND * 3);
+    let mut writer = bench.open().unwrap();
+    let mut upkeep = bench.upkeep(&writer);
+    let mut turn = |bench: &mut Bench, n| {
+        for _ in 0..n {
+            bench.pass(ms(50));
+            bench.receive(&mut writer, 7);
+            upkeep.expire(&mut |_| ());
+        }
+    };
+    turn(&mut bench, 40);
+    let mut cursor = bench.ring().cursor(WallTime::default(), None);
+    let mut bytes = vec![0; BLOCK];
+    let mut seen = Vec::new();
+    let mut read = |cursor: &mut Cursor, seen: &mut Vec<u32>| {
+        let (step, n) = cursor.read(&mut bytes, None).unwrap();
+        let packets = Packet::slice_of(&bytes[..n]).0;
+        seen.extend(packets.iter().map(|p| number(p).unwrap().unwrap()));
+        step
+    };
+    read(&mut cursor, &mut seen);
+    turn(&mut bench, 200);
+    while !matches!(read(&mut cursor, &mut seen), Step::Wait) {}
+    let mut told = Vec::new();
+    cursor.drain_events(&mut |e| told.push(crate::stream::event::Event::name(e)));
+    assert_eq!(told, ["ring_segment_expiring", "ring_reader_lapped"]);
+    // The segment it stood in was read to its end (a second: at least 120 packets), then the
+    // oldest that is left.
+    let jump = seen.windows(2).position(|w| w[1] != w[0] + 1).unwrap();
+    assert!(jump > 10, "{jump}");
+    assert_eq!(*seen.last().unwrap(), bench.sent - 1);
+    // And then it follows.
+    turn(&mut bench, 3);
+    while !matches!(read(&mut cursor, &mut seen), Step::Wait) {}
+    assert_eq!(*seen.last().unwrap(), bench.sent - 1);
+}
+
+#[test]
+fn another_segment_length_loses_nothing() {
+    let mut bench = Bench::new();
+    for length in [1, 3, 2, 7] {
+        bench.changes.segment = Some(Ticks27M::SECOND * length);
+        let mut writer = bench.open().unwrap();
+        for _ in 0..200 {
+            bench.pass(ms(51));
+            bench.receive(&mut writer, 11);
+        }
+    }
+    assert_eq!(bench.numbers(), (0..bench.sent).collect::<Vec<_>>());
+    let kept = Settings::load(&bench.disk, Path::new(DIR))
+        .unwrap()
+        .unwrap();
+    assert_eq!(kept.lengths.len(), 4);
+    // Without being told, the last length is kept.
+    bench.changes.segment = None;
+    let writer = bench.open().unwrap();
+    assert_eq!(writer.settings().length(), Ticks27M::SECOND * 7);
+}
+
+#[test]
+fn a_second_writer_is_refused() {
+    let bench = Bench::new();
+    let first = bench.open().unwrap();
+    assert!(matches!(bench.open(), Err(RingError::Locked { .. })));
+    drop(first);
+    bench.open().unwrap();
+}
+
+#[test]
+fn damaged_sides_and_strangers_are_survived() {
+    let mut bench = Bench::new();
+    let mut writer = bench.open().unwrap();
+    for _ in 0..100 {
+        bench.pass(ms(51));
+        bench.receive(&mut writer, 14);
+    }
+    drop(writer);
+    let last = *bench.ring().segments().last().unwrap();
+    let path = |e: &str| last.path(Path::new(DIR), e);
+    let (ts, aux) = (
+        bench.disk.contents(&path("ts")).unwrap(),
+        bench.disk.contents(&path("aux")).unwrap(),
+    );
+    type Damage = (&'static str, Option<Vec<u8>>);
+    let cases: Vec<Damage> = vec![
+        ("aux", None),
+        ("aux", Some(vec![])),
+        ("aux", Some(aux[..aux.len() - 13].to_vec())),
+        ("aux", Some([&aux[..], &[7; 21]].concat())),
+        ("aux", Some(vec![0; aux.len()])),
+        ("ts", Some([&ts[..], &[0x47; 100]].concat())),
+        ("ts", Some([&ts[..], &[0; 5000]].concat())),
+        ("idx", None),
+        ("idx", Some(vec![1; 333])),
+    ];
+    let before = bench.numbers();
+    for (i, (extension, bytes)) in cases.into_iter().enumerate() {
+        let kept = bench.disk.contents(&path(extension)).unwrap();
+        match &bytes {
+            Some(bytes) => bench.disk.put(&path(extension), bytes),
+            None => Storage::remove(&bench.disk, &path(extension)).unwrap(),
+        }
+        bench.disk.put(&Path::new(DIR).join("README"), b"mine");
+        let mut writer = bench.open().unwrap();
+        let mut names = Vec::new();
+        writer.drain_events(&mut |e| names.push(crate::stream::event::Event::name(e)));
+        assert!(names.contains(&"ring_foreign_file"), "{names:?}");
+        assert_eq!(
+            names.contains(&"ring_repaired"),
+            extension != "idx",
+            "case {i}: {names:?}"
+        );
+        drop(writer);
+        assert_eq!(bench.numbers(), before, "case {i}");
+        if extension != "aux" {
+            bench.disk.put(&path(extension), &kept);
+        } else {
+            bench.disk.put(&path("aux"), &aux);
+        }
+    }
+    // An empty segment at the end is a start that was killed.
+    let empty = SegmentName {
+        number: last.number + 1,
+        ..last
+    };
+    bench.disk.put(&empty.path(Path::new(DIR), "ts"), b"");
+    drop(bench.open().unwrap());
+    assert_eq!(bench.numbers(), before);
+    assert_eq!(bench.ring().segments().last().unwrap().number, last.number);
+}
