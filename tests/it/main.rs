@@ -13,6 +13,7 @@ mod docs;
 mod generated;
 mod harness;
 mod layers;
+mod multicast;
 mod samples;
 mod tscut;
 mod tsrecv;
