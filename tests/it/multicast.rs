@@ -465,6 +465,7 @@ fn a_loop_has_no_seam() {
     let status = Command::new("sh")
         .args(["-c", script, "sh"])
         .args([&crate::harness::tool("tsrecv"), &stream(), &out])
+        .stderr(Stdio::null())
         .status()
         .unwrap();
     assert!(status.success());
@@ -478,19 +479,24 @@ fn a_loop_has_no_seam() {
         dts.windows(2).all(|w| w[1] - w[0] == 3600),
         "every frame lasts 40 ms"
     );
-    judge(
-        &out,
-        &[
-            "--only",
-            "continuity_count_error,pcr_discontinuity_indicator_error,pcr_repetition_error,pts_error,sync_byte_error",
-        ],
-    );
+    judge(&out, &["--ignore", "tstd"]);
 }
 
 #[test]
-fn a_constant_rate_has_its_pcrs_in_their_places() {
+fn a_constant_rate_has_its_pcrs_in_their_places_over_the_seam_too() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("cbr.ts");
+    let script = "\"$1\" --cbr 3333333 --loop \"$2\" | head -c 4700000 > \"$3\"";
+    let status = Command::new("sh")
+        .args(["-c", script, "sh"])
+        .args([&crate::harness::tool("tsrecv"), &stream(), &out])
+        .stderr(Stdio::null())
+        .status()
+        .unwrap();
+    assert!(status.success());
+    // over two rounds; ffmpeg's own multiplexing overflows the buffers of the model
+    judge(&out, &["--cbr", "3333333", "--ignore", "tstd"]);
+
     let mut tsrecv = command("tsrecv");
     tsrecv
         .args(["--cbr", "3333333", "-i"])
@@ -498,19 +504,10 @@ fn a_constant_rate_has_its_pcrs_in_their_places() {
         .arg("-o")
         .arg(&out);
     assert_eq!(Running::spawn(&mut tsrecv).wait(), 0);
-    judge(
-        &out,
-        &[
-            "--cbr",
-            "3333333",
-            "--only",
-            "continuity_count_error,pcr_accuracy_error,sync_byte_error",
-        ],
-    );
     let size = fs::metadata(&out).unwrap().len() as f64;
     let expected = 3_333_333.0 / 8.0 * 5.0;
     assert!(
-        (size / expected - 1.0).abs() < 0.03,
+        (size / expected - 1.0).abs() < 0.01,
         "{size} bytes, not {expected}"
     );
 }
