@@ -10,6 +10,7 @@ after\t'Both to the point at or after'
 nearest\t'Both to the nearest point'
 closed\t'As outward, over closed points alone'"
 complete -c tscut -l in-point -d 'Where the picture begins' -r -f -a "rap\t'At a random-access point'"
+complete -c tscut -l tz -d 'Zone of times without one [default: the machine\'s]' -r
 complete -c tscut -l log-format -d 'Form of the lines on stderr' -r -f -a "text\t'`tool: level: words`'
 json\t'One JSON object a line'"
 complete -c tscut -l stats -d 'Print a line of statistics at this interval' -r

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::ts::Pid;
-use crate::units::Ticks27M;
+use crate::units::StreamTime;
 
 /// Why nothing can be cut.
 #[derive(Debug, PartialEq, Eq)]
@@ -33,22 +33,23 @@ pub enum SurveyError<E> {
     },
     /// The out-point does not lie behind the in-point.
     NothingBetween {
-        /// The in-point, after the beginning.
-        from: Ticks27M,
-        /// The out-point, after the beginning.
-        to: Ticks27M,
+        /// The in-point.
+        from: StreamTime,
+        /// The out-point.
+        to: StreamTime,
     },
     /// The material ends before the in-point.
     EndsBefore {
-        /// The last random-access point, after the beginning.
-        last: Ticks27M,
+        /// The last random-access point.
+        last: StreamTime,
     },
 }
 
-impl<E: fmt::Display> fmt::Display for SurveyError<E> {
+impl<E> fmt::Display for SurveyError<E> {
+    /// What is wrong with the material; its own error is for its reader to print.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Material(e) => e.fmt(f),
+            Self::Material(_) => f.write_str("it cannot be read"),
             Self::Empty => f.write_str("there is no transport packet in it"),
             Self::NoPrograms => f.write_str("no PAT and PMT at its start"),
             Self::NothingToCutBy => {
@@ -57,25 +58,12 @@ impl<E: fmt::Display> fmt::Display for SurveyError<E> {
             Self::NoClock { pid } => write!(f, "no PCR on PID {pid}, which the PMT names"),
             Self::Scrambled { pid } => write!(f, "the picture on PID {pid} is scrambled"),
             Self::NoPoint { pid } => write!(f, "no random-access point on PID {pid}"),
-            Self::NothingBetween { from, to } => write!(
-                f,
-                "nothing lies between the in-point ({from} after the beginning) and the \
-                 out-point ({to})"
-            ),
-            Self::EndsBefore { last } => write!(
-                f,
-                "it ends before the in-point; its last random-access point is {last} after the \
-                 beginning"
-            ),
+            Self::NothingBetween { .. } => {
+                f.write_str("nothing lies between the in-point and the out-point")
+            }
+            Self::EndsBefore { .. } => f.write_str("it ends before the in-point"),
         }
     }
 }
 
-impl<E: std::error::Error + 'static> std::error::Error for SurveyError<E> {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Material(e) => Some(e),
-            _ => None,
-        }
-    }
-}
+impl<E: fmt::Debug> std::error::Error for SurveyError<E> {}

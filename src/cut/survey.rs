@@ -3,20 +3,28 @@
 //! A survey reads the start of a material (programs, clock), then some seconds around each of the
 //! two instants asked for, and nothing between: what it costs does not grow with the material.
 
-use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::contents::Contents;
-use super::edit::{Action, Instructions, Script};
+use super::edit::Instructions;
 use super::error::SurveyError;
 use super::event::CutEvent;
-use super::find::{Finder, Point};
+use super::find::Finder;
 use super::line::Line;
 use super::material::Material;
-use super::window::{Edge, Window};
+use super::window::Edge;
+use crate::stream::codec::Codec;
 use crate::stream::rap::RapKind;
-use crate::ts::{ContinuityCounter, Packet, PesHeader, Pid, Pts};
+use crate::ts::{Packet, PesHeader, Pid, Pts};
 use crate::units::{StreamTime, Ticks27M};
+
+mod edges;
+mod scripts;
+mod search;
+
+use edges::opening;
+use scripts::Scripts;
+use search::Found;
 
 /// To which random-access point an instant moves.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
@@ -76,22 +84,6 @@ pub struct Survey {
     origin: StreamTime,
 }
 
-/// A point that was looked for.
-struct Found {
-    point: Point,
-    time: StreamTime,
-    contents: Contents,
-}
-
-/// What a search came upon: the last at or before the instant, the first at or behind it, the
-/// clock at the end of the search.
-#[derive(Default)]
-struct Around {
-    before: Option<Found>,
-    behind: Option<Found>,
-    last: Option<StreamTime>,
-}
-
 impl Survey {
     /// How many positions of a material may pass before its PAT and PMT: at 40 Mb/s, 13 s.
     pub const LONGEST_START: u64 = 64 << 20;
@@ -108,26 +100,31 @@ impl Survey {
     /// How far before an instant a point is looked for first; then four times as far, and so on.
     const FIRST_LOOK: Ticks27M = Ticks27M::new(4 * 27_000_000);
 
-    /// Reads the start of `material`.
+    /// Reads the start of `material`; where it keeps arrivals, from `near` on, if that is given:
+    /// what a ring began with may be of no interest, and gone in a moment.
     ///
     /// # Errors
     /// When it cannot be read, or has no program with a clock and picture or sound.
-    pub fn of<M: Material>(material: &mut M) -> Result<Self, SurveyError<M::Error>> {
-        let mut contents = Contents::new();
-        let extent = material.extent();
-        let until = extent.start.saturating_add(Self::LONGEST_START);
-        let mut any = false;
-        each(material, extent.start..until, |_, packet| {
-            any = true;
-            contents.push(packet);
-            !contents.is_complete()
-        })?;
-        if !any {
-            return Err(SurveyError::Empty);
+    pub fn of<M: Material>(
+        material: &mut M,
+        near: Option<StreamTime>,
+    ) -> Result<Self, SurveyError<M::Error>> {
+        let begin = match near {
+            Some(near) => material.position_before(near - Self::FIRST_LOOK),
+            None => Ok(None),
+        };
+        let start = material.extent().start;
+        let mut begin = begin.map_err(SurveyError::Material)?.unwrap_or(start);
+        let mut contents = Self::read_contents(material, begin)?;
+        if !contents.is_complete() && begin > start {
+            // Too near to the end.
+            begin = begin.saturating_sub(Self::LONGEST_START).max(start);
+            contents = Self::read_contents(material, begin)?;
         }
         if contents.programs().is_empty() {
             return Err(SurveyError::NoPrograms);
         }
+        let until = begin.saturating_add(Self::LONGEST_START);
         let program = contents.main().ok_or(SurveyError::NothingToCutBy)?;
         let (pid, _) = program.main().ok_or(SurveyError::NothingToCutBy)?;
         let clock = program.clock;
@@ -136,8 +133,8 @@ impl Survey {
 
         // The earliest stamp: later pictures may precede the first, until one is decoded late.
         let mut first: Option<Pts> = None;
-        let mut finder = Finder::new(pid, crate::stream::codec::Codec::Other, clock);
-        each(material, extent.start..until, |at, packet| {
+        let mut finder = Finder::new(pid, Codec::Other, clock);
+        each(material, begin..until, |at, packet| {
             finder.push(at, packet);
             if packet.pid() == pid
                 && packet.payload_unit_start()
@@ -166,6 +163,26 @@ impl Survey {
             origin: time.unwrap_or_default() + (pts - mark.pcr),
             line,
         })
+    }
+
+    /// PAT and PMTs from `begin` on.
+    fn read_contents<M: Material>(
+        material: &mut M,
+        begin: u64,
+    ) -> Result<Contents, SurveyError<M::Error>> {
+        let mut contents = Contents::new();
+        let mut any = false;
+        let until = begin.saturating_add(Self::LONGEST_START);
+        each(material, begin..until, |_, packet| {
+            any = true;
+            contents.push(packet);
+            !contents.is_complete()
+        })?;
+        if any {
+            Ok(contents)
+        } else {
+            Err(SurveyError::Empty)
+        }
     }
 
     /// The instant of the earliest picture: where the offsets into a file count from.
@@ -210,8 +227,8 @@ impl Survey {
         let (end, exit, stop) = match &last {
             Some(last) if last.point.position <= position => {
                 return Err(SurveyError::NothingBetween {
-                    from: first.time - self.origin,
-                    to: last.time - self.origin,
+                    from: first.time,
+                    to: last.time,
                 });
             }
             Some(last) => {
@@ -272,283 +289,6 @@ impl Survey {
             events,
         })
     }
-
-    fn in_point<M: Material>(
-        &self,
-        material: &mut M,
-        asked: StreamTime,
-        snap: Snap,
-    ) -> Result<Found, SurveyError<M::Error>> {
-        let around = self.around(material, asked, snap)?;
-        let last = around.last;
-        let gone = last.is_some_and(|last| asked - last > Self::FIRST_LOOK);
-        let known = |f: &Found| f.time - self.origin;
-        if around.behind.is_none() && gone {
-            return Err(match &around.before {
-                Some(last) => SurveyError::EndsBefore { last: known(last) },
-                None => SurveyError::NoPoint {
-                    pid: self.picture(),
-                },
-            });
-        }
-        around
-            .choose(
-                asked,
-                match snap {
-                    Snap::Outward | Snap::Closed => Snap::Before,
-                    other => other,
-                },
-            )
-            .ok_or(SurveyError::NoPoint {
-                pid: self.picture(),
-            })
-    }
-
-    fn out_point<M: Material>(
-        &self,
-        material: &mut M,
-        asked: StreamTime,
-        snap: Snap,
-    ) -> Result<Option<Found>, SurveyError<M::Error>> {
-        let around = self.around(material, asked, snap)?;
-        Ok(match snap {
-            Snap::Outward | Snap::After | Snap::Closed => around.behind,
-            // Of what lies beyond the end, the end is nearer than any point.
-            Snap::Before | Snap::Nearest if around.behind.is_none() => match around.last {
-                Some(last) if asked > last => None,
-                _ => around.choose(asked, snap),
-            },
-            Snap::Before | Snap::Nearest => around.choose(asked, snap),
-        })
-    }
-
-    fn picture(&self) -> Pid {
-        let main = self.contents.main().and_then(|p| p.main());
-        main.map_or(Pid::NULL, |(pid, _)| pid)
-    }
-
-    /// The points around `asked`: looks from some seconds before it, and from earlier as long as
-    /// there is none.
-    fn around<M: Material>(
-        &self,
-        material: &mut M,
-        asked: StreamTime,
-        snap: Snap,
-    ) -> Result<Around, SurveyError<M::Error>> {
-        let mut back = Self::FIRST_LOOK;
-        loop {
-            let from = self.line.position_before(material, asked - back);
-            let from = from.map_err(SurveyError::Material)?;
-            let around = self.search(material, from, asked, snap == Snap::Closed)?;
-            if around.before.is_some() || from <= material.extent().start {
-                return Ok(around);
-            }
-            back = back * 4;
-        }
-    }
-
-    /// Reads from `from` until a point behind `asked` comes.
-    fn search<M: Material>(
-        &self,
-        material: &mut M,
-        from: u64,
-        asked: StreamTime,
-        closed: bool,
-    ) -> Result<Around, SurveyError<M::Error>> {
-        let mut around = Around::default();
-        let mut contents = self.contents.clone();
-        let mut finder = finder_for(&contents);
-        material.seek(from).map_err(SurveyError::Material)?;
-        let mut points: Vec<Point> = Vec::new();
-        loop {
-            let mut more = false;
-            if let Some(run) = material.next_run().map_err(SurveyError::Material)? {
-                more = true;
-                let mut position = run.position;
-                for packet in run.packets {
-                    if contents.push(packet).is_some() {
-                        let now = finder_for(&contents);
-                        if now.as_ref().map(Finder::pid) != finder.as_ref().map(Finder::pid) {
-                            finder = now;
-                        }
-                    }
-                    if let Some(finder) = &mut finder
-                        && finder.push(position, packet)
-                    {
-                        points.extend(std::iter::from_fn(|| finder.next_point()));
-                    }
-                    position += run.stride;
-                    // One point at a time: where it is decides whether to go on.
-                    if !points.is_empty() {
-                        break;
-                    }
-                }
-                if !points.is_empty() {
-                    material.seek(position).map_err(SurveyError::Material)?;
-                }
-            } else if let Some(finder) = &mut finder {
-                finder.finish();
-                points.extend(std::iter::from_fn(|| finder.next_point()));
-            }
-            for point in points.drain(..) {
-                let time = self.time(material, &point)?;
-                if closed && point.kind == RapKind::Open {
-                    continue;
-                }
-                let found = |point: &Point| Found {
-                    point: point.clone(),
-                    time,
-                    contents: contents.clone(),
-                };
-                if time - asked <= Self::SAME {
-                    around.before = Some(found(&point));
-                }
-                if asked - time <= Self::SAME && around.behind.is_none() {
-                    around.behind = Some(found(&point));
-                }
-            }
-            if around.behind.is_some() {
-                return Ok(around);
-            }
-            if !more {
-                let scrambled = finder.as_ref().is_some_and(Finder::saw_scrambled);
-                if around.before.is_none() && scrambled {
-                    return Err(SurveyError::Scrambled {
-                        pid: self.picture(),
-                    });
-                }
-                if let Some(mark) = finder.and_then(|f| f.clock()) {
-                    around.last = self
-                        .line
-                        .time_of(material, mark)
-                        .map_err(SurveyError::Material)?;
-                }
-                return Ok(around);
-            }
-        }
-    }
-
-    fn time<M: Material>(
-        &self,
-        material: &mut M,
-        point: &Point,
-    ) -> Result<StreamTime, SurveyError<M::Error>> {
-        let at = self
-            .line
-            .time_of(material, point.clock)
-            .map_err(SurveyError::Material)?;
-        Ok(at.unwrap_or_default() + (point.presents - point.clock.pcr))
-    }
-
-    /// The window around an in-point.
-    fn read_entry<M: Material>(
-        &self,
-        material: &mut M,
-        found: &Found,
-    ) -> Result<Window, SurveyError<M::Error>> {
-        let from = self
-            .line
-            .position_before(material, found.time - Self::SOUND_AHEAD);
-        let from = from
-            .map_err(SurveyError::Material)?
-            .min(found.point.position);
-        self.read_window(material, found, from, u64::MAX)
-    }
-
-    /// The window around an out-point: as far again before it as a PES packet of sound may be long.
-    fn read_exit<M: Material>(
-        &self,
-        material: &mut M,
-        found: &Found,
-    ) -> Result<Window, SurveyError<M::Error>> {
-        let back = Self::SOUND_AHEAD + Ticks27M::SECOND;
-        let from = self.line.position_before(material, found.time - back);
-        let from = from
-            .map_err(SurveyError::Material)?
-            .min(found.point.position);
-        self.read_window(material, found, from, found.point.position)
-    }
-
-    fn read_window<M: Material>(
-        &self,
-        material: &mut M,
-        found: &Found,
-        from: u64,
-        stop: u64,
-    ) -> Result<Window, SurveyError<M::Error>> {
-        let point = &found.point;
-        let clock = clock_of(&found.contents, point.pid);
-        let mut window = Window::new(found.contents.clone(), clock, point.position, stop);
-        let edge = Edge {
-            at: point.presents,
-            position: point.position,
-        };
-        each(
-            material,
-            from..from.saturating_add(Self::LONGEST_WINDOW),
-            |at, packet| {
-                if at > point.position
-                    && packet.pid() == clock
-                    && let Some(pcr) = packet.pcr()
-                {
-                    let past = -(point.presents - pcr);
-                    // A jump of the clock ends the window too.
-                    if past > Self::FAR_BEHIND || past < -Self::FAR_BEHIND * 12 {
-                        return false;
-                    }
-                    if past > Self::BEHIND && !window.is_unsettled(point.pid, edge) {
-                        return false;
-                    }
-                }
-                window.push(at, packet);
-                true
-            },
-        )?;
-        Ok(window)
-    }
-
-    /// The most positions that a window around an edge takes.
-    const LONGEST_WINDOW: u64 = 256 << 20;
-
-    /// The window before the end of the material, not before the in-point.
-    fn read_end<M: Material>(
-        &self,
-        material: &mut M,
-        first: &Found,
-    ) -> Result<Window, SurveyError<M::Error>> {
-        let end = self.line.end(material).map_err(SurveyError::Material)?;
-        let back = Self::SOUND_AHEAD + Ticks27M::SECOND;
-        let from = match end {
-            Some(end) => self.line.position_before(material, end - back),
-            None => Ok(first.point.position),
-        };
-        let from = from
-            .map_err(SurveyError::Material)?
-            .max(first.point.position);
-        let clock = clock_of(&first.contents, first.point.pid);
-        let mut window = Window::new(first.contents.clone(), clock, u64::MAX, u64::MAX);
-        each(material, from..u64::MAX, |at, packet| {
-            window.push(at, packet);
-            true
-        })?;
-        Ok(window)
-    }
-
-    fn time_at_end<M: Material>(
-        &self,
-        material: &mut M,
-        exit: &Window,
-        pts: Pts,
-    ) -> Result<Option<StreamTime>, SurveyError<M::Error>> {
-        let Some(mark) = exit.last_mark() else {
-            return Ok(None);
-        };
-        let at = self
-            .line
-            .time_of(material, mark)
-            .map_err(SurveyError::Material)?;
-        Ok(at.map(|at| at + (pts - mark.pcr)))
-    }
 }
 
 impl Place {
@@ -559,111 +299,6 @@ impl Place {
             kind: Some(found.point.kind),
             leading: found.point.undecodable().len() as u64,
         }
-    }
-}
-
-impl Around {
-    fn choose(self, asked: StreamTime, snap: Snap) -> Option<Found> {
-        match (self.before, self.behind) {
-            (Some(a), Some(b)) => Some(match snap {
-                Snap::After => b,
-                Snap::Nearest if b.time - asked < asked - a.time => b,
-                _ => a,
-            }),
-            (before, behind) => before.or(behind),
-        }
-    }
-}
-
-fn finder_for(contents: &Contents) -> Option<Finder> {
-    let program = contents.main()?;
-    let (pid, codec) = program.main()?;
-    Some(Finder::new(pid, codec, program.clock))
-}
-
-/// The PID of the clock of the program that `pid` belongs to.
-fn clock_of(contents: &Contents, pid: Pid) -> Pid {
-    let has = |p: &&super::contents::Program| p.streams.iter().any(|(s, _)| *s == pid);
-    contents
-        .programs()
-        .iter()
-        .find(has)
-        .map_or(Pid::NULL, |p| p.clock)
-}
-
-/// PAT, PMTs and, unless the point's own packet carries one, a PCR.
-fn opening(entry: &Window, point: &Point) -> Vec<Packet> {
-    let mut packets = entry.contents().packets();
-    let clock = clock_of(entry.contents(), point.pid);
-    if !entry.has_pcr_at_point()
-        && let Some(pcr) = entry.pcr_at(point.position)
-    {
-        let before = (point.counter + 15) & 15;
-        let counter = ContinuityCounter::new(before).unwrap_or_default();
-        packets.push(Packet::pcr_only(clock, counter, pcr));
-    }
-    packets
-}
-
-/// Scripts of both edges, being joined.
-struct Scripts {
-    start: u64,
-    actions: BTreeMap<Pid, Vec<(u64, Action)>>,
-    /// The first position of any.
-    first: u64,
-}
-
-impl Scripts {
-    fn new(start: u64) -> Self {
-        Self {
-            start,
-            actions: BTreeMap::new(),
-            first: start,
-        }
-    }
-
-    fn enter(&mut self, scripts: Vec<Script>) {
-        for script in scripts {
-            let first = script.actions.first().map(|(at, _)| *at);
-            self.first = self.first.min(first.unwrap_or(self.start));
-            self.actions.insert(script.pid, script.actions);
-        }
-    }
-
-    fn leave(&mut self, scripts: Vec<Script>, _stop: u64) {
-        for script in scripts {
-            let actions = self
-                .actions
-                .entry(script.pid)
-                .or_insert_with(|| vec![(self.start, Action::Gate)]);
-            for (at, action) in script.actions {
-                // In a cut of less than a PES packet both edges fall into the same one: it is
-                // replaced once.
-                let last = actions.last().map_or(0, |(at, _)| *at);
-                if at <= last && matches!(action, Action::Replace(_)) {
-                    continue;
-                }
-                actions.push((at.max(last), action));
-            }
-        }
-    }
-
-    fn finish(self, stop: u64) -> Vec<Script> {
-        let drops = |actions: &[(u64, Action)]| {
-            actions
-                .last()
-                .is_some_and(|(_, action)| *action == Action::Drop)
-        };
-        self.actions
-            .into_iter()
-            .map(|(pid, mut actions)| {
-                if !drops(&actions) {
-                    let last = actions.last().map_or(0, |(at, _)| *at);
-                    actions.push((stop.max(last), Action::Drop));
-                }
-                Script { pid, actions }
-            })
-            .collect()
     }
 }
 

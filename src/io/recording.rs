@@ -34,6 +34,8 @@ pub struct Recording {
     /// What was read last, from `held_from` on.
     held: Vec<u8>,
     held_from: u64,
+    /// The remainder of the last found packet's position by the packet size.
+    step: u64,
     /// How much is read next.
     ahead: usize,
     /// Packets are known to begin at `at`.
@@ -68,6 +70,7 @@ impl Recording {
             at: 0,
             held: Vec::new(),
             held_from: 0,
+            step: 0,
             ahead: FIRST_BYTES,
             sure: false,
             sought: false,
@@ -84,7 +87,7 @@ impl Recording {
         self.size
     }
 
-    /// Bytes passed over between packets; what was read twice counts twice.
+    /// Bytes passed over between packets so far; what is read twice counts twice.
     pub fn junk(&self) -> u64 {
         self.junk
     }
@@ -132,7 +135,14 @@ impl Recording {
             let view = self.view();
             // The framing in force first: a short rest of a file fits several.
             let order = [self.framing].into_iter().chain(Framing::ALL);
-            let found = (0..view.len()).find_map(|at| {
+            // After a jump, places in step with the packets before it come first: nothing in a
+            // payload passes for one there.
+            let size = self.framing.size() as u64;
+            let in_step = (self.step + size - self.at % size) % size;
+            let in_step = usize::try_from(in_step).unwrap_or(0);
+            let in_step = self.sought.then_some(in_step);
+            let mut places = in_step.into_iter().chain(0..view.len());
+            let found = places.find_map(|at| {
                 let bytes = view.get(at..).filter(|b| b.first() == Some(&SYNC_BYTE))?;
                 let framing = order.clone().find(|f| locks(bytes, *f, last))?;
                 Some((at, framing))
@@ -140,6 +150,7 @@ impl Recording {
             if let Some((at, framing)) = found {
                 self.framing = framing;
                 self.skip(at);
+                self.step = self.at % framing.size() as u64;
                 self.sure = true;
                 self.sought = false;
                 return Ok(());

@@ -1,25 +1,31 @@
 //! `tscut`: programmes out of recordings.
 
-use std::path::{Path, PathBuf};
+use std::io::Write;
+use std::path::PathBuf;
 
 use anyhow::anyhow;
 use clap::{Parser, ValueEnum};
-use serde::Serialize;
+use jiff::tz::TimeZone;
 
+use crate::cli::when::{When, zone};
 use crate::cli::{Common, Context, Error, Level, ToolArgs, Verdict};
 use crate::cut::edit::Cutter;
 use crate::cut::error::SurveyError;
 use crate::cut::material::Material;
 use crate::cut::retime::Retimer;
-use crate::cut::survey::{Place, Plan, Snap, Survey};
+use crate::cut::survey::{Plan, Snap, Survey};
+use crate::io::clock::{Clock, SystemClock};
 use crate::io::{Endpoint, InputError, Recording};
-use crate::stream::rap::RapKind;
-use crate::ts::Packet;
-use crate::units::{StreamTime, Ticks27M};
+use crate::ts::{PACKET_SIZE, Packet};
+use crate::units::{StreamTime, Ticks27M, WallTime};
 
 mod output;
+mod report;
+mod ringed;
 
 use output::Output;
+use report::{Done, Report};
+use ringed::{RingFault, Ringed};
 
 /// Cut a range out of a recording, nothing re-encoded
 ///
@@ -31,9 +37,12 @@ use output::Output;
 /// stays. After an open random-access point (H.264 recovery point, HEVC CRA, MPEG-2 open GOP) the
 /// pictures that need earlier ones are left out; how many is said.
 ///
-/// SOURCE is a plain file; times are offsets from its earliest picture, as 90s, 1h30m or
-/// HH:MM:SS.fff. A file need not be read to find a place in it: how long that takes does not
-/// depend on its length.
+/// SOURCE is a ring of tsring's or multicat's, or a plain file. In a ring times are instants of
+/// presentation (the UTC at which the PCR reaches a picture's PTS): RFC 3339, `YYYY-MM-DD
+/// HH:MM[:SS[.fff]][ ZONE]`, @UNIX, now, now-2h. In a file they are offsets from its earliest
+/// picture: 90s, 1h30m, HH:MM:SS.fff. Neither need be read to find a place in it: how long that
+/// takes does not depend on its length. What a ring does not have (yet, or any more) is left out,
+/// and said, and so are gaps in the range.
 ///
 /// A PMT that changes, a PCR that jumps and the wrap of the 33-bit clock inside the range are
 /// passed on and said. Where a clock jumps unannounced its discontinuity_indicator is set; with
@@ -51,6 +60,12 @@ use output::Output;
 /// $ tscut recording.ts --from 00:10:00 --to 00:30:00 -o part.mp4
 /// ```
 ///
+/// A programme out of a ring:
+///
+/// ```text
+/// $ tscut /var/lib/ring/one --from '2026-11-22 20:55' --to '2026-11-22 22:40' -o film.ts
+/// ```
+///
 /// Two parts that join without a picture missing or twice:
 ///
 /// ```text
@@ -66,7 +81,7 @@ use output::Output;
 #[derive(Debug, Parser)]
 #[command(name = "tscut", version, verbatim_doc_comment)]
 pub struct Args {
-    /// What to cut from: a transport stream file
+    /// What to cut from: the directory of a ring, or a transport stream file
     #[arg(value_name = "SOURCE")]
     source: PathBuf,
 
@@ -97,6 +112,10 @@ pub struct Args {
     /// Begin the clock of the result at zero (PCR, PTS, DTS, splice times)
     #[arg(long)]
     rebase: bool,
+
+    /// Zone of times without one [default: the machine's]
+    #[arg(long, value_name = "ZONE")]
+    tz: Option<String>,
 
     /// Print what was cut on stdout, as one JSON object
     #[arg(long)]
@@ -174,8 +193,9 @@ impl Format {
     }
 }
 
-/// Packets put out between two looks at signals and counters.
-const TURN_PACKETS: usize = 8192;
+/// Positions before the first packet that is wanted: where junk stands between packets, the search
+/// for them has found its step by then. A multiple of 188, 192 and 204.
+const RUN_UP: u64 = 153_408;
 
 /// Runs the tool.
 ///
@@ -183,42 +203,164 @@ const TURN_PACKETS: usize = 8192;
 /// When the source cannot be read or has nothing to cut there, or the output fails.
 pub fn run(args: Args, context: &mut Context) -> Result<Verdict, Error> {
     let InPoint::Rap = args.in_point;
-    let format = args.format.unwrap_or_else(|| Format::of(&args.output));
     if args.json && args.output == Endpoint::Standard {
         return Err(
             Error::usage(anyhow!("--json and the stream cannot both go to stdout"))
                 .hint("name a file with -o"),
         );
     }
-    let from = offset(args.from.as_deref(), "--from")?;
-    let to = offset(args.to.as_deref(), "--to")?;
+    if args.source.is_dir() {
+        let zone = zone(args.tz.as_deref())?;
+        let now = SystemClock.wall();
+        let scale = Scale::Utc { zone, now };
+        let (from, to) = times(&args, &scale)?;
+        let mut ring = Ringed::open(&args.source).map_err(ring_error)?;
+        let survey =
+            Survey::of(&mut ring, from).map_err(|e| survey_error(&args, &scale, e, ring_error))?;
+        let plan = plan(
+            &args,
+            context,
+            &survey,
+            &mut ring,
+            (from, to),
+            &scale,
+            ring_error,
+        )?;
+        for (since, length, cause) in ring.gaps(wall(plan.from.time), wall(plan.to.time)) {
+            let words = format!("gap of {length} in the ring at {since}: {}", cause.name());
+            context.say(Level::Warning, &words);
+        }
+        return deliver(&args, context, &plan, &mut ring, &scale, ring_error);
+    }
+    let mut file = Recording::open(&args.source).map_err(input_error)?;
+    let unread = Scale::File {
+        origin: StreamTime::default(),
+    };
+    // Words first: a wrong one is refused before anything is read.
+    times(&args, &unread)?;
+    let survey =
+        Survey::of(&mut file, None).map_err(|e| survey_error(&args, &unread, e, input_error))?;
+    let scale = Scale::File {
+        origin: survey.origin(),
+    };
+    let times = times(&args, &scale)?;
+    let plan = plan(
+        &args,
+        context,
+        &survey,
+        &mut file,
+        times,
+        &scale,
+        input_error,
+    )?;
+    let junk_before = file.junk();
+    let verdict = deliver(&args, context, &plan, &mut file, &scale, input_error)?;
+    let junk = file.junk() - junk_before;
+    if junk > 0 {
+        let words = format!("{junk} bytes between packets were passed over");
+        context.say(Level::Warning, &words);
+    }
+    Ok(verdict)
+}
+
+/// How times are written.
+enum Scale {
+    /// As offsets from the earliest picture.
+    File {
+        /// That picture's instant.
+        origin: StreamTime,
+    },
+    /// As UTC.
+    Utc {
+        /// The zone of times without one.
+        zone: TimeZone,
+        /// What `now` means.
+        now: WallTime,
+    },
+}
+
+impl Scale {
+    fn read(&self, text: &str, option: &str) -> Result<StreamTime, Error> {
+        match self {
+            Self::File { origin } => {
+                let offset: Ticks27M = text.parse().map_err(|e| {
+                    Error::usage(anyhow!("{option}: {e}"))
+                        .hint("times in a file are offsets from its beginning")
+                })?;
+                Ok(*origin + offset)
+            }
+            Self::Utc { zone, now } => {
+                let when: When = text.parse()?;
+                Ok(StreamTime::from_ticks(when.resolve(zone, *now)?.ticks()))
+            }
+        }
+    }
+
+    fn write(&self, time: StreamTime) -> String {
+        match self {
+            Self::File { origin } => (time - *origin).to_string(),
+            Self::Utc { .. } => wall(time).to_string(),
+        }
+    }
+}
+
+fn wall(time: StreamTime) -> WallTime {
+    WallTime::from_ticks(time.ticks())
+}
+
+type Times = (Option<StreamTime>, Option<StreamTime>);
+
+fn times(args: &Args, scale: &Scale) -> Result<Times, Error> {
+    let read = |text: &Option<String>, option| {
+        let text = text.as_deref();
+        text.map(|text| scale.read(text, option)).transpose()
+    };
+    let (from, to) = (read(&args.from, "--from")?, read(&args.to, "--to")?);
     if let (Some(from), Some(to)) = (from, to)
         && to <= from
     {
+        let (from, to) = (scale.write(from), scale.write(to));
         return Err(Error::usage(anyhow!(
             "--to {to} does not lie behind --from {from}"
         )));
     }
-    let mut source = Recording::open(&args.source).map_err(input_error)?;
-    let failed = |e: SurveyError<InputError>| survey_error(&args.source, e);
-    let survey = Survey::of(&mut source).map_err(failed)?;
+    Ok((from, to))
+}
+
+/// Finds the points and says what was met.
+fn plan<M: Material>(
+    args: &Args,
+    context: &mut Context,
+    survey: &Survey,
+    source: &mut M,
+    (from, to): Times,
+    scale: &Scale,
+    error: fn(M::Error) -> Error,
+) -> Result<Plan, Error> {
     context.ready();
-    let at = |offset: Option<Ticks27M>| offset.map(|offset| survey.origin() + offset);
     let plan = survey
-        .plan(&mut source, at(from), at(to), args.snap.into())
-        .map_err(failed)?;
+        .plan(source, from, to, args.snap.into())
+        .map_err(|e| survey_error(args, scale, e, error))?;
     for event in &plan.events {
         context.event(event);
     }
-    let output = Output::open(&args.output, format, &plan, context)?;
-    let done = cut(&mut source, &plan, args.rebase, output, context)?;
-    if source.junk() > 0 {
-        let words = format!("{} bytes between packets were passed over", source.junk());
-        context.say(Level::Warning, &words);
-    }
-    let report = Report::new(&plan, survey.origin(), &done);
+    Ok(plan)
+}
+
+/// Cuts and reports.
+fn deliver<M: Material>(
+    args: &Args,
+    context: &mut Context,
+    plan: &Plan,
+    source: &mut M,
+    scale: &Scale,
+    error: fn(M::Error) -> Error,
+) -> Result<Verdict, Error> {
+    let format = args.format.unwrap_or_else(|| Format::of(&args.output));
+    let output = Output::open(&args.output, format, plan, context)?;
+    let done = cut(source, plan, args.rebase, output, context, error)?;
+    let report = Report::new(plan, scale, &done);
     if args.json {
-        use std::io::Write as _;
         let line = serde_json::to_string(&report)?;
         writeln!(context.answer(), "{line}")?;
     } else {
@@ -227,34 +369,29 @@ pub fn run(args: Args, context: &mut Context) -> Result<Verdict, Error> {
     Ok(Verdict::Yes)
 }
 
-/// What was written.
-#[derive(Copy, Clone, Debug, Default)]
-struct Done {
-    packets: u64,
-    jumps: u64,
-    wraps: u64,
-}
-
-fn cut(
-    source: &mut Recording,
+fn cut<M: Material>(
+    source: &mut M,
     plan: &Plan,
     rebase: bool,
     mut output: Output,
     context: &mut Context,
+    error: fn(M::Error) -> Error,
 ) -> Result<Done, Error> {
     let mut cutter = Cutter::new(plan.instructions.clone());
     let mut retimer = Retimer::new(plan.contents.clone(), rebase);
-    let mut out: Vec<Packet> = Vec::with_capacity(2 * TURN_PACKETS);
+    let mut out: Vec<Packet> = Vec::new();
     let mut done = Done::default();
+    let mut events = Vec::new();
     let total = plan.read.end - plan.read.start;
     let mut progress = context.progress("cutting", total);
-    let mut events = Vec::new();
-    source.seek(plan.read.start).map_err(input_error)?;
+    source
+        .seek(plan.read.start.saturating_sub(RUN_UP))
+        .map_err(error)?;
     let mut reached = plan.read.start;
     let mut ended = false;
     while !ended {
         out.clear();
-        match source.next_run().map_err(input_error)? {
+        match source.next_run().map_err(error)? {
             Some(run) if run.position < plan.read.end => {
                 let left = (plan.read.end - run.position).div_ceil(run.stride);
                 let left = usize::try_from(left).unwrap_or(usize::MAX);
@@ -276,108 +413,17 @@ fn cut(
         done.packets += out.len() as u64;
         context.turn(|counters| {
             counters.set("output_packets", done.packets);
-            counters.set("output_bytes", done.packets * 188);
+            counters.set("output_bytes", done.packets * PACKET_SIZE as u64);
         });
         if context.stopping() {
             return Err(Error::failure(anyhow!("interrupted: nothing was written")));
         }
-        progress.set(reached - plan.read.start);
+        progress.set(reached.saturating_sub(plan.read.start));
     }
     output.finish()?;
     done.jumps = retimer.jumps();
     done.wraps = retimer.wraps();
     Ok(done)
-}
-
-fn offset(text: Option<&str>, option: &str) -> Result<Option<Ticks27M>, Error> {
-    let parsed = text.map(str::parse::<Ticks27M>).transpose();
-    parsed.map_err(|e| {
-        Error::usage(anyhow!("{option}: {e}"))
-            .hint("times in a file are offsets from its beginning")
-    })
-}
-
-/// What was cut, in words or JSON.
-#[derive(Debug, Serialize)]
-struct Report {
-    /// In the key's unit, offsets from the earliest picture.
-    in_ms: i64,
-    out_ms: i64,
-    duration_ms: i64,
-    in_pts: u64,
-    out_pts: u64,
-    in_kind: &'static str,
-    out_kind: &'static str,
-    video_pid: u16,
-    leading_pictures_removed: u64,
-    leading_pictures_before_out: u64,
-    packets: u64,
-    bytes: u64,
-    pcr_jumps: u64,
-    pcr_wraps: u64,
-}
-
-impl Report {
-    fn new(plan: &Plan, origin: StreamTime, done: &Done) -> Self {
-        let ms = |place: &Place| round_ms(place.time - origin);
-        let kind = |place: &Place| match place.kind {
-            Some(RapKind::Closed) => "closed",
-            Some(RapKind::Open) => "open",
-            None => "end",
-        };
-        Self {
-            in_ms: ms(&plan.from),
-            out_ms: ms(&plan.to),
-            duration_ms: round_ms(plan.to.time - plan.from.time),
-            in_pts: plan.from.pts.ticks(),
-            out_pts: plan.to.pts.ticks(),
-            in_kind: kind(&plan.from),
-            out_kind: kind(&plan.to),
-            video_pid: plan.pid.get(),
-            leading_pictures_removed: plan.from.leading,
-            leading_pictures_before_out: plan.to.leading,
-            packets: done.packets,
-            bytes: done.packets * 188,
-            pcr_jumps: done.jumps,
-            pcr_wraps: done.wraps,
-        }
-    }
-}
-
-/// Milliseconds, to the nearest.
-fn round_ms(span: Ticks27M) -> i64 {
-    (span + Ticks27M::new(13_500)).get().div_euclid(27_000)
-}
-
-impl std::fmt::Display for Report {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let span = Ticks27M::from_millis;
-        write!(
-            f,
-            "cut from {} ({}) to {} ({}): {}, {} packets",
-            span(self.in_ms),
-            self.in_kind,
-            span(self.out_ms),
-            self.out_kind,
-            span(self.duration_ms),
-            self.packets
-        )?;
-        if self.leading_pictures_removed > 0 {
-            write!(
-                f,
-                "; {} leading pictures removed",
-                self.leading_pictures_removed
-            )?;
-        }
-        if self.leading_pictures_before_out > 0 {
-            let count = self.leading_pictures_before_out;
-            write!(
-                f,
-                "; {count} pictures before the out-point belong to what follows it"
-            )?;
-        }
-        Ok(())
-    }
 }
 
 fn input_error(e: InputError) -> Error {
@@ -390,27 +436,36 @@ fn input_error(e: InputError) -> Error {
     hint.into_iter().fold(error, Error::hint)
 }
 
-fn survey_error(source: &Path, e: SurveyError<InputError>) -> Error {
-    let e = match e {
-        SurveyError::Material(e) => return input_error(e),
-        e => e,
-    };
-    let hint = match &e {
-        SurveyError::EndsBefore { .. } | SurveyError::NothingBetween { .. } => {
-            Some("times are offsets from the beginning of the file")
+fn ring_error(e: RingFault) -> Error {
+    Error::failure(e)
+}
+
+fn survey_error<E>(args: &Args, scale: &Scale, e: SurveyError<E>, error: fn(E) -> Error) -> Error {
+    let mut times = String::new();
+    let mut usage = true;
+    match &e {
+        SurveyError::NothingBetween { from, to } => {
+            times = format!(": {} and {}", scale.write(*from), scale.write(*to));
         }
-        SurveyError::Scrambled { .. } => Some("descramble it before recording"),
-        _ => None,
+        SurveyError::EndsBefore { last } => {
+            times = format!(
+                ": its last random-access point is at {}",
+                scale.write(*last)
+            );
+        }
+        _ => usage = false,
+    }
+    let scrambled = matches!(e, SurveyError::Scrambled { .. });
+    let source = args.source.display();
+    let cause = match e {
+        SurveyError::Material(e) => return error(e),
+        e => anyhow!("cannot cut '{source}': {e}{times}"),
     };
-    let usage = matches!(
-        e,
-        SurveyError::EndsBefore { .. } | SurveyError::NothingBetween { .. }
-    );
-    let cause = anyhow!("cannot cut '{}': {e}", source.display());
-    let error = if usage {
+    if scrambled {
+        Error::failure(cause).hint("descramble it before recording")
+    } else if usage {
         Error::usage(cause)
     } else {
         Error::failure(cause)
-    };
-    hint.into_iter().fold(error, Error::hint)
+    }
 }

@@ -8,6 +8,7 @@ mod edges;
 mod ffmpeg;
 mod fidelity;
 mod files;
+mod rings;
 
 use std::path::{Path, PathBuf};
 

@@ -1,0 +1,214 @@
+//! The search for the points nearest to an instant.
+
+use super::Snap;
+use super::Survey;
+use crate::cut::contents::Contents;
+use crate::cut::error::SurveyError;
+use crate::cut::find::{Finder, Point};
+use crate::cut::material::Material;
+use crate::stream::rap::RapKind;
+use crate::ts::Pid;
+use crate::units::StreamTime;
+
+/// A point that was looked for.
+pub(super) struct Found {
+    pub(super) point: Point,
+    pub(super) time: StreamTime,
+    pub(super) contents: Contents,
+}
+
+/// What a search came upon: the last at or before the instant, the first at or behind it, the
+/// clock at the end of the search.
+#[derive(Default)]
+pub(super) struct Around {
+    pub(super) before: Option<Found>,
+    pub(super) behind: Option<Found>,
+    pub(super) last: Option<StreamTime>,
+}
+
+impl Survey {
+    pub(super) fn in_point<M: Material>(
+        &self,
+        material: &mut M,
+        asked: StreamTime,
+        snap: Snap,
+    ) -> Result<Found, SurveyError<M::Error>> {
+        let around = self.around(material, asked, snap)?;
+        let last = around.last;
+        let gone = last.is_some_and(|last| asked - last > Self::FIRST_LOOK);
+        if around.behind.is_none() && gone {
+            return Err(match &around.before {
+                Some(last) => SurveyError::EndsBefore { last: last.time },
+                None => SurveyError::NoPoint {
+                    pid: self.picture(),
+                },
+            });
+        }
+        around
+            .choose(
+                asked,
+                match snap {
+                    Snap::Outward | Snap::Closed => Snap::Before,
+                    other => other,
+                },
+            )
+            .ok_or(SurveyError::NoPoint {
+                pid: self.picture(),
+            })
+    }
+
+    pub(super) fn out_point<M: Material>(
+        &self,
+        material: &mut M,
+        asked: StreamTime,
+        snap: Snap,
+    ) -> Result<Option<Found>, SurveyError<M::Error>> {
+        let around = self.around(material, asked, snap)?;
+        Ok(match snap {
+            Snap::Outward | Snap::After | Snap::Closed => around.behind,
+            // Of what lies beyond the end, the end is nearer than any point.
+            Snap::Before | Snap::Nearest if around.behind.is_none() => match around.last {
+                Some(last) if asked > last => None,
+                _ => around.choose(asked, snap),
+            },
+            Snap::Before | Snap::Nearest => around.choose(asked, snap),
+        })
+    }
+
+    pub(super) fn picture(&self) -> Pid {
+        let main = self.contents.main().and_then(|p| p.main());
+        main.map_or(Pid::NULL, |(pid, _)| pid)
+    }
+
+    /// The points around `asked`: looks from some seconds before it, and from earlier as long as
+    /// there is none.
+    pub(super) fn around<M: Material>(
+        &self,
+        material: &mut M,
+        asked: StreamTime,
+        snap: Snap,
+    ) -> Result<Around, SurveyError<M::Error>> {
+        let mut back = Self::FIRST_LOOK;
+        loop {
+            let from = self.line.position_before(material, asked - back);
+            let from = from.map_err(SurveyError::Material)?;
+            let around = self.search(material, from, asked, snap == Snap::Closed)?;
+            if around.before.is_some() || from <= material.extent().start {
+                return Ok(around);
+            }
+            back = back * 4;
+        }
+    }
+
+    /// Reads from `from` until a point behind `asked` comes.
+    pub(super) fn search<M: Material>(
+        &self,
+        material: &mut M,
+        from: u64,
+        asked: StreamTime,
+        closed: bool,
+    ) -> Result<Around, SurveyError<M::Error>> {
+        let mut around = Around::default();
+        let mut contents = self.contents.clone();
+        let mut finder = finder_for(&contents);
+        material.seek(from).map_err(SurveyError::Material)?;
+        let mut points: Vec<Point> = Vec::new();
+        loop {
+            let mut more = false;
+            if let Some(run) = material.next_run().map_err(SurveyError::Material)? {
+                more = true;
+                let mut position = run.position;
+                for packet in run.packets {
+                    if contents.push(packet).is_some() {
+                        let now = finder_for(&contents);
+                        if now.as_ref().map(Finder::pid) != finder.as_ref().map(Finder::pid) {
+                            finder = now;
+                        }
+                    }
+                    if let Some(finder) = &mut finder
+                        && finder.push(position, packet)
+                    {
+                        points.extend(std::iter::from_fn(|| finder.next_point()));
+                    }
+                    position += run.stride;
+                    // One point at a time: where it is decides whether to go on.
+                    if !points.is_empty() {
+                        break;
+                    }
+                }
+                if !points.is_empty() {
+                    material.seek(position).map_err(SurveyError::Material)?;
+                }
+            } else if let Some(finder) = &mut finder {
+                finder.finish();
+                points.extend(std::iter::from_fn(|| finder.next_point()));
+            }
+            for point in points.drain(..) {
+                let time = self.time(material, &point)?;
+                if closed && point.kind == RapKind::Open {
+                    continue;
+                }
+                let found = |point: &Point| Found {
+                    point: point.clone(),
+                    time,
+                    contents: contents.clone(),
+                };
+                if time - asked <= Self::SAME {
+                    around.before = Some(found(&point));
+                }
+                if asked - time <= Self::SAME && around.behind.is_none() {
+                    around.behind = Some(found(&point));
+                }
+            }
+            if around.behind.is_some() {
+                return Ok(around);
+            }
+            if !more {
+                let scrambled = finder.as_ref().is_some_and(Finder::saw_scrambled);
+                if around.before.is_none() && scrambled {
+                    return Err(SurveyError::Scrambled {
+                        pid: self.picture(),
+                    });
+                }
+                if let Some(mark) = finder.and_then(|f| f.clock()) {
+                    around.last = self
+                        .line
+                        .time_of(material, mark)
+                        .map_err(SurveyError::Material)?;
+                }
+                return Ok(around);
+            }
+        }
+    }
+
+    pub(super) fn time<M: Material>(
+        &self,
+        material: &mut M,
+        point: &Point,
+    ) -> Result<StreamTime, SurveyError<M::Error>> {
+        let at = self
+            .line
+            .time_of(material, point.clock)
+            .map_err(SurveyError::Material)?;
+        Ok(at.unwrap_or_default() + (point.presents - point.clock.pcr))
+    }
+}
+
+impl Around {
+    pub(super) fn choose(self, asked: StreamTime, snap: Snap) -> Option<Found> {
+        match (self.before, self.behind) {
+            (Some(a), Some(b)) => Some(match snap {
+                Snap::After => b,
+                Snap::Nearest if b.time - asked < asked - a.time => b,
+                _ => a,
+            }),
+            (before, behind) => before.or(behind),
+        }
+    }
+}
+
+pub(super) fn finder_for(contents: &Contents) -> Option<Finder> {
+    let program = contents.main()?;
+    let (pid, codec) = program.main()?;
+    Some(Finder::new(pid, codec, program.clock))
+}

@@ -1,0 +1,260 @@
+//! A ring as material to cut from.
+
+use std::fmt;
+use std::io;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::cut::material::{Material, Run};
+use crate::ring::index::{GapCause, What};
+use crate::ring::{Access, BLOCK_BYTES, Disk, Ring, RingError, SegmentName, Stamps, StoredFile};
+use crate::ts::{PACKET_SIZE, Packet};
+use crate::units::{StreamTime, Ticks27M, WallTime};
+
+/// Bytes read at once on the way through, and the first time after a jump.
+const READ_BYTES: usize = 1 << 20;
+const FIRST_BYTES: usize = 1 << 16;
+/// Between two stamps this far apart the arrivals of the packets between are not known.
+const LONGEST_BLOCK: Ticks27M = Ticks27M::SECOND;
+
+/// Why a ring cannot be cut from.
+#[derive(Debug)]
+pub(super) enum RingFault {
+    /// It cannot be opened.
+    Ring(RingError),
+    /// A segment was let go before it was reached.
+    Gone(String),
+    /// A segment cannot be read.
+    Read(String, io::Error),
+}
+
+impl fmt::Display for RingFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ring(e) => e.fmt(f),
+            Self::Gone(name) => write!(f, "the ring let {name} go before it was read"),
+            Self::Read(name, _) => write!(f, "cannot read '{name}'"),
+        }
+    }
+}
+
+impl std::error::Error for RingFault {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Read(_, e) => Some(e),
+            Self::Ring(e) => e.source(),
+            Self::Gone(_) => None,
+        }
+    }
+}
+
+/// A segment, and where it stands among the bytes of all.
+#[derive(Debug)]
+struct Part {
+    name: SegmentName,
+    position: u64,
+    bytes: u64,
+}
+
+/// An open segment: what is open stays readable when its name expires.
+struct Open {
+    part: usize,
+    packets: Box<dyn StoredFile>,
+    stamps: Stamps,
+}
+
+/// What a ring held when it was opened. A position counts the bytes of all segments, in the order
+/// of reception; times are arrivals.
+pub(super) struct Ringed {
+    ring: Ring,
+    parts: Vec<Part>,
+    open: Option<Open>,
+    at: u64,
+    ahead: usize,
+    held: Vec<u8>,
+}
+
+impl Ringed {
+    pub(super) fn open(dir: &Path) -> Result<Self, RingFault> {
+        let ring = Ring::open(Arc::new(Disk), dir).map_err(RingFault::Ring)?;
+        let mut parts = Vec::new();
+        let mut position = 0;
+        for name in ring.segments() {
+            // One that expires meanwhile is not there.
+            let Ok(file) = ring.storage().open(&name.path(dir, "ts"), Access::Read) else {
+                continue;
+            };
+            let bytes = file.len().map_err(|e| RingFault::Read(name.display(), e))?;
+            let bytes = bytes / PACKET_SIZE as u64 * PACKET_SIZE as u64;
+            parts.push(Part {
+                name: *name,
+                position,
+                bytes,
+            });
+            position += bytes;
+        }
+        Ok(Self {
+            ring,
+            parts,
+            open: None,
+            at: 0,
+            ahead: FIRST_BYTES,
+            held: Vec::new(),
+        })
+    }
+
+    /// The gaps that end behind `from` and begin before `to`: since when, for how long, why.
+    pub(super) fn gaps(&self, from: WallTime, to: WallTime) -> Vec<(WallTime, Ticks27M, GapCause)> {
+        let records = self.ring.records(from, to).into_iter();
+        records
+            .filter_map(|(_, record)| match record.what {
+                What::Gap { cause, until, .. } if record.at < to && until > from => {
+                    Some((record.at, until - record.at, cause))
+                }
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Opens the segment at `position`; the number of its part.
+    fn enter(&mut self, position: u64) -> Result<Option<&Open>, RingFault> {
+        let behind = self.parts.partition_point(|p| p.position <= position);
+        let Some(number) = behind.checked_sub(1) else {
+            return Ok(None);
+        };
+        self.enter_part(number)
+    }
+
+    fn enter_part(&mut self, number: usize) -> Result<Option<&Open>, RingFault> {
+        let Some(part) = self.parts.get(number) else {
+            return Ok(None);
+        };
+        if self.open.as_ref().is_none_or(|open| open.part != number) {
+            let name = part.name;
+            let fault = |e: io::Error| match e.kind() {
+                io::ErrorKind::NotFound => RingFault::Gone(name.display()),
+                _ => RingFault::Read(name.display(), e),
+            };
+            let (storage, dir) = (self.ring.storage(), self.ring.dir());
+            let packets = storage
+                .open(&name.path(dir, "ts"), Access::Read)
+                .map_err(fault)?;
+            let stamps = Stamps::open(storage, &name.path(dir, "aux")).map_err(fault)?;
+            self.open = Some(Open {
+                part: number,
+                packets,
+                stamps,
+            });
+        }
+        Ok(self.open.as_ref())
+    }
+}
+
+impl Material for Ringed {
+    type Error = RingFault;
+
+    fn extent(&self) -> Range<u64> {
+        0..self.parts.last().map_or(0, |p| p.position + p.bytes)
+    }
+
+    fn seek(&mut self, position: u64) -> Result<(), RingFault> {
+        // Positions between packets are asked for where one is looked for by halving.
+        let size = PACKET_SIZE as u64;
+        let behind = self.parts.partition_point(|p| p.position <= position);
+        let part = behind.checked_sub(1).and_then(|n| self.parts.get(n));
+        let start = part.map_or(0, |p| p.position);
+        let position = start + (position - start).next_multiple_of(size);
+        if position != self.at {
+            self.at = position;
+            self.ahead = FIRST_BYTES;
+        }
+        Ok(())
+    }
+
+    fn next_run(&mut self) -> Result<Option<Run<'_>>, RingFault> {
+        let at = self.at;
+        if at >= self.extent().end {
+            return Ok(None);
+        }
+        let mut held = std::mem::take(&mut self.held);
+        let ahead = self.ahead;
+        let Some(open) = self.enter(at)? else {
+            return Ok(None);
+        };
+        let number = open.part;
+        let Some(part) = self.parts.get(number) else {
+            return Ok(None);
+        };
+        let offset = at - part.position;
+        let left = usize::try_from(part.bytes - offset).unwrap_or(usize::MAX);
+        let whole = ahead / PACKET_SIZE * PACKET_SIZE;
+        held.resize(left.min(whole), 0);
+        let read = match &self.open {
+            Some(open) => open.packets.read_at(&mut held, offset),
+            None => Ok(0),
+        };
+        let read = read.map_err(|e| RingFault::Read(part.name.display(), e))?;
+        held.truncate(read / PACKET_SIZE * PACKET_SIZE);
+        // A segment that was shortened ends here.
+        self.at = if held.is_empty() {
+            part.position + part.bytes
+        } else {
+            at + held.len() as u64
+        };
+        self.held = held;
+        self.ahead = (ahead * 4).min(READ_BYTES);
+        Ok(Some(Run {
+            position: at,
+            stride: PACKET_SIZE as u64,
+            packets: Packet::slice_of(&self.held).0,
+        }))
+    }
+
+    /// The stamp of its block; between two stamps by the packet's place in the block.
+    fn arrival_at(&mut self, position: u64) -> Result<Option<StreamTime>, RingFault> {
+        self.enter(position)?;
+        let Some((open, part)) = self
+            .open
+            .as_ref()
+            .and_then(|open| Some((open, self.parts.get(open.part)?)))
+        else {
+            return Ok(Some(StreamTime::default()));
+        };
+        let stamps = &open.stamps;
+        let offset = position.saturating_sub(part.position);
+        let block = offset / BLOCK_BYTES;
+        let (own, next) = (stamps.get(block), stamps.get(block + 1));
+        let own = own.or_else(|| stamps.get(stamps.count().ok()?.checked_sub(1)?));
+        let own = own.unwrap_or(part.name.start);
+        let inside = match next.map(|next| next - own) {
+            Some(length) if length <= LONGEST_BLOCK => {
+                let within = i64::try_from(offset % BLOCK_BYTES).unwrap_or(0);
+                Ticks27M::new(length.get() * within / BLOCK_BYTES as i64)
+            }
+            _ => Ticks27M::ZERO,
+        };
+        Ok(Some(StreamTime::from_ticks((own + inside).ticks())))
+    }
+
+    fn position_before(&mut self, time: StreamTime) -> Result<Option<u64>, RingFault> {
+        let time = WallTime::from_ticks(time.ticks());
+        // The newest segment that begins before; its name may say a little less than its stamps.
+        for number in (0..self.parts.len()).rev() {
+            if self.parts.get(number).is_none_or(|p| p.name.start > time) {
+                continue;
+            }
+            let Some(open) = self.enter_part(number)? else {
+                continue;
+            };
+            let count = open.stamps.count();
+            let fault = |e| RingFault::Read(String::from("aux"), e);
+            let block = open.stamps.seek(time, count.map_err(fault)?);
+            if let Some(before) = block.checked_sub(1) {
+                let start = self.parts.get(number).map_or(0, |p| p.position);
+                return Ok(Some(start + before * BLOCK_BYTES));
+            }
+        }
+        Ok(Some(0))
+    }
+}

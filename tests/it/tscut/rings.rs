@@ -1,0 +1,156 @@
+//! Cutting from rings, which are made here block by block.
+
+use std::path::{Path, PathBuf};
+
+use headend::ts::{Packet, Pcr, Pts};
+use headend::units::{Ticks27M, WallTime};
+
+use super::ffmpeg::{complaints, pictures, sounds};
+use super::{cut, place, recording};
+use crate::harness::Run;
+
+/// 2026-11-22T19:00:00Z.
+const BEGIN: WallTime = WallTime::from_unix_millis(1_795_374_000_000);
+/// Ticks of a segment: ten seconds.
+const SEGMENT: i64 = 270_000_000;
+
+/// A recording at a constant rate, so that each packet's instant is known.
+fn constant() -> PathBuf {
+    recording(
+        "constant",
+        "-c:v libx264 -preset ultrafast -b:v 800k -maxrate 800k -bufsize 400k -bf 2 -g 50 \
+         -flags +cgop -c:a mp2 -b:a 192k -muxrate 2M",
+    )
+}
+
+fn first_pcr(packets: &[Packet]) -> (usize, Pcr) {
+    let mut clocks = packets.iter().enumerate();
+    clocks.find_map(|(n, p)| Some((n, p.pcr()?))).unwrap()
+}
+
+/// Ticks that a packet takes at 2 Mb/s.
+const PACKET: i64 = 188 * 8 * 27_000_000 / 2_000_000;
+
+/// A ring in which the first PCR of `source` arrived at [`BEGIN`]; without the blocks that
+/// `lost` names, by number.
+fn ring(name: &str, source: &Path, lost: std::ops::Range<usize>) -> PathBuf {
+    let dir = place(name);
+    let _ = std::fs::remove_dir_all(&dir);
+    std::fs::create_dir_all(&dir).unwrap();
+    let bytes = std::fs::read(source).unwrap();
+    let (first, _) = first_pcr(Packet::slice_of(&bytes).0);
+    let mut segments: std::collections::BTreeMap<i64, (Vec<u8>, Vec<u8>)> = Default::default();
+    for (n, block) in bytes.chunks_exact(7 * 188).enumerate() {
+        if lost.contains(&n) {
+            continue;
+        }
+        let stamp = BEGIN.ticks() + (n as i64 * 7 - first as i64) * PACKET;
+        let (ts, aux) = segments.entry(stamp / SEGMENT).or_default();
+        ts.extend_from_slice(block);
+        aux.extend_from_slice(&stamp.to_be_bytes());
+    }
+    for (number, (ts, aux)) in segments {
+        std::fs::write(dir.join(format!("{number}.ts")), ts).unwrap();
+        std::fs::write(dir.join(format!("{number}.aux")), aux).unwrap();
+    }
+    dir
+}
+
+/// The UTC at which the clock reaches a stamp.
+fn presented(source: &Path, pts: u64) -> WallTime {
+    let bytes = std::fs::read(source).unwrap();
+    let (_, pcr) = first_pcr(Packet::slice_of(&bytes).0);
+    BEGIN + (Pts::from_ticks(pts).unwrap() - pcr)
+}
+
+#[test]
+fn times_in_a_ring_are_instants_of_presentation() {
+    let source = constant();
+    let dir = ring("ring-whole", &source, 0..0);
+    let out = place("ring-whole.ts");
+    let (from, to) = (BEGIN + Ticks27M::SECOND * 6, BEGIN + Ticks27M::SECOND * 12);
+    let times = [from.to_string(), to.to_string()];
+    let report = cut(&dir, &["--from", &times[0], "--to", &times[1]], &out);
+    let (a, b) = (
+        report["in_pts"].as_u64().unwrap(),
+        report["out_pts"].as_u64().unwrap(),
+    );
+    for (key, pts) in [("in_utc", a), ("out_utc", b)] {
+        let utc: jiff::Timestamp = report[key].as_str().unwrap().parse().unwrap();
+        let off = utc.as_millisecond() - presented(&source, pts).unix_millis();
+        assert!(off.abs() <= 1, "{key} is {off} ms off");
+    }
+    assert!(presented(&source, a) <= from && presented(&source, b) >= to);
+    // Six seconds between points of two: eight at most.
+    assert_eq!((b - a) % 180_000, 0);
+    assert!((6 * 90_000..=10 * 90_000).contains(&(b - a)));
+    let digests =
+        |f: Vec<super::ffmpeg::Frame>| f.into_iter().map(|f| f.digest).collect::<Vec<_>>();
+    let inside = |f: Vec<super::ffmpeg::Frame>| {
+        let kept = f
+            .into_iter()
+            .filter(|f| (a as i64..b as i64).contains(&f.pts));
+        kept.collect::<Vec<_>>()
+    };
+    assert_eq!(digests(pictures(&out)), digests(inside(pictures(&source))));
+    assert_eq!(
+        digests(sounds(&out, 0)),
+        digests(inside(sounds(&source, 0)))
+    );
+    assert_eq!(complaints(&out, false), "");
+}
+
+#[test]
+fn a_range_beyond_the_ring_gives_what_there_is_and_says_so() {
+    let dir = ring("ring-beyond", &constant(), 0..0);
+    let out = place("ring-beyond.ts");
+    Run::new("tscut")
+        .args([dir.as_os_str()])
+        .args(["--tz", "Europe/Paris", "--from", "2026-11-22 19:59:50"])
+        .args(["--to", "2026-11-22T20:30:00Z", "-o"])
+        .args([&out])
+        .run()
+        .expect(0, &["cut_starts_late", "cut_ends_early"]);
+    assert!(pictures(&out).len() >= 495);
+    Run::new("tscut")
+        .args([dir.as_os_str(), "-o".as_ref(), out.as_os_str()])
+        .args(["--from", "2026-11-22T20:00:00Z"])
+        .run()
+        .expect(
+            2,
+            &["it ends before the in-point: its last random-access point is at 2026-"],
+        );
+}
+
+#[test]
+fn over_a_gap_the_cut_goes_on() {
+    // Blocks of 1316 bytes at 2 Mb/s: 190 a second; from 8 to 11 s nothing was received.
+    let dir = ring("ring-gap", &constant(), 1520..2090);
+    let out = place("ring-gap.ts");
+    let report = cut(
+        &dir,
+        &[
+            "--from",
+            "2026-11-22T19:00:05Z",
+            "--to",
+            "2026-11-22T19:00:15Z",
+        ],
+        &out,
+    );
+    let shown = pictures(&out);
+    assert!(
+        (150..=250).contains(&shown.len()),
+        "{} pictures",
+        shown.len()
+    );
+    assert!((10_000..=14_100).contains(&report["duration_ms"].as_i64().unwrap()));
+}
+
+#[test]
+fn an_empty_directory_is_no_ring() {
+    let dir = tempfile::tempdir().unwrap();
+    Run::new("tscut")
+        .args([dir.path().as_os_str(), "-o".as_ref(), "x.ts".as_ref()])
+        .run()
+        .expect(3, &["tscut: error:"]);
+}
