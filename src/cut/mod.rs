@@ -22,4 +22,6 @@ pub mod material;
 pub mod retime;
 pub mod seam;
 pub mod survey;
+#[cfg(test)]
+mod tests;
 pub mod window;
