@@ -104,8 +104,9 @@ impl Default for InputOptions {
 }
 
 impl InputOptions {
-    /// How long a packet may wait in a filter: a live write waits 5 ms at most, all told.
-    pub const FILTER_LINGER: Duration = Duration::from_millis(4);
+    /// How long a packet may wait in a filter: a live write waits 5 ms at most, and a process that
+    /// was asleep needs its share of them.
+    pub const FILTER_LINGER: Duration = Duration::from_millis(3);
     /// How long a packet may wait in a recorder, which writes to a disk.
     pub const RECORDER_LINGER: Duration = Duration::from_millis(50);
     /// How long RTP packets that were overtaken are waited for.

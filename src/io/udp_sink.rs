@@ -158,7 +158,7 @@ impl UdpSink {
             let mut head = [0; RTP_HEADER_SIZE];
             if let Some(rtp) = &mut self.rtp {
                 head = rtp.header(at);
-                rtp.clock.pass(&batch.packets()[start..end], at);
+                rtp.pass(batch, start..end);
             }
             queue.push(Ready {
                 head,
@@ -307,6 +307,24 @@ impl Rtp {
         };
         self.sequence = self.sequence.wrapping_add(1);
         header.write()
+    }
+
+    /// Takes up the PCRs of a datagram, each as of its own packet's arrival.
+    fn pass(&mut self, batch: &Batch, range: Range<usize>) {
+        let packets = batch.packets().get(range.clone()).unwrap_or_default();
+        for (place, packet) in packets.iter().enumerate() {
+            if packet.pcr().is_none() {
+                continue;
+            }
+            let mut before = 0;
+            let run = batch.runs().find(|(_, packets)| {
+                before += packets.len();
+                range.start + place < before
+            });
+            if let Some((at, _)) = run {
+                self.clock.pass(packet, at);
+            }
+        }
     }
 }
 

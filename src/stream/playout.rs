@@ -78,8 +78,8 @@ pub struct Playout {
     options: PlayoutOptions,
     pacer: Pacer,
     stuffer: Option<Stuffer>,
-    /// Packets that were let go, with their instants on the stream's line: those of one PCR
-    /// interval at most, and what was stuffed between them.
+    /// Packets that the pacer let go, with their instants on the stream's line: those of one PCR
+    /// interval, [`Pacer::HELD_PACKETS`] at most. What is stuffed between them is never held.
     ready: Vec<(Packet, StreamTime)>,
     /// An instant of the stream and when it leaves.
     anchor: Option<(StreamTime, Arrival)>,
@@ -103,17 +103,17 @@ impl Playout {
 
     /// Takes the next packet, at `now`; [`Playout::take`] is to follow.
     pub fn push(&mut self, packet: &Packet, now: Arrival) {
-        let (stuffer, ready) = (&mut self.stuffer, &mut self.ready);
+        let ready = &mut self.ready;
         self.pacer
-            .push(packet, &mut |packet, at| put(stuffer, ready, packet, at));
+            .push(packet, &mut |packet, at| ready.push((*packet, at)));
         self.lay(now);
     }
 
     /// Lets go of what is held: the end of the stream.
     pub fn finish(&mut self, now: Arrival) {
-        let (stuffer, ready) = (&mut self.stuffer, &mut self.ready);
+        let ready = &mut self.ready;
         self.pacer
-            .finish(&mut |packet, at| put(stuffer, ready, packet, at));
+            .finish(&mut |packet, at| ready.push((*packet, at)));
         self.lay(now);
     }
 
@@ -131,7 +131,7 @@ impl Playout {
             self.anchor = Some((*first, now + margin));
             return;
         };
-        let due = leaves + self.scaled(*first - from);
+        let due = leaves + scaled(*first - from, self.options.speed_permille);
         let early = due - now;
         if early < -MOST_BEHIND {
             self.behind += 1;
@@ -145,24 +145,18 @@ impl Playout {
         }
     }
 
-    /// A span of the stream as it takes to play.
-    fn scaled(&self, span: Ticks27M) -> Ticks27M {
-        match self.options.speed_permille {
-            1000 => span,
-            speed => {
-                let ticks = i128::from(span.get()) * 1000 / i128::from(speed.max(1));
-                Ticks27M::new(i64::try_from(ticks).unwrap_or(i64::MAX))
-            }
-        }
-    }
-
     /// Gives the packets whose departures are known, in order.
     pub fn take(&mut self, out: &mut impl FnMut(&Packet, Arrival)) {
         let (from, leaves) = self.anchor.unwrap_or_default();
-        for (packet, at) in &self.ready {
-            out(packet, leaves + self.scaled(*at - from));
+        let speed = self.options.speed_permille;
+        let mut leave =
+            |packet: &Packet, at: StreamTime| out(packet, leaves + scaled(at - from, speed));
+        for (packet, at) in self.ready.drain(..) {
+            match &mut self.stuffer {
+                Some(stuffer) => stuffer.push(&packet, at, &mut leave),
+                None => leave(&packet, at),
+            }
         }
-        self.ready.clear();
     }
 
     /// Hands over what was observed since the last call.
@@ -184,17 +178,13 @@ impl Playout {
     }
 }
 
-/// A packet that the pacer lets go: through the stuffer where there is one.
-fn put(
-    stuffer: &mut Option<Stuffer>,
-    ready: &mut Vec<(Packet, StreamTime)>,
-    packet: &Packet,
-    at: StreamTime,
-) {
-    match stuffer {
-        Some(stuffer) => stuffer.push(packet, at, &mut |p, at| ready.push((*p, at))),
-        None => ready.push((*packet, at)),
+/// A span of the stream as it takes to play.
+fn scaled(span: Ticks27M, speed_permille: u32) -> Ticks27M {
+    if speed_permille == 1000 {
+        return span;
     }
+    let ticks = i128::from(span.get()) * 1000 / i128::from(speed_permille.max(1));
+    Ticks27M::new(i64::try_from(ticks).unwrap_or(i64::MAX))
 }
 
 #[cfg(test)]

@@ -53,17 +53,15 @@ impl RtpClock {
         (stamp, jump)
     }
 
-    /// Takes up the packets of a datagram that leaves at `at`.
-    pub fn pass(&mut self, packets: &[Packet], at: Arrival) {
-        for packet in packets {
-            let Some(pcr) = packet.pcr() else { continue };
-            let taken = match self.anchor {
-                Some((pid, _, came)) => pid == packet.pid() || at - came > GIVEN_UP_AFTER,
-                None => true,
-            };
-            if taken {
-                self.anchor = Some((packet.pid(), pcr, at));
-            }
+    /// Takes up a packet of that datagram, which came (or leaves) at `at` by itself.
+    pub fn pass(&mut self, packet: &Packet, at: Arrival) {
+        let Some(pcr) = packet.pcr() else { return };
+        let taken = match self.anchor {
+            Some((pid, _, came)) => pid == packet.pid() || at - came > GIVEN_UP_AFTER,
+            None => true,
+        };
+        if taken {
+            self.anchor = Some((packet.pid(), pcr, at));
         }
     }
 }
@@ -94,7 +92,7 @@ mod tests {
                 batch.extend(&packets, at);
                 clock.expect(&batch);
                 let (stamp, marker) = clock.stamp(at);
-                clock.pass(&packets, at);
+                clock.pass(&packets[0], at);
                 assert_eq!((stamp, marker), ((start + n * 900) as u32, false), "{n}");
             }
         }
@@ -108,7 +106,7 @@ mod tests {
                 Arrival::from_ticks(ms * 27_000),
                 [pcr_packet(0x100, pcr_ms * 27_000)],
             );
-            clock.pass(&packet, at);
+            clock.pass(&packet[0], at);
             let said = clock.stamp(at);
             (said.0 / 90, said.1)
         };

@@ -446,6 +446,47 @@ fn multicat_hears_us_and_we_hear_multicat() {
     });
 }
 
+/// RFC 2250 §2: the time stamp is the clock at the first byte. At 2 Mb/s a packet takes
+/// 188 x 8 / 2 000 000 s = 67.68 ticks of 90 kHz.
+#[test]
+fn rtp_time_stamps_are_the_streams_own_clock() {
+    in_own_network(
+        "multicast::rtp_time_stamps_are_the_streams_own_clock",
+        || {
+            let socket = UdpSocket::bind("127.0.0.1:5000").unwrap();
+            socket
+                .set_read_timeout(Some(Duration::from_secs(20)))
+                .unwrap();
+            let mut tsrecv = command("tsrecv");
+            tsrecv.arg(stream()).arg("rtp://127.0.0.1:5000?ssrc=77");
+            let mut sender = Running::spawn(&mut tsrecv);
+            let mut datagram = [0; 2000];
+            let (mut last, mut clocks) = (None::<RtpHeader>, 0);
+            for _ in 0..400 {
+                let n = socket.recv(&mut datagram).unwrap();
+                let (header, payload) = RtpHeader::read(&datagram[..n]).unwrap();
+                assert_eq!((datagram[1], header.ssrc), (33, 77));
+                if let Some(last) = last {
+                    assert_eq!(header.sequence, last.sequence.wrapping_add(1));
+                    assert!(header.timestamp.wrapping_sub(last.timestamp) < 2000);
+                }
+                last = Some(header);
+                let (packets, _) = Packet::slice_of(&datagram[payload]);
+                for (place, packet) in packets.iter().enumerate() {
+                    if let Some(pcr) = packet.pcr() {
+                        let ahead = (pcr.base() as u32).wrapping_sub(header.timestamp);
+                        let error = f64::from(ahead) - place as f64 * 67.68;
+                        assert!(error.abs() <= 2.0, "{place}: {ahead} ticks ahead");
+                        clocks += 1;
+                    }
+                }
+            }
+            assert!(clocks > 50);
+            assert_eq!(sender.wait(), 0);
+        },
+    );
+}
+
 /// Frames of the picture, and the steps between their times.
 fn frames(file: &Path) -> Vec<i64> {
     let args = "-v error -select_streams v -show_entries packet=dts -of csv=p=0";

@@ -80,3 +80,98 @@ fn what_cannot_be_opened_is_said_with_its_name_and_status() {
     let looped = Run::new("tsrecv").args(["--loop"]).run();
     looped.expect(2, &["--loop plays a file", "hint: tsrecv --loop FILE"]);
 }
+
+/// Packets by PID.
+fn pids(bytes: &[u8]) -> std::collections::BTreeMap<u16, usize> {
+    let mut pids = std::collections::BTreeMap::new();
+    for packet in bytes.chunks(188) {
+        *pids
+            .entry(u16::from_be_bytes([packet[1] & 0x1F, packet[2]]))
+            .or_default() += 1;
+    }
+    pids
+}
+
+#[test]
+fn filters_keep_and_drop_pids_and_touch_nothing_else() {
+    let Some(capture) = captures()
+        .into_iter()
+        .find(|c| c.ends_with("mpeg2-mp2-dvb.ts"))
+    else {
+        return;
+    };
+    let all = pids(&fs::read(&capture).unwrap());
+    let run = |args: &[&str]| pids(&Run::new("tsrecv").args(args).args([&capture]).run().stdout);
+    let (first, last) = (*all.keys().next().unwrap(), *all.keys().last().unwrap());
+    let list = format!("{first},{last:#06x}");
+    let kept = run(&["--pid", &list]);
+    assert_eq!(kept.keys().copied().collect::<Vec<_>>(), [first, last]);
+    assert_eq!((kept[&first], kept[&last]), (all[&first], all[&last]));
+    let mut dropped = run(&["--drop-pid", &list]);
+    dropped.extend(kept);
+    assert_eq!(dropped, all);
+    let mut without_null = all;
+    without_null.remove(&0x1FFF);
+    assert_eq!(run(&["--drop-null"]), without_null);
+}
+
+#[test]
+fn coded_packets_keep_a_code_behind_them() {
+    for capture in captures().into_iter().take(3) {
+        let plain = Run::new("tsrecv").args([&capture]).run().stdout;
+        let coded: Vec<u8> = plain
+            .chunks(188)
+            .flat_map(|p| p.iter().copied().chain([0; 16]))
+            .collect();
+        let out = Run::new("tsrecv").stdin(coded).run().stdout;
+        assert_eq!(out.len(), plain.len() / 188 * 204);
+        assert!(
+            out.chunks(204)
+                .zip(plain.chunks(188))
+                .all(|(c, p)| c[..188] == *p)
+        );
+        assert!(
+            out.chunks(204)
+                .all(|c| c[188..] != [0; 16] || c[..188] == [0; 188])
+        );
+    }
+}
+
+#[test]
+fn a_program_is_an_input_and_an_output_and_its_words_are_in_the_log() {
+    let Some(capture) = captures().into_iter().next() else {
+        return;
+    };
+    let expected = Run::new("tsrecv").args([&capture]).run().stdout;
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out.ts");
+    let input = format!("exec:echo hello >&2; cat '{}'", capture.display());
+    let output = format!("exec:cat > '{}'", out.display());
+    let ran = Run::new("tsrecv").args([&input, &output]).run();
+    ran.expect(0, &["exec_stderr", "hello"]);
+    assert_same_packets(&fs::read(&out).unwrap(), &expected);
+}
+
+#[test]
+fn a_fifo_connects_two_programs() {
+    let Some(capture) = captures().into_iter().next() else {
+        return;
+    };
+    let expected = Run::new("tsrecv").args([&capture]).run().stdout;
+    let folder = tempfile::tempdir().unwrap();
+    let (fifo, out) = (folder.path().join("fifo"), folder.path().join("out.ts"));
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let mut reader = Running::spawn(command("tsrecv").arg(&fifo).arg(&out));
+    let ran = Run::new("tsrecv").args([&capture, &fifo]).run();
+    assert_eq!(ran.status, 0, "{}", ran.stderr);
+    assert_eq!(reader.wait(), 0);
+    assert_same_packets(&fs::read(&out).unwrap(), &expected);
+}
+
+#[test]
+fn datagrams_do_not_carry_arrival_times() {
+    let ran = Run::new("tsrecv")
+        .args(["--timed", "-o", "udp://127.0.0.1:5"])
+        .run();
+    ran.expect(2, &["cannot use 'udp://127.0.0.1:5'", "leave --timed out"]);
+}
