@@ -84,6 +84,7 @@
 //! go. A [`Ring`] lists, sums up and makes [`Cursor`]s, which read. All see files through
 //! [`Storage`], time as arguments, and what happens as [`RingEvent`]s.
 
+mod checking;
 mod clock;
 mod dated;
 mod epoch;
@@ -106,6 +107,7 @@ mod tests;
 mod upkeep;
 mod writer;
 
+pub use checking::{Finding, check};
 pub use clock::{HELD_PACKETS, PcrClock, UtcClock};
 pub use error::{RingError, RingEvent};
 pub use index_writer::DIGEST;

@@ -2,6 +2,7 @@
 
 pub mod tscut;
 pub mod tsrecv;
+pub mod tsring;
 
 /// A tool, as man pages, completions and tests see it.
 pub struct Tool {
@@ -16,6 +17,10 @@ pub const ALL: &[Tool] = &[
     Tool {
         name: "tsrecv",
         command: crate::cli::command::<tsrecv::Args>,
+    },
+    Tool {
+        name: "tsring",
+        command: crate::cli::command::<tsring::Args>,
     },
     Tool {
         name: "tscut",

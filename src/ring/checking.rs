@@ -1,0 +1,193 @@
+//! Looks at every segment of a ring, and puts right what can be.
+
+use std::fmt;
+use std::path::Path;
+
+use crate::units::{Ticks27M, WallTime};
+
+use super::error::RingError;
+use super::index_writer::IndexWriter;
+use super::layout::{LOCK, Layout, SegmentName};
+use super::opening::read_index;
+use super::scan::scan;
+use super::segment::{OpenSegment, Repair, repair};
+use super::storage::{Access, Storage};
+
+/// What is wrong in a ring.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Finding {
+    /// The settings cannot be read: every segment is placed by its stamps.
+    Settings {
+        /// Why.
+        why: String,
+    },
+    /// A segment's packets or stamps are not whole.
+    Torn {
+        /// Which.
+        name: String,
+        /// What was found.
+        repair: Repair,
+    },
+    /// A segment's index is missing or ends early.
+    Unindexed {
+        /// Which.
+        name: String,
+    },
+    /// Stamps or an index without packets.
+    Orphan {
+        /// Which file.
+        name: String,
+    },
+    /// A file that is none of the ring's; it is left alone.
+    Foreign {
+        /// Its name.
+        name: String,
+    },
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Settings { why } => write!(f, "settings: {why}"),
+            Self::Torn { name, repair } => write!(
+                f,
+                "{name}: {} bytes that are no whole packet, {} packets lost with the power, \
+                 {} stamps missing or wrong",
+                repair.cut_bytes, repair.nulled, repair.stamps
+            ),
+            Self::Unindexed { name } => write!(f, "{name}: not indexed"),
+            Self::Orphan { name } => write!(f, "{name}: without packets"),
+            Self::Foreign { name } => write!(f, "{name}: not of this ring"),
+        }
+    }
+}
+
+/// Looks at the ring in `dir`; `repair` puts right what is wrong. The newest segment of a ring
+/// that is being recorded is left out. Returns how many segments were looked at.
+pub fn check(
+    storage: &dyn Storage,
+    dir: &Path,
+    mend: bool,
+    found: &mut dyn FnMut(Finding),
+) -> Result<usize, RingError> {
+    let lock_path = dir.join(LOCK);
+    let lock = match mend || storage.size(&lock_path).is_ok() {
+        // One who may only read cannot lock; a ring that is not recorded is looked at as a whole.
+        true => storage.lock(&lock_path, "").or_else(|e| match mend {
+            true => Err(RingError::io("locking", &lock_path)(e)),
+            false => Ok(None),
+        })?,
+        false => None,
+    };
+    if mend && lock.is_none() {
+        return Err(RingError::Locked {
+            dir: dir.to_owned(),
+        });
+    }
+    let layout = match Layout::read(storage, dir) {
+        Err(RingError::Settings { path, why }) => {
+            found(Finding::Settings { why });
+            if mend {
+                storage
+                    .remove(&path)
+                    .map_err(RingError::io("removing", &path))?;
+            }
+            Layout::read_with(storage, dir, None)?
+        }
+        other => other?,
+    };
+    let live = lock.is_none() && storage.size(&lock_path).is_ok();
+    let skip = usize::from(live);
+    let looked_at = layout.segments.len().saturating_sub(skip);
+    for (i, name) in layout.segments.iter().enumerate().take(looked_at) {
+        let newest = i + 1 == layout.segments.len();
+        look(storage, dir, name, newest, mend, found)?;
+    }
+    for orphan in &layout.orphans {
+        let name = orphan.strip_prefix(dir).unwrap_or(orphan);
+        found(Finding::Orphan {
+            name: name.display().to_string(),
+        });
+        if mend {
+            let removed = storage.remove(orphan);
+            removed.map_err(RingError::io("removing", orphan))?;
+        }
+    }
+    for name in layout.foreign {
+        found(Finding::Foreign { name });
+    }
+    Ok(looked_at)
+}
+
+fn look(
+    storage: &dyn Storage,
+    dir: &Path,
+    name: &SegmentName,
+    newest: bool,
+    mend: bool,
+    found: &mut dyn FnMut(Finding),
+) -> Result<(), RingError> {
+    let path = name.path(dir, "ts");
+    let everything = Ticks27M::MAX;
+    let state = if mend {
+        OpenSegment::reopen(storage, dir, *name, everything).map(|(_, repair)| repair)
+    } else {
+        storage.open(&path, Access::Read).and_then(|ts| {
+            match storage.open(&name.path(dir, "aux"), Access::Read) {
+                Ok(aux) => repair(&*ts, &*aux, name, everything, false),
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                    let bytes = ts.len()?;
+                    Ok(Repair {
+                        bytes,
+                        stamps: bytes.div_ceil(super::BLOCK_BYTES),
+                        ..Repair::default()
+                    })
+                }
+                Err(e) => Err(e),
+            }
+        })
+    };
+    let state = state.map_err(RingError::io("reading", &path))?;
+    let bytes = state.bytes;
+    if !state.was_whole() {
+        found(Finding::Torn {
+            name: name.display(),
+            repair: state,
+        });
+    }
+    let reach = read_index(storage, dir, name).map(|index| index.reach());
+    // The newest is indexed as far as its recorder came; the next goes on from there.
+    let whole = reach.is_some_and(|(reach, closed)| reach == bytes && (closed || newest));
+    if !whole {
+        found(Finding::Unindexed {
+            name: name.display(),
+        });
+        if mend {
+            reindex(storage, dir, name, bytes, newest)?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes the index of a segment anew, from its packets; what the old one carried is kept.
+fn reindex(
+    storage: &dyn Storage,
+    dir: &Path,
+    name: &SegmentName,
+    bytes: u64,
+    newest: bool,
+) -> Result<(), RingError> {
+    let carried = read_index(storage, dir, name).map(|index| index.carried);
+    let path = name.path(dir, "idx");
+    let mut index = IndexWriter::new(*name);
+    let mut last = name.start;
+    scan(storage, dir, name, 0, bytes, &mut |record| {
+        last = WallTime::max(last, record.at);
+        index.push(record);
+    })
+    .and_then(|()| {
+        let carried = carried.unwrap_or_default();
+        index.flush(storage, dir, &carried, bytes, last, !newest)
+    })
+    .map_err(RingError::io("indexing", &path))
+}

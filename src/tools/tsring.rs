@@ -1,0 +1,197 @@
+//! The circular recorder: keeps the last hours of a channel, and gives back any part of them.
+
+mod check;
+mod info;
+mod play;
+mod read;
+mod record;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use crate::cli::when::{When, zone};
+use crate::cli::{Common, Context, Error, ToolArgs, Verdict};
+use crate::io::EndpointError;
+use crate::io::clock::{Clock, SystemClock};
+use crate::ring::RingError;
+use crate::units::WallTime;
+
+/// Record the last hours of a channel, and give back any part of them
+///
+/// `record` appends what it receives to the ring in DIR and lets go of what is older than
+/// `--keep`. `read` gives back a range as fast as it can, byte for byte; `play` at the original
+/// pace, for ever with `--delay`; `info` tells what is there; `check` looks at every file. Any
+/// number of them run beside the recorder, which never waits for them.
+///
+/// DIR is a directory of multicat 2.3, which reads it while it is recorded (`info` prints the
+/// command), and whose own directories are read here. What was written when a process is killed
+/// is there at once; at most half a second of reception is lost, and at a power loss what was
+/// received since the last sync (`--sync`). The next start appends.
+///
+/// Reception never waits for the disk: a queue of 2 s and 16 MB stands between the two. What it
+/// cannot hold, and what a full or failing disk does not take, is counted, said, and recorded as
+/// a gap; recording goes on by itself when the disk does. A wall clock that is set back begins a
+/// new epoch and loses nothing; one that is set forward leaves a gap in time.
+///
+/// Times are those of arrival, in UTC: RFC 3339, `YYYY-MM-DD HH:MM[:SS]` in `--tz`, `@unix`,
+/// `now-2h`.
+///
+/// # Examples
+///
+/// Keep the last day of a channel:
+///
+/// ```text
+/// $ tsring record /var/lib/ring/one -i udp://@239.0.0.1:1234 --keep 24h
+/// ```
+///
+/// Ten minutes of this evening, and what there is at all:
+///
+/// ```text
+/// $ tsring read /var/lib/ring/one --from '2026-11-22 20:55' --duration 10m -o out.ts
+/// $ tsring info /var/lib/ring/one
+/// ```
+///
+/// The channel two hours later, on another group:
+///
+/// ```text
+/// $ tsring play /var/lib/ring/one --delay 2h -o udp://239.0.1.1:1234
+/// ```
+///
+/// File a recording as if it had been received from midnight on:
+///
+/// ```text
+/// $ tsring record /tmp/ring -i file.ts --clock pcr --at '2026-11-22 00:00 UTC'
+/// ```
+#[derive(Debug, Parser)]
+#[command(name = "tsring", version, verbatim_doc_comment)]
+pub struct Args {
+    #[command(subcommand)]
+    work: Work,
+}
+
+#[derive(Debug, Subcommand)]
+enum Work {
+    /// Record a stream into a ring
+    Record(record::Args),
+    /// Write a range of a ring as fast as the output takes it
+    Read(read::Args),
+    /// Play a ring at the original pace
+    Play(play::Args),
+    /// Tell what is in a ring
+    Info(info::Args),
+    /// Look for damage in a ring: status 1 when there is some
+    Check(check::Args),
+}
+
+impl ToolArgs for Args {
+    fn common(&self) -> &Common {
+        match &self.work {
+            Work::Record(args) => &args.common,
+            Work::Read(args) => &args.common,
+            Work::Play(args) => &args.common,
+            Work::Info(args) => &args.common,
+            Work::Check(args) => &args.common,
+        }
+    }
+}
+
+/// Runs the tool.
+///
+/// # Errors
+/// Where the ring or an endpoint fails, or an option is wrong.
+pub fn run(args: Args, context: &mut Context) -> Result<Verdict, Error> {
+    match args.work {
+        Work::Record(args) => record::run(args, context),
+        Work::Read(args) => read::run(args, context),
+        Work::Play(args) => play::run(&args, context),
+        Work::Info(args) => info::run(&args, context),
+        Work::Check(args) => check::run(&args, context),
+    }
+}
+
+/// A range of time, as options.
+#[derive(Debug, clap::Args)]
+struct Range {
+    /// Begin with what was received at this time [default: the beginning]
+    #[arg(long, value_name = "TIME")]
+    from: Option<When>,
+
+    /// End before what was received at this time [default: the end]
+    #[arg(long, value_name = "TIME", conflicts_with = "duration")]
+    to: Option<When>,
+
+    /// End so long after --from
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    duration: Option<std::time::Duration>,
+
+    /// Read local times in this zone [default: the machine's]
+    #[arg(long, value_name = "ZONE")]
+    tz: Option<String>,
+}
+
+impl Range {
+    /// The instants; `None` where nothing is said.
+    fn resolve(
+        &self,
+        beginning: Option<WallTime>,
+    ) -> Result<(Option<WallTime>, Option<WallTime>), Error> {
+        let from = instant(self.from.as_ref(), self.tz.as_deref())?;
+        let to = instant(self.to.as_ref(), self.tz.as_deref())?;
+        let start = from.or(beginning);
+        let to = match (self.duration, start) {
+            (Some(duration), Some(start)) => Some(start + duration.into()),
+            _ => to,
+        };
+        if let (Some(from), Some(to)) = (from, to)
+            && to <= from
+        {
+            let words = anyhow::anyhow!("the range ends at {to}, not after its start, {from}");
+            return Err(Error::usage(words).hint("--to must be later than --from"));
+        }
+        Ok((from, to))
+    }
+}
+
+/// An instant that may have been given.
+fn instant(when: Option<&When>, tz: Option<&str>) -> Result<Option<WallTime>, Error> {
+    let zone = zone(tz)?;
+    let resolved = when.map(|when| when.resolve(&zone, SystemClock.wall()));
+    resolved.transpose()
+}
+
+/// A ring's error with its status and what to type next.
+fn ring_error(e: RingError) -> Error {
+    let hint = e.hint();
+    let error = match e {
+        RingError::Io { .. } | RingError::Locked { .. } => Error::failure(e),
+        _ => Error::usage(e),
+    };
+    match hint {
+        Some(hint) => error.hint(hint),
+        None => error,
+    }
+}
+
+/// An endpoint's error with its status and what to type next.
+fn endpoint_error(e: EndpointError) -> Error {
+    let hint = e.hint();
+    let error = if e.is_usage() {
+        Error::usage(e)
+    } else {
+        Error::failure(e)
+    };
+    match hint {
+        Some(hint) => error.hint(hint),
+        None => error,
+    }
+}
+
+/// The directory operand, refused early when it is a file.
+fn directory(dir: &std::path::Path) -> Result<PathBuf, Error> {
+    if dir.is_file() {
+        let words = anyhow::anyhow!("{}: a ring is a directory, this is a file", dir.display());
+        return Err(Error::usage(words));
+    }
+    Ok(dir.to_owned())
+}

@@ -1,0 +1,310 @@
+//! `tsring info`.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::{Range, directory, ring_error};
+use crate::cli::{Common, Context, Error, Verdict};
+use crate::ring::{Disk, Ring, Summary};
+use crate::units::{BitRate, ByteCount, Ticks27M, WallTime};
+
+/// `tsring info`
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The ring
+    #[arg(value_name = "DIR")]
+    dir: PathBuf,
+
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+
+    #[command(flatten)]
+    range: Range,
+
+    #[command(flatten)]
+    pub(super) common: Common,
+}
+
+/// Gaps, events and commands shown in text; JSON has them all.
+const SHOWN: usize = 20;
+
+#[derive(Serialize)]
+struct Info {
+    directory: String,
+    first: Option<String>,
+    last: Option<String>,
+    duration_ms: i64,
+    bytes: u64,
+    bitrate_bps: Option<u64>,
+    segments: usize,
+    segment_ms: Option<i64>,
+    keep_ms: Option<i64>,
+    max_bytes: Option<u64>,
+    min_free_bytes: Option<u64>,
+    epochs: usize,
+    indexed: bool,
+    random_access_points: u64,
+    discontinuities: u64,
+    gaps: Vec<GapInfo>,
+    clock_steps: Vec<StepInfo>,
+    services: Vec<ServiceInfo>,
+    events: Vec<EventInfo>,
+    splices: Vec<SpliceInfo>,
+    multicat: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct GapInfo {
+    from: String,
+    to: String,
+    duration_ms: i64,
+    cause: &'static str,
+    lost_packets: u64,
+}
+
+#[derive(Serialize)]
+struct StepInfo {
+    at: String,
+    by_ms: i64,
+}
+
+#[derive(Serialize)]
+struct ServiceInfo {
+    id: u16,
+    name: Option<String>,
+    #[serde(rename = "type")]
+    kind: Option<u8>,
+    pmt_pid: Option<u16>,
+    pcr_pid: Option<u16>,
+    pmt_seen: u32,
+}
+
+#[derive(Serialize)]
+struct EventInfo {
+    service: u16,
+    event_id: u16,
+    title: String,
+    start: String,
+    stop: Option<String>,
+    announced_start: Option<String>,
+    announced_duration_ms: i64,
+}
+
+#[derive(Serialize)]
+struct SpliceInfo {
+    at: String,
+    pid: u16,
+    command: u8,
+    event_id: Option<u32>,
+    pts_90k: Option<u64>,
+}
+
+/// Runs `tsring info`.
+pub(super) fn run(args: &Args, context: &mut Context) -> Result<Verdict, Error> {
+    let dir = directory(&args.dir)?;
+    let ring = Ring::open(Arc::new(Disk), &dir).map_err(ring_error)?;
+    let summary = ring.summary().map_err(ring_error)?;
+    let range = args.range.resolve(ring.first())?;
+    let info = Info::new(&ring, &summary, range);
+    for name in &ring.layout().foreign {
+        context.event(&crate::ring::RingEvent::Foreign { name: name.clone() });
+    }
+    let text = if args.json {
+        let mut line = serde_json::to_string_pretty(&info)?;
+        line.push('\n');
+        line
+    } else {
+        info.text()
+    };
+    context.answer().write_all(text.as_bytes())?;
+    Ok(Verdict::Yes)
+}
+
+impl Info {
+    fn new(ring: &Ring, summary: &Summary, range: (Option<WallTime>, Option<WallTime>)) -> Self {
+        let (first, last) = summary.span.unzip();
+        let duration = summary
+            .span
+            .map_or(Ticks27M::ZERO, |(first, last)| last - first);
+        let settings = ring.layout().settings.as_ref();
+        let text = |at: WallTime| at.to_string();
+        Self {
+            directory: ring.dir().display().to_string(),
+            first: first.map(text),
+            last: last.map(text),
+            duration_ms: duration.as_millis(),
+            bytes: summary.bytes,
+            bitrate_bps: BitRate::of(summary.bytes, duration).map(BitRate::get),
+            segments: summary.segments,
+            segment_ms: settings.map(|s| s.length().as_millis()),
+            keep_ms: settings.map(|s| s.keep().as_millis()),
+            max_bytes: settings.and_then(|s| s.max_bytes),
+            min_free_bytes: settings.and_then(|s| s.min_free),
+            epochs: ring.layout().epochs.len(),
+            indexed: !summary.unindexed,
+            random_access_points: summary.random_access,
+            discontinuities: summary.discontinuities,
+            gaps: summary
+                .gaps
+                .iter()
+                .map(|g| GapInfo {
+                    from: text(g.from),
+                    to: text(g.to),
+                    duration_ms: (g.to - g.from).as_millis(),
+                    cause: g.cause.name(),
+                    lost_packets: g.packets,
+                })
+                .collect(),
+            clock_steps: summary
+                .steps
+                .iter()
+                .map(|(at, by)| StepInfo {
+                    at: text(*at),
+                    by_ms: by.as_millis(),
+                })
+                .collect(),
+            services: summary
+                .services
+                .iter()
+                .map(|s| ServiceInfo {
+                    id: s.service,
+                    name: s.name.clone(),
+                    kind: s.kind,
+                    pmt_pid: s.pids.map(|(pmt, _)| pmt.get()),
+                    pcr_pid: s.pids.map(|(_, pcr)| pcr.get()),
+                    pmt_seen: s.maps,
+                })
+                .collect(),
+            events: summary
+                .events
+                .iter()
+                .map(|e| EventInfo {
+                    service: e.service,
+                    event_id: e.event,
+                    title: e.title.clone(),
+                    start: text(e.from),
+                    stop: e.to.map(text),
+                    announced_start: e.announced.map(text),
+                    announced_duration_ms: e.duration.as_millis(),
+                })
+                .collect(),
+            splices: summary
+                .splices
+                .iter()
+                .map(|s| SpliceInfo {
+                    at: text(s.at),
+                    pid: s.pid.get(),
+                    command: s.command,
+                    event_id: s.event,
+                    pts_90k: s.pts.map(crate::ts::Pts::ticks),
+                })
+                .collect(),
+            multicat: multicat(ring, range.0.or(first), range.1.or(last)),
+        }
+    }
+
+    fn text(&self) -> String {
+        let mut out = String::new();
+        let none = || "-".to_owned();
+        let size = ByteCount::new(self.bytes);
+        let rate = self
+            .bitrate_bps
+            .map_or(String::new(), |rate| format!(", {}", BitRate::new(rate)));
+        let first = self.first.clone().unwrap_or_else(none);
+        let last = self.last.clone().unwrap_or_else(none);
+        let span = Ticks27M::from_millis(self.duration_ms);
+        let seconds = std::time::Duration::from_secs(span.to_duration().as_secs());
+        let span = humantime::format_duration(seconds);
+        let _ = writeln!(out, "{}", self.directory);
+        let _ = writeln!(out, "  from {first}\n  to   {last}  ({span})");
+        let _ = writeln!(out, "  {size} in {} segments{rate}", self.segments);
+        let _ = writeln!(
+            out,
+            "  {} random-access points, {} breaks of continuity, {} gaps",
+            self.random_access_points,
+            self.discontinuities,
+            self.gaps.len()
+        );
+        if !self.indexed {
+            out.push_str("  no index: what follows is of the newest segment only\n");
+        }
+        let tail = |len: usize| len.saturating_sub(SHOWN);
+        for g in self.gaps.iter().skip(tail(self.gaps.len())) {
+            let lost = g.lost_packets;
+            let span = Ticks27M::from_millis(g.duration_ms);
+            let _ = writeln!(
+                out,
+                "  gap of {span} from {} ({}, {lost} packets lost)",
+                g.from, g.cause
+            );
+        }
+        for s in &self.clock_steps {
+            let by = Ticks27M::from_millis(s.by_ms);
+            let _ = writeln!(out, "  clock set by {by} at {}", s.at);
+        }
+        for s in &self.services {
+            let name = s.name.as_deref().unwrap_or("(no name)");
+            let _ = writeln!(out, "  service {} {name}", s.id);
+        }
+        for e in self.events.iter().skip(tail(self.events.len())) {
+            let stop = e.stop.as_deref().unwrap_or("now");
+            let _ = writeln!(
+                out,
+                "  event {} of service {} from {} to {stop}  {}",
+                e.event_id, e.service, e.start, e.title
+            );
+        }
+        for s in self.splices.iter().skip(tail(self.splices.len())) {
+            let _ = writeln!(out, "  splice command {} at {}", s.command, s.at);
+        }
+        for line in &self.multicat {
+            let _ = writeln!(out, "  {line}");
+        }
+        out
+    }
+}
+
+/// The multicat command lines for a range: one for each segment length the ring has had in it.
+fn multicat(ring: &Ring, from: Option<WallTime>, to: Option<WallTime>) -> Vec<String> {
+    let (Some(from), Some(to)) = (from, to) else {
+        return Vec::new();
+    };
+    let lengths = ring
+        .layout()
+        .settings
+        .as_ref()
+        .map(|s| s.lengths.as_slice());
+    let lengths = lengths.unwrap_or_default();
+    let one = |length: i64, from: i64, to: i64| {
+        format!(
+            "multicat -f -r {length} -k {from} -d {} {} out.ts",
+            to - from,
+            quoted(ring.dir())
+        )
+    };
+    let mut lines = Vec::new();
+    for (i, length) in lengths.iter().enumerate() {
+        let until = lengths.get(i + 1).map_or(i64::MAX, |next| next.from_ticks);
+        let (start, end) = (from.ticks().max(length.from_ticks), to.ticks().min(until));
+        if start < end {
+            lines.push(one(length.ticks, start, end));
+        }
+    }
+    lines
+}
+
+/// A path as a shell takes it.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+,:@%".contains(c);
+    if text.chars().all(plain) {
+        text
+    } else {
+        format!("'{}'", text.replace('\'', r"'\''"))
+    }
+}

@@ -1,0 +1,272 @@
+//! `tsring read`.
+
+use std::fs::File;
+use std::io::{self, IsTerminal, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::FileTypeExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::{Context as _, anyhow};
+use nix::errno::Errno;
+use nix::fcntl::{SpliceFFlags, copy_file_range, splice};
+
+use super::{Range, directory, endpoint_error, ring_error};
+use crate::cli::{Common, Context, Error, Level, Verdict};
+use crate::io::clock::{Clock, SystemClock};
+use crate::io::{Endpoint, OutputOptions, Sink, open_output};
+use crate::ring::{Cursor, Disk, Ring, Step};
+use crate::stream::Batch;
+use crate::ts::{PACKET_SIZE, Packet};
+use crate::units::WallTime;
+
+/// `tsring read`
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The ring
+    #[arg(value_name = "DIR")]
+    dir: PathBuf,
+
+    #[command(flatten)]
+    range: Range,
+
+    /// Where packets go
+    #[arg(short, long, value_name = "ENDPOINT", default_value = "-")]
+    output: Endpoint,
+
+    #[command(flatten)]
+    pub(super) common: Common,
+}
+
+/// Bytes copied between two looks at signals.
+const TURN_BYTES: u64 = 8 << 20;
+/// Bytes read at a time where the kernel cannot copy by itself.
+const BUFFER: usize = (1 << 20) / PACKET_SIZE * PACKET_SIZE;
+
+/// Runs `tsring read`.
+pub(super) fn run(args: Args, context: &mut Context) -> Result<Verdict, Error> {
+    let dir = directory(&args.dir)?;
+    let ring = Ring::open(Arc::new(Disk), &dir).map_err(ring_error)?;
+    let now = SystemClock.wall();
+    let (from, to) = args.range.resolve(ring.first())?;
+    warn(&ring, from, to, now, context)?;
+    // What is recorded from now on is not waited for.
+    let end = to.unwrap_or(WallTime::from_ticks(i64::MAX));
+    let from = from.unwrap_or(WallTime::from_ticks(i64::MIN));
+    let mut output = Output::open(&args.output)?;
+    let total = total(ring.cursor(from, Some(end))).map_err(ring_error)?;
+    context.ready();
+    let mut progress = context.progress("reading", total);
+    let mut cursor = ring.cursor(from, Some(end));
+    let mut done = 0;
+    while !context.stopping() {
+        let step = cursor.step(TURN_BYTES).map_err(ring_error)?;
+        cursor.drain_events(&mut |e| context.event(e));
+        let Step::Data { offset, len } = step else {
+            break;
+        };
+        let copied = output.copy(&mut cursor, offset, len)?;
+        if copied == 0 {
+            return Err(Error::failure(anyhow!(
+                "{}: a segment became shorter while it was read",
+                dir.display()
+            )));
+        }
+        done += copied;
+        progress.set(done);
+        context.turn(|c| c.set("out_packets", done / PACKET_SIZE as u64));
+    }
+    progress.finish();
+    output.finish()?;
+    context.last_turn(|c| c.set("out_packets", done / PACKET_SIZE as u64));
+    if done == 0 {
+        context.say(Level::Warning, "there is nothing in that range");
+        return Ok(Verdict::No);
+    }
+    Ok(Verdict::Yes)
+}
+
+/// Says what of the range is not there.
+fn warn(
+    ring: &Ring,
+    from: Option<WallTime>,
+    to: Option<WallTime>,
+    now: WallTime,
+    context: &Context,
+) -> Result<(), Error> {
+    let (Some(first), Some(last)) = (ring.first(), ring.last()) else {
+        return Ok(());
+    };
+    let say = |words: String| context.say(Level::Warning, &words);
+    if let Some(from) = from.filter(|from| *from < first) {
+        say(format!(
+            "{from} is before the ring, which begins at {first}"
+        ));
+    }
+    if let Some(to) = to.filter(|to| *to > last) {
+        let when = if to > now {
+            "in the future"
+        } else {
+            "after the ring"
+        };
+        say(format!("{to} is {when}: the ring ends at {last}"));
+    }
+    let (from, to) = (from.unwrap_or(first), to.unwrap_or(last));
+    for gap in ring.gaps(from, to).map_err(ring_error)? {
+        say(format!(
+            "gap of {} from {} to {} ({}, {} packets known lost)",
+            gap.to - gap.from,
+            gap.from,
+            gap.to,
+            gap.cause.name(),
+            gap.packets
+        ));
+    }
+    Ok(())
+}
+
+/// Bytes in a range.
+fn total(mut cursor: Cursor) -> Result<u64, crate::ring::RingError> {
+    let mut total = 0;
+    while let Step::Data { len, .. } = cursor.step(u64::MAX)? {
+        total += len;
+        cursor.advance(len);
+    }
+    Ok(total)
+}
+
+/// Where packets go, and how: inside the kernel where it can.
+struct Output {
+    out: Out,
+    kernel: Option<Kernel>,
+    name: String,
+    buffer: Vec<u8>,
+}
+
+enum Out {
+    File(File),
+    Sink(Box<dyn Sink>, Batch),
+}
+
+/// How the kernel copies by itself.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+enum Kernel {
+    /// From file to file.
+    CopyFileRange,
+    /// Into a pipe.
+    Splice,
+}
+
+impl Output {
+    fn open(endpoint: &Endpoint) -> Result<Self, Error> {
+        let name = endpoint.to_string();
+        let file = match endpoint {
+            Endpoint::Standard if io::stdout().is_terminal() => {
+                let words = anyhow!("stdout is a terminal, and packets are not for reading");
+                return Err(Error::usage(words).hint("name a file with -o, or pipe it on"));
+            }
+            Endpoint::Standard => {
+                let copy = io::stdout().as_fd().try_clone_to_owned();
+                Some(File::from(copy.context("cannot write to stdout")?))
+            }
+            Endpoint::File(path) => {
+                let file = File::create(path);
+                Some(file.with_context(|| format!("cannot make '{name}'"))?)
+            }
+            Endpoint::Socket(_) | Endpoint::Exec(_) => None,
+        };
+        let kind = file.as_ref().map(|f| f.metadata().map(|m| m.file_type()));
+        let kernel = match kind {
+            Some(Ok(kind)) if kind.is_file() => Some(Kernel::CopyFileRange),
+            Some(Ok(kind)) if kind.is_fifo() => Some(Kernel::Splice),
+            _ => None,
+        };
+        let out = match file {
+            Some(file) => Out::File(file),
+            None => {
+                let sink = open_output(endpoint, &OutputOptions::default());
+                let batch = Batch::with_capacity(BUFFER / PACKET_SIZE);
+                Out::Sink(sink.map_err(endpoint_error)?, batch)
+            }
+        };
+        Ok(Self {
+            out,
+            kernel,
+            name,
+            buffer: Vec::new(),
+        })
+    }
+
+    /// Copies at most `len` bytes at `offset` of the cursor's file; returns how many it were.
+    fn copy(&mut self, cursor: &mut Cursor, offset: u64, len: u64) -> Result<u64, Error> {
+        let input = cursor.file().and_then(|f| f.descriptor());
+        if let (Some(kernel), Some(input), Out::File(out)) = (self.kernel, input, &self.out) {
+            let moved = kernel.copy(input, out, offset, len);
+            let moved = moved.with_context(|| format!("cannot write to '{}'", self.name))?;
+            if let Some(moved) = moved {
+                cursor.advance(moved);
+                return Ok(moved);
+            }
+            // This pair of files cannot: the rest goes through memory.
+            self.kernel = None;
+        }
+        self.buffer.resize(BUFFER, 0);
+        let (_, read) = cursor.read(&mut self.buffer, None).map_err(ring_error)?;
+        let bytes = self.buffer.get(..read).unwrap_or_default();
+        match &mut self.out {
+            Out::Sink(sink, batch) => {
+                batch.clear();
+                batch.extend(Packet::slice_of(bytes).0, SystemClock.now());
+                sink.send(batch).map_err(endpoint_error)?;
+            }
+            Out::File(out) => {
+                let written = out.write_all(bytes);
+                written.with_context(|| format!("cannot write to '{}'", self.name))?;
+            }
+        }
+        Ok(read as u64)
+    }
+
+    fn finish(&mut self) -> Result<(), Error> {
+        match &mut self.out {
+            Out::Sink(sink, _) => sink.flush().map_err(endpoint_error),
+            Out::File(_) => Ok(()),
+        }
+    }
+}
+
+impl Kernel {
+    /// Copies all of `len` bytes, or to the end of the input; `None` when the kernel cannot.
+    fn copy(
+        self,
+        input: BorrowedFd<'_>,
+        out: &File,
+        offset: u64,
+        len: u64,
+    ) -> io::Result<Option<u64>> {
+        let mut at = i64::try_from(offset).map_err(io::Error::other)?;
+        let mut left = usize::try_from(len).map_err(io::Error::other)?;
+        while left > 0 {
+            let moved = match self {
+                Self::CopyFileRange => copy_file_range(input, Some(&mut at), out, None, left),
+                Self::Splice => {
+                    let flags = SpliceFFlags::SPLICE_F_MOVE;
+                    splice(input, Some(&mut at), out, None, left, flags)
+                }
+            };
+            match moved {
+                Ok(0) => break,
+                Ok(moved) => left -= moved,
+                Err(Errno::EINTR) => {}
+                // Other file systems, files opened to append: it says so before it copies.
+                Err(Errno::EXDEV | Errno::EINVAL | Errno::EBADF | Errno::EOPNOTSUPP)
+                    if left as u64 == len =>
+                {
+                    return Ok(None);
+                }
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+        Ok(Some(len - left as u64))
+    }
+}
