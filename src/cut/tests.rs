@@ -432,7 +432,10 @@ fn a_rebased_stream_begins_at_zero_and_its_splices_move_along() {
     assert!(!splices.is_empty());
     for section in splices {
         let info = SpliceInfo::new(Section::unchecked_crc(&section).unwrap()).unwrap();
-        assert_eq!(Pts::wrapping(info.pts_adjustment()) - Pts::wrapping(0), shift);
+        assert_eq!(
+            Pts::wrapping(info.pts_adjustment()) - Pts::wrapping(0),
+            shift
+        );
     }
     assert_continuous(&moved);
 }

@@ -73,7 +73,7 @@ pub fn check(
     let lock_path = dir.join(LOCK);
     let lock = match mend || storage.size(&lock_path).is_ok() {
         // One who may only read cannot lock; a ring that is not recorded is looked at as a whole.
-        true => storage.lock(&lock_path, "").or_else(|e| match mend {
+        true => storage.lock(&lock_path).or_else(|e| match mend {
             true => Err(RingError::io("locking", &lock_path)(e)),
             false => Ok(None),
         })?,

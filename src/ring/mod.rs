@@ -87,6 +87,7 @@
 mod checking;
 mod clock;
 mod dated;
+mod disk;
 mod epoch;
 mod error;
 pub mod index;
@@ -109,6 +110,7 @@ mod writer;
 
 pub use checking::{Finding, check};
 pub use clock::{HELD_PACKETS, PcrClock, UtcClock};
+pub use disk::Disk;
 pub use error::{RingError, RingEvent};
 pub use index_writer::DIGEST;
 pub use indexer::Indexer;
@@ -118,7 +120,7 @@ pub use segment::{BLOCK, BLOCK_BYTES, Repair, Stamps, repair};
 pub use settings::{
     Changes, DEFAULT_KEEP, DEFAULT_SEGMENT, DEFAULT_SYNC, EpochSettings, LengthSince, Settings,
 };
-pub use storage::{Access, DirEntry, Disk, Lock, Storage, StoredFile};
+pub use storage::{Access, DirEntry, Lock, Storage, StoredFile};
 pub use summary::{EventSeen, Gap, ServiceSeen, SpliceSeen, Summary};
 pub use upkeep::{Shared, Upkeep};
 pub use writer::{Dating, PARTIAL_AFTER, SILENCE, Writer, Written};

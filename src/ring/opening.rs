@@ -56,9 +56,8 @@ pub(super) fn open(
         .create_dir(dir)
         .map_err(RingError::io("making", dir))?;
     let lock_path = dir.join(LOCK);
-    let owner = format!("{}\n", std::process::id());
     let lock = storage
-        .lock(&lock_path, &owner)
+        .lock(&lock_path)
         .map_err(RingError::io("locking", &lock_path))?
         .ok_or_else(|| RingError::Locked {
             dir: dir.to_owned(),

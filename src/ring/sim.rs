@@ -308,7 +308,7 @@ impl Storage for SimDisk {
         Ok(())
     }
 
-    fn lock(&self, path: &Path, _owner: &str) -> io::Result<Option<Box<dyn Lock>>> {
+    fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Lock>>> {
         let mut state = self.change()?;
         if !state.names.contains_key(path) {
             state.create(path);

@@ -420,6 +420,8 @@ impl Writer {
         let gap = at - last;
         let cause = match (started, dropped) {
             _ if self.failure.is_some() => return,
+            // A recording filed behind another joins it.
+            (false, _) if self.settings.stream_clock && gap < SILENCE => return,
             (false, _) => {
                 self.events.push(RingEvent::Resumed { gap });
                 GapCause::NotRunning

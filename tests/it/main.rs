@@ -17,3 +17,5 @@ mod multicast;
 mod samples;
 mod tscut;
 mod tsrecv;
+mod tsring;
+mod tsring_kill;

@@ -1,0 +1,396 @@
+//! `tsring`, with real processes, disks and multicat.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use headend::ts::{ContinuityCounter, Packet, Pcr, Pid};
+use headend::units::Ticks27M;
+use nix::sys::signal::Signal;
+
+use crate::harness::{Run, Running, captures, command, wait_for};
+
+/// So many packets of one PID at 5 Mb/s, a PCR each twentieth, numbered in their payload.
+pub fn stream(from: u32, packets: u32) -> Vec<u8> {
+    let pid = Pid::new(0x100).unwrap();
+    let mut counter = ContinuityCounter::new((from % 16) as u8).unwrap();
+    let mut bytes = Vec::new();
+    for n in from..from + packets {
+        let mut p = Packet::new(pid, counter);
+        counter = counter.next();
+        if n % 20 == 0 {
+            // 188 bytes at 5 Mb/s are 8121.6 ticks of 27 MHz.
+            let ticks = Ticks27M::new(i64::from(n) * 81_216 / 10);
+            p.set_adaptation_field_control(true, true);
+            p.as_bytes_mut()[4..12].copy_from_slice(&[7, 0x10, 0, 0, 0, 0, 0x7E, 0]);
+            assert!(p.set_pcr(Pcr::from_ticks(1).unwrap() + ticks));
+        }
+        p.payload_mut()[..4].copy_from_slice(&n.to_be_bytes());
+        bytes.extend_from_slice(p.as_bytes());
+    }
+    bytes
+}
+
+/// The numbers of the packets of [`stream`].
+pub fn numbers(bytes: &[u8]) -> Vec<u32> {
+    let (packets, rest) = Packet::slice_of(bytes);
+    assert!(rest.is_empty(), "{} bytes are no packets", bytes.len());
+    let number = |p: &Packet| u32::from_be_bytes(*p.payload().first_chunk().unwrap());
+    packets.iter().map(number).collect()
+}
+
+fn tsring(args: &[&str]) -> Run {
+    Run::new("tsring").args(args)
+}
+
+fn dir() -> (tempfile::TempDir, String) {
+    let temporary = tempfile::tempdir().unwrap();
+    let ring = temporary.path().join("ring").display().to_string();
+    (temporary, ring)
+}
+
+/// Files `bytes` from midnight on, in segments of 2 s.
+fn file(ring: &str, bytes: &[u8]) {
+    let at = "2026-11-20T00:00:00Z";
+    let options = ["--clock", "pcr", "--at", at, "--segment", "2s"];
+    tsring(&["record", ring])
+        .args(options)
+        .stdin(bytes)
+        .run()
+        .quiet_success();
+}
+
+fn json(ring: &str) -> serde_json::Value {
+    let text = tsring(&["info", ring, "--json"]).run().quiet_success();
+    serde_json::from_slice(&text).unwrap()
+}
+
+#[test]
+fn what_is_recorded_is_read_back_byte_for_byte() {
+    let (_keep, ring) = dir();
+    let bytes = stream(0, 30_000);
+    file(&ring, &bytes);
+    assert!(tsring(&["read", &ring]).run().quiet_success() == bytes);
+    let copy = format!("{ring}.ts");
+    tsring(&["read", &ring, "-o", &copy]).run().quiet_success();
+    assert!(fs::read(copy).unwrap() == bytes);
+    // 30 000 packets of 300.8 µs: 9.02 s, in segments of 2 s.
+    let info = json(&ring);
+    assert_eq!(info["segments"], 5);
+    assert_eq!(info["bytes"], bytes.len());
+    assert_eq!(info["first"], "2026-11-20T00:00:00.000Z");
+    assert_eq!(info["last"], "2026-11-20T00:00:09.022Z");
+    assert_eq!(info["gaps"].as_array().unwrap().len(), 0);
+    let check = tsring(&["check", &ring]).run();
+    assert_eq!(
+        (check.status, check.text().as_str()),
+        (0, "5 segments, 0 findings\n")
+    );
+}
+
+#[test]
+fn captures_are_read_back_byte_for_byte() {
+    for capture in captures() {
+        let (_keep, ring) = dir();
+        let input = capture.display().to_string();
+        let recorded = tsring(&["record", &ring, "-i", &input]).run();
+        assert_eq!(recorded.status, 0, "{input}: {}", recorded.stderr);
+        let through = Run::new("tsrecv")
+            .args([input.as_str(), "-", "--plain"])
+            .run();
+        let read = tsring(&["read", &ring]).run();
+        assert!(through.stdout == read.stdout, "{input}");
+    }
+}
+
+#[test]
+fn ranges_join_at_a_millisecond_around_every_boundary() {
+    let (_keep, ring) = dir();
+    let bytes = stream(0, 20_000);
+    file(&ring, &bytes);
+    for at in [
+        "01.999", "02.000", "02.001", "03.999", "04.000", "04.001", "00.000",
+    ] {
+        let at = format!("2026-11-20T00:00:{at}Z");
+        let left = tsring(&["read", &ring, "--to", &at]).run();
+        let right = tsring(&["read", &ring, "--from", &at]).run();
+        assert!([left.stdout, right.stdout].concat() == bytes, "{at}");
+    }
+}
+
+#[test]
+fn the_zone_of_the_machine_changes_how_times_are_typed_and_nothing_else() {
+    let (_keep, ring) = dir();
+    file(&ring, &stream(0, 20_000));
+    let expected = tsring(&["read", &ring, "--from", "@1795132802", "--duration", "2s"]).run();
+    assert!(!expected.stdout.is_empty());
+    for (tz, from) in [
+        ("Europe/Paris", "2026-11-20 01:00:02"),
+        ("America/New_York", "2026-11-19 19:00:02"),
+        ("UTC", "2026-11-20 00:00:02"),
+    ] {
+        let args = ["read", &ring, "--from", from, "--duration", "2s"];
+        let read = tsring(&args).env("TZ", tz).run();
+        assert!(read.stdout == expected.stdout, "{tz}: {}", read.stderr);
+    }
+}
+
+#[test]
+fn a_range_that_is_not_there_is_answered_with_what_is_and_said() {
+    let (_keep, ring) = dir();
+    let bytes = stream(0, 10_000);
+    file(&ring, &bytes);
+    let read = tsring(&[
+        "read",
+        &ring,
+        "--from",
+        "2026-11-19T00:00:00Z",
+        "--to",
+        "2099-01-01T00:00:00Z",
+    ]);
+    let read = read
+        .run()
+        .expect(0, &["is before the ring", "is in the future"]);
+    assert!(read.stdout == bytes);
+    tsring(&["read", &ring, "--from", "2026-11-21T00:00:00Z"])
+        .run()
+        .expect(1, &["nothing in that range"]);
+    tsring(&["read", &ring, "--from", "@20", "--to", "@10"])
+        .run()
+        .expect(2, &["not after"]);
+    tsring(&["read", "/nowhere"]).run().expect(3, &["/nowhere"]);
+}
+
+#[test]
+fn settings_stay_with_the_ring_and_a_new_segment_length_loses_nothing() {
+    let (_keep, ring) = dir();
+    file(&ring, &stream(0, 20_000));
+    let more = [
+        "record",
+        &ring,
+        "--clock",
+        "pcr",
+        "--segment",
+        "3s",
+        "--keep",
+        "2h",
+    ];
+    tsring(&more)
+        .stdin(stream(20_000, 20_000))
+        .run()
+        .quiet_success();
+    tsring(&["record", &ring, "--clock", "pcr"])
+        .stdin(stream(40_000, 5_000))
+        .run()
+        .quiet_success();
+    let read = tsring(&["read", &ring]).run().stdout;
+    assert_eq!(numbers(&read), (0..45_000).collect::<Vec<_>>());
+    let info = json(&ring);
+    assert_eq!(
+        (&info["segment_ms"], &info["keep_ms"]),
+        (&3000.into(), &7_200_000.into())
+    );
+    assert_eq!(info["multicat"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn a_second_writer_is_refused() {
+    let (_keep, ring) = dir();
+    let mut first = command("tsring");
+    let child = first.args(["record", &ring]).stdin(Stdio::piped());
+    let mut first = Running::spawn(child.stderr(Stdio::null()));
+    let mut pipe = first.0.stdin.take().unwrap();
+    pipe.write_all(&stream(0, 1000)).unwrap();
+    wait_for("the first block", || {
+        tsring(&["read", &ring]).run().stdout.len() >= 990 * 188
+    });
+    tsring(&["record", &ring])
+        .run()
+        .expect(3, &["another recorder holds it", "hint:"]);
+    drop(pipe);
+    assert_eq!(first.wait(), 0);
+    assert_eq!(numbers(&tsring(&["read", &ring]).run().stdout).len(), 1000);
+}
+
+#[test]
+fn a_partial_block_is_there_within_a_second_and_filled_by_the_next_start() {
+    let (_keep, ring) = dir();
+    let mut first = command("tsring");
+    let child = first.args(["record", &ring]).stdin(Stdio::piped());
+    let mut first = Running::spawn(child.stderr(Stdio::null()));
+    let mut pipe = first.0.stdin.take().unwrap();
+    pipe.write_all(&stream(0, 10)).unwrap();
+    let sent = Instant::now();
+    wait_for("ten packets", || {
+        tsring(&["read", &ring]).run().stdout.len() == 1880
+    });
+    assert!(sent.elapsed() < Duration::from_secs(2));
+    first.signal(Signal::SIGTERM);
+    assert_eq!(first.wait(), 0);
+    let again = tsring(&["record", &ring]).stdin(stream(10, 11)).run();
+    again.expect(0, &["ring_resumed"]);
+    let read = tsring(&["read", &ring]).run().stdout;
+    assert_eq!(numbers(&read), (0..21).collect::<Vec<_>>());
+}
+
+#[test]
+fn what_is_passed_on_is_what_is_recorded() {
+    let (_keep, ring) = dir();
+    let bytes = stream(0, 50_000);
+    let tee = tsring(&["record", &ring, "--tee"])
+        .stdin(bytes.clone())
+        .run();
+    assert!(tee.quiet_success() == bytes);
+    assert!(tsring(&["read", &ring]).run().stdout == bytes);
+}
+
+#[test]
+fn a_ring_is_played_at_its_own_pace() {
+    let (_keep, ring) = dir();
+    let bytes = stream(0, 5_000); // 1.5 s
+    file(&ring, &bytes);
+    let start = Instant::now();
+    let played = tsring(&["play", &ring, "--from", "2026-11-20T00:00:00Z"]).run();
+    assert!(played.quiet_success() == bytes);
+    // And a wait of 3 s for more.
+    let took = start.elapsed().as_millis();
+    assert!((4_400..20_000).contains(&took), "{took} ms");
+}
+
+#[test]
+fn a_disk_that_fills_up_costs_a_gap() {
+    let me = std::env::current_exe().unwrap();
+    if std::env::var_os("TSRING_FULL").is_none() {
+        let status = Command::new("unshare")
+            .args(["-rm", "--"])
+            .arg(me)
+            .args(["--exact", "tsring::a_disk_that_fills_up_costs_a_gap"])
+            .env("TSRING_FULL", "1")
+            .stdout(Stdio::null())
+            .status()
+            .unwrap();
+        assert!(status.success());
+        return;
+    }
+    let (keep, ring) = dir();
+    fs::create_dir(&ring).unwrap();
+    let mounted = Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=2m", "none", &ring])
+        .status()
+        .unwrap();
+    assert!(mounted.success());
+    let stranger = Path::new(&ring).join("stranger");
+    fs::write(&stranger, vec![1; 1 << 20]).unwrap();
+    let mut recorder = command("tsring");
+    recorder.args(["record", &ring, "--stats", "1s"]);
+    let said = fs::File::create(keep.path().join("said")).unwrap();
+    let mut recorder = Running::spawn(recorder.stdin(Stdio::piped()).stderr(said));
+    let mut pipe = recorder.0.stdin.take().unwrap();
+    let said = || fs::read_to_string(keep.path().join("said")).unwrap();
+    let mut sent = 0;
+    let mut feed = || {
+        pipe.write_all(&stream(sent, 200)).unwrap();
+        sent += 200;
+    };
+    wait_for("a full disk", || {
+        feed();
+        said().contains("ring_write_failed")
+    });
+    fs::remove_file(stranger).unwrap();
+    wait_for("room again", || {
+        feed();
+        said().contains("ring_write_resumed")
+    });
+    feed();
+    drop(pipe);
+    // The input waits by itself, so that a loss is a failure.
+    assert_eq!(recorder.wait(), 3);
+    let read = numbers(&tsring(&["read", &ring]).run().stdout);
+    let info = json(&ring);
+    let gaps = info["gaps"].as_array().unwrap();
+    assert_eq!(gaps.len(), 1, "{gaps:?}");
+    assert_eq!(gaps[0]["cause"], "disk_full");
+    let lost = gaps[0]["lost_packets"].as_u64().unwrap();
+    assert_eq!(read.len() as u64 + lost, u64::from(sent));
+    assert!(read.is_sorted());
+}
+
+fn multicat(args: &[&str]) -> PathBuf {
+    let out = PathBuf::from(args.last().unwrap());
+    let run = Command::new("multicat")
+        .args(args)
+        .stderr(Stdio::piped())
+        .output()
+        .unwrap();
+    let words = String::from_utf8_lossy(&run.stderr);
+    assert!(out.exists(), "{args:?}: {words}");
+    out
+}
+
+#[test]
+fn multicat_reads_our_ring_while_it_is_recorded() {
+    let (keep, ring) = dir();
+    let mut recorder = command("tsring");
+    recorder.args(["record", &ring, "--segment", "1s"]);
+    let mut recorder = Running::spawn(recorder.stdin(Stdio::piped()).stderr(Stdio::null()));
+    let mut pipe = recorder.0.stdin.take().unwrap();
+    let mut sent = 0;
+    wait_for("three segments", || {
+        pipe.write_all(&stream(sent, 70)).unwrap();
+        sent += 70;
+        let names = fs::read_dir(&ring).into_iter().flatten().flatten();
+        names
+            .filter(|n| n.path().extension().is_some_and(|e| e == "ts"))
+            .count()
+            >= 3
+    });
+    let ours = numbers(&tsring(&["read", &ring]).run().stdout);
+    let line = json(&ring)["multicat"][0].as_str().unwrap().to_owned();
+    let out = keep.path().join("out.ts").display().to_string();
+    let words: Vec<&str> = line
+        .split(' ')
+        .skip(1)
+        .map(|w| if w == "out.ts" { &out } else { w })
+        .collect();
+    let theirs = numbers(&fs::read(multicat(&words)).unwrap());
+    assert!(theirs.len() > 1000 && theirs.starts_with(&ours[..theirs.len().min(ours.len())]));
+    drop(pipe);
+    assert_eq!(recorder.wait(), 0);
+}
+
+#[test]
+fn we_read_multicats_rings_with_an_offset_too() {
+    let (keep, _) = dir();
+    let input = keep.path().join("in.ts").display().to_string();
+    fs::write(&input, stream(0, 10_003)).unwrap(); // 3 s; 10 003 = 7 x 1429
+    let made = Command::new("ingests")
+        .args(["-p", "256", &input])
+        .output()
+        .unwrap();
+    assert!(made.status.success());
+    for offset in ["0", "11000000"] {
+        let ring = keep
+            .path()
+            .join(format!("ring{offset}"))
+            .display()
+            .to_string();
+        fs::create_dir(&ring).unwrap();
+        multicat(&["-r", "27000000", "-O", offset, &input, &ring]);
+        let read = tsring(&["read", &ring]).run().quiet_success();
+        assert_eq!(
+            numbers(&read),
+            (0..10_003).collect::<Vec<_>>(),
+            "offset {offset}"
+        );
+        // And one of ours goes on in it.
+        tsring(&["record", &ring]).stdin(stream(10_003, 700)).run();
+        let read = tsring(&["read", &ring]).run();
+        assert_eq!(
+            numbers(&read.stdout),
+            (0..10_703).collect::<Vec<_>>(),
+            "offset {offset}"
+        );
+    }
+}
