@@ -58,6 +58,8 @@ pub struct Plan {
     pub to: Place,
     /// PAT and PMTs at the in-point.
     pub contents: Contents,
+    /// The PIDs on which something is presented from the in-point on.
+    pub present: Vec<Pid>,
     /// What was met.
     pub events: Vec<CutEvent>,
 }
@@ -238,7 +240,7 @@ impl Survey {
                     at,
                     position: last.point.position,
                 };
-                scripts.leave(exit.scripts_out(last.point.pid, edge), edge.position);
+                scripts.leave(exit.scripts_out(last.point.pid, edge));
                 (Place::of(last), exit, edge.position)
             }
             None => {
@@ -250,7 +252,7 @@ impl Survey {
                     at: pts + step,
                     position: exit.end(),
                 };
-                scripts.leave(exit.scripts_at_end(pid, edge), edge.position);
+                scripts.leave(exit.scripts_at_end(pid, edge));
                 let end = Place {
                     time: self
                         .time_at_end(material, &exit, edge.at)?
@@ -286,6 +288,10 @@ impl Survey {
             from,
             to: end,
             contents: entry.contents().clone(),
+            present: entry.present(Edge {
+                at: first.point.presents,
+                position,
+            }),
             events,
         })
     }

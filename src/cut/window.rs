@@ -6,11 +6,11 @@ use super::contents::Contents;
 use super::edit::{Action, Script, tail_only};
 use super::find::Point;
 use super::line::Mark;
-use super::seam::split;
+use super::seam::{Seam, split};
 use crate::stream::codec::Codec;
 use crate::stream::packetize::pes_packets;
 use crate::stream::rap::RapDetector;
-use crate::ts::{Packet, PesHeader, Pid, Pts, Scrambling, Section};
+use crate::ts::{Packet, Pcr, PesHeader, Pid, Pts, Scrambling, Section};
 use crate::units::Ticks27M;
 
 /// A PES packet of which the start is in the window.
@@ -174,7 +174,7 @@ impl Edge {
     const FAR: Ticks27M = Ticks27M::new(60 * 27_000_000);
 
     /// True when the packet lies behind the edge; `None` when it has no stamp.
-    fn is_before(self, pes: &Pes) -> Option<bool> {
+    fn is_passed_by(self, pes: &Pes) -> Option<bool> {
         let ahead = pes.pts? - self.at;
         Some(if ahead.abs() > Self::FAR {
             pes.position >= self.position
@@ -197,7 +197,7 @@ impl Window {
                 continue;
             }
             let enters = |pes: &Pes| {
-                (carried.detector.is_none() || pes.access) && edge.is_before(pes) == Some(true)
+                (carried.detector.is_none() || pes.access) && edge.is_passed_by(pes) == Some(true)
             };
             let actions = match carried.pes.iter().position(enters) {
                 None => vec![(self.end.max(edge.position), Action::Gate)],
@@ -206,6 +206,18 @@ impl Window {
             scripts.push(Script { pid: *pid, actions });
         }
         scripts
+    }
+
+    /// The PIDs on which something is presented behind the edge, as far as the window reaches.
+    pub fn present(&self, edge: Edge) -> Vec<Pid> {
+        let stamped = |carried: &Carried| {
+            carried
+                .pes
+                .iter()
+                .any(|pes| edge.is_passed_by(pes) == Some(true))
+        };
+        let present = self.carried.iter().filter(|(_, carried)| stamped(carried));
+        present.map(|(pid, _)| *pid).collect()
     }
 
     /// A PID whose packet number `first` is the first behind the edge.
@@ -262,7 +274,7 @@ impl Window {
     }
 
     fn leave(&self, pid: Pid, carried: &Carried, edge: Edge) -> Vec<(u64, Action)> {
-        let beyond = |pes: &Pes| match edge.is_before(pes) {
+        let beyond = |pes: &Pes| match edge.is_passed_by(pes) {
             Some(behind) => behind,
             None => !carried.is_stamped() && pes.position >= edge.position,
         };
@@ -281,7 +293,7 @@ impl Window {
     }
 
     /// What the edge does to the sound around it.
-    fn seam(&self, pid: Pid, carried: &Carried, first: usize, at: Pts) -> super::seam::Seam {
+    fn seam(&self, pid: Pid, carried: &Carried, first: usize, at: Pts) -> Seam {
         let codec = self.contents.codec_of(pid).unwrap_or(Codec::Other);
         let whole = |pes: &&Pes| pes.announced == Some(pes.bytes.len());
         let next = carried
@@ -291,7 +303,7 @@ impl Window {
             .map(|pes| &pes.bytes[..]);
         match carried.before(first).filter(whole) {
             Some(last) => split(codec, &last.bytes, next, at),
-            None => super::seam::Seam::default(),
+            None => Seam::default(),
         }
     }
 
@@ -299,7 +311,7 @@ impl Window {
     /// has not come to a place where it can begin.
     pub fn is_unsettled(&self, main: Pid, edge: Edge) -> bool {
         self.carried.iter().any(|(pid, carried)| {
-            let waits = |pes: &Pes| edge.is_before(pes) == Some(false) && !pes.is_whole();
+            let waits = |pes: &Pes| edge.is_passed_by(pes) == Some(false) && !pes.is_whole();
             *pid != main && carried.pes.last().is_some_and(waits)
         })
     }
@@ -322,7 +334,7 @@ impl Window {
     }
 
     /// The PCR at `position`, from those around it; `None` when there is none near.
-    pub fn pcr_at(&self, position: u64) -> Option<crate::ts::Pcr> {
+    pub fn pcr_at(&self, position: u64) -> Option<Pcr> {
         let (before, behind) = self.around;
         match (before, behind) {
             (Some(a), Some(b)) if b.position > a.position => {

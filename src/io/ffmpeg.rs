@@ -9,11 +9,16 @@ use std::fmt;
 use std::io::{ErrorKind, Write};
 use std::path::Path;
 use std::process::ChildStdin;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use ffmpeg_sidecar::child::FfmpegChild;
 use ffmpeg_sidecar::command::FfmpegCommand;
 use ffmpeg_sidecar::event::{FfmpegEvent, LogLevel};
+
+use super::signal::Signals;
 
 /// A container.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -76,11 +81,17 @@ const LAST_WORDS: usize = 4;
 const PROBE_BYTES: &str = "100000000";
 const PROBE_MICROSECONDS: &str = "10000000";
 
+/// How often a stop is looked for while ffmpeg works.
+const STOP_RETRY: Duration = Duration::from_millis(50);
+
 /// A running ffmpeg that puts a transport stream into another container, without encoding.
 pub struct Remuxer {
-    child: FfmpegChild,
+    child: Arc<Mutex<FfmpegChild>>,
     stdin: Option<ChildStdin>,
+    /// Reads what ffmpeg says, to its end.
     listener: Option<JoinHandle<Vec<String>>>,
+    /// Ends the thread that kills ffmpeg at a signal, which would otherwise be waited for.
+    watch: Option<Sender<()>>,
 }
 
 impl fmt::Debug for Remuxer {
@@ -90,11 +101,17 @@ impl fmt::Debug for Remuxer {
 }
 
 impl Remuxer {
-    /// Starts ffmpeg for the streams on these PIDs, as far as they turn up.
+    /// Starts ffmpeg for the streams on these PIDs, as far as they turn up; a signal to stop kills
+    /// it.
     ///
     /// # Errors
     /// When it is not there or does not start.
-    pub fn start(to: &Path, container: Container, pids: &[u16]) -> Result<Self, FfmpegError> {
+    pub fn start(
+        to: &Path,
+        container: Container,
+        pids: &[u16],
+        signals: &Signals,
+    ) -> Result<Self, FfmpegError> {
         let mut command = FfmpegCommand::new_with_path("ffmpeg");
         command.args(["-hide_banner", "-loglevel", "level+error", "-y"]);
         command.args([
@@ -136,10 +153,24 @@ impl Remuxer {
             }
             words.into()
         });
+        let child = Arc::new(Mutex::new(child));
+        let (watch, over) = channel::<()>();
+        let (watched, signals) = (Arc::clone(&child), signals.clone());
+        std::thread::spawn(move || {
+            while over.recv_timeout(STOP_RETRY) == Err(RecvTimeoutError::Timeout) {
+                if signals.stop()
+                    && let Ok(mut child) = watched.lock()
+                {
+                    let _ = child.kill();
+                    return;
+                }
+            }
+        });
         Ok(Self {
             child,
             stdin,
             listener: Some(listener),
+            watch: Some(watch),
         })
     }
 
@@ -179,7 +210,11 @@ impl Remuxer {
             .take()
             .and_then(|l| l.join().ok())
             .unwrap_or_default();
-        let status = self.child.wait().map_err(FfmpegError::Start)?;
+        // It has closed its stderr: its end is near.
+        self.watch = None;
+        let child = self.child.lock();
+        let mut child = child.map_err(|_| FfmpegError::Start(ErrorKind::Other.into()))?;
+        let status = child.wait().map_err(FfmpegError::Start)?;
         if status.success() {
             return Ok(());
         }
@@ -193,7 +228,9 @@ impl Remuxer {
 impl Drop for Remuxer {
     fn drop(&mut self) {
         if self.listener.is_some() {
-            let _ = self.child.kill();
+            if let Ok(mut child) = self.child.lock() {
+                let _ = child.kill();
+            }
             let _ = self.end();
         }
     }

@@ -409,21 +409,31 @@ fn cut<M: Material>(
             retimer.finish(&mut out);
         }
         events.drain(..).for_each(|event| context.event(&event));
-        output.write(&out)?;
+        if let Err(e) = output.write(&out) {
+            return Err(interrupted(context).unwrap_or(e));
+        }
         done.packets += out.len() as u64;
         context.turn(|counters| {
             counters.set("output_packets", done.packets);
             counters.set("output_bytes", done.packets * PACKET_SIZE as u64);
         });
-        if context.stopping() {
-            return Err(Error::failure(anyhow!("interrupted: nothing was written")));
+        if let Some(e) = interrupted(context) {
+            return Err(e);
         }
         progress.set(reached.saturating_sub(plan.read.start));
     }
-    output.finish()?;
+    if let Err(e) = output.finish() {
+        return Err(interrupted(context).unwrap_or(e));
+    }
     done.jumps = retimer.jumps();
     done.wraps = retimer.wraps();
     Ok(done)
+}
+
+/// What a signal makes of the work: a part of a programme is no programme.
+fn interrupted(context: &Context) -> Option<Error> {
+    let words = "interrupted: no file was written";
+    context.stopping().then(|| Error::failure(anyhow!(words)))
 }
 
 fn input_error(e: InputError) -> Error {

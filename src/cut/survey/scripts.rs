@@ -30,7 +30,7 @@ impl Scripts {
         }
     }
 
-    pub(super) fn leave(&mut self, scripts: Vec<Script>, _stop: u64) {
+    pub(super) fn leave(&mut self, scripts: Vec<Script>) {
         for script in scripts {
             let actions = self
                 .actions

@@ -58,7 +58,7 @@ impl Output {
                     )));
                 }
                 let file = StagedFile::reserve(path).map_err(output_error)?;
-                let remuxer = Remuxer::start(file.temporary(), container, &pids);
+                let remuxer = Remuxer::start(file.temporary(), container, &pids, context.signals());
                 Ok(Self::Remuxed(remuxer.map_err(ffmpeg_error)?, file))
             }
             (Some(_), _) => Err(Error::usage(anyhow!(
@@ -108,15 +108,18 @@ fn carried(container: Container, plan: &Plan, context: &Context) -> Vec<u16> {
     let mut pids = Vec::new();
     for program in plan.contents.programs() {
         for (pid, codec) in &program.streams {
-            let fits = codec.is_video()
-                || codec.is_audio()
-                || *codec == Codec::DvbSubtitle && container == Container::Matroska;
-            if fits {
-                pids.push(pid.get());
+            let timed = codec.is_video() || codec.is_audio();
+            let subtitle = *codec == Codec::DvbSubtitle && container == Container::Matroska;
+            let words = if timed && !plan.present.contains(pid) {
+                // What ffmpeg finds no frame of, it cannot describe in a header.
+                format!("PID {pid} ({codec}) carries nothing at the in-point: left out")
+            } else if !timed && !subtitle {
+                format!("{name} cannot carry PID {pid} ({codec}): left out")
             } else {
-                let words = format!("{name} cannot carry PID {pid} ({codec}): left out");
-                context.say(Level::Warning, &words);
-            }
+                pids.push(pid.get());
+                continue;
+            };
+            context.say(Level::Warning, &words);
         }
     }
     pids

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::os::unix::fs::PermissionsExt;
 
 use super::{cut, place, plain, recording};
-use crate::harness::{Run, output_of};
+use crate::harness::{Run, Running, command, output_of, samples, wait_for};
 
 fn probe(file: &std::path::Path) -> serde_json::Value {
     let args = [
@@ -51,6 +51,52 @@ fn mp4_and_mkv_have_the_streams_and_the_duration() {
     let bytes = std::fs::read(place("container.mp4")).unwrap();
     let at = |what: &[u8]| bytes.windows(4).position(|w| w == what).unwrap();
     assert!(at(b"moov") < at(b"mdat"));
+}
+
+#[test]
+fn what_a_container_cannot_carry_is_said() {
+    let Some(folder) = samples() else { return };
+    let source = folder.join("france2-h264-eac3-dvbsub.ts");
+    // The capture ends before the sound of its only random-access point comes.
+    let silent = "PID 0x0082 (E-AC-3) carries nothing at the in-point";
+    for (extension, words, streams) in [
+        (
+            "mp4",
+            &[silent, "mp4 cannot carry PID 0x008c (DVB subtitles)"][..],
+            1,
+        ),
+        ("mkv", &[silent], 3),
+    ] {
+        let out = place(&format!("france2.{extension}"));
+        Run::new("tscut")
+            .args([source.as_os_str(), "-o".as_ref(), out.as_os_str()])
+            .run()
+            .expect(0, words);
+        assert_eq!(probe(&out)["streams"].as_array().unwrap().len(), streams);
+    }
+}
+
+#[test]
+fn a_signal_ends_it_and_leaves_nothing() {
+    // A reader that takes nothing holds it in the middle of its work.
+    let folder = tempfile::tempdir().unwrap();
+    let fake = folder.path().join("ffmpeg");
+    std::fs::write(&fake, "#!/bin/sh\ntouch \"$0.began\"\nexec sleep 600\n").unwrap();
+    std::fs::set_permissions(&fake, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let out = folder.path().join("stopped.mp4");
+    let path = format!("{}:/usr/bin:/bin", folder.path().display());
+    let mut running = Running::spawn(
+        command("tscut")
+            .args([plain().as_os_str(), "-o".as_ref(), out.as_os_str()])
+            .env("PATH", path)
+            .stderr(std::process::Stdio::null()),
+    );
+    wait_for("the start of the false ffmpeg", || {
+        folder.path().join("ffmpeg.began").exists()
+    });
+    running.signal(nix::sys::signal::Signal::SIGTERM);
+    assert_eq!(running.wait(), 3);
+    assert!(!out.exists());
 }
 
 #[test]
