@@ -110,7 +110,8 @@ impl Channel {
         let (Some(service), Some(stream)) = (service, stream) else {
             return Ok(());
         };
-        self.next_tables = self.elapsed + TABLES_EVERY;
+        // On whole seconds, so that a new programme is told when it begins.
+        self.next_tables += TABLES_EVERY;
         let sdt = sdt(stream, service).ok_or(TooLong)?;
         self.sdt.push([&sdt], |p| out.push(*p));
         let now = (self.elapsed.get() / self.length.get().max(1)).min(2);
@@ -120,7 +121,7 @@ impl Channel {
             self.eit.push([&eit], |p| out.push(*p));
         }
         if self.elapsed >= self.next_time {
-            self.next_time = self.elapsed + TIME_EVERY;
+            self.next_time += TIME_EVERY;
             let time = DvbTime::new(self.start + self.elapsed).ok_or(TooLong)?;
             let tdt = Tdt { time }.to_section().ok_or(TooLong)?;
             self.tdt.push([&tdt], |p| out.push(*p));

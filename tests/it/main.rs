@@ -10,11 +10,14 @@
 mod corpus;
 mod demo_channel;
 mod docs;
+mod examples;
 mod generated;
 mod harness;
 mod layers;
 mod multicast;
+mod readme;
 mod samples;
+mod systemd;
 mod tscut;
 mod tsrecv;
 mod tsring;
