@@ -262,6 +262,57 @@ fn a_stalled_reader_costs_packets_that_are_counted_and_reception_goes_on() {
 }
 
 #[test]
+fn what_the_kernel_loses_is_counted_by_itself() {
+    in_own_network(
+        "multicast::what_the_kernel_loses_is_counted_by_itself",
+        || {
+            let mut receiver = Receiver::start("udp://127.0.0.1:5000?rcvbuf=100k", &[]);
+            let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+            let nulls = [*Packet::NULL.as_bytes(); 7].concat();
+            receiver.running.signal(Signal::SIGSTOP);
+            for _ in 0..1000 {
+                socket.send_to(&nulls, "127.0.0.1:5000").unwrap();
+            }
+            receiver.running.signal(Signal::SIGCONT);
+            // the counter comes with the next datagram
+            wait_for("the datagrams that were kept", || {
+                receiver.counter("in_datagrams") > 0
+            });
+            socket.send_to(&nulls, "127.0.0.1:5000").unwrap();
+            wait_for("the counter", || {
+                receiver.counter("kernel_drops_datagrams") + receiver.counter("in_datagrams")
+                    == 1001
+            });
+            receiver.stop();
+            assert!(
+                receiver.log().contains("kernel_drops"),
+                "{}",
+                receiver.log()
+            );
+        },
+    );
+}
+
+#[test]
+fn datagrams_that_the_kernel_hands_over_as_one_are_taken_apart() {
+    in_own_network(
+        "multicast::datagrams_that_the_kernel_hands_over_as_one_are_taken_apart",
+        || {
+            let bytes = fs::read(stream()).unwrap();
+            let mut receiver = Receiver::start("udp://239.1.1.1:5000", &[]);
+            let mut sender = command("tsrecv");
+            // from a pipe at once: many datagrams a call, which loopback leaves together
+            sender
+                .args(["-", "udp://239.1.1.1:5000"])
+                .stdin(fs::File::open(stream()).unwrap());
+            assert_eq!(Running::spawn(&mut sender).wait(), 0);
+            assert_same_packets(&receiver.finish(bytes.len() as u64), &bytes);
+            assert!(receiver.counter("coalesced_datagrams") > 0);
+        },
+    );
+}
+
+#[test]
 fn rtp_is_put_in_order_and_its_losses_are_counted() {
     in_own_network(
         "multicast::rtp_is_put_in_order_and_its_losses_are_counted",

@@ -4,6 +4,11 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::process::Stdio;
 
+use headend::stream::playout::{Playout, PlayoutOptions};
+use headend::stream::restamp::Seam;
+use headend::stream::{Batch, Framer, Reorder, RtpHeader};
+use headend::units::{Arrival, BitRate, Ticks27M};
+
 use crate::harness::{Run, Running, assert_same_packets, captures, command};
 
 #[test]
@@ -174,4 +179,70 @@ fn datagrams_do_not_carry_arrival_times() {
         .args(["--timed", "-o", "udp://127.0.0.1:5"])
         .run();
     ran.expect(2, &["cannot use 'udp://127.0.0.1:5'", "leave --timed out"]);
+}
+
+/// Captures with bytes changed, dropped and doubled, through every machine of the tool:
+/// `HEADEND_MUTATIONS` packets of them, 100 000 where it says nothing.
+#[test]
+fn no_damage_ends_a_machine() {
+    let wanted = std::env::var("HEADEND_MUTATIONS")
+        .ok()
+        .and_then(|n| n.parse().ok());
+    let wanted: u64 = wanted.unwrap_or(100_000);
+    let options = PlayoutOptions {
+        speed_permille: 1000,
+        rate: Some(BitRate::new(8_000_000)),
+        live: true,
+    };
+    let captures: Vec<Vec<u8>> = captures().iter().map(|c| fs::read(c).unwrap()).collect();
+    let (mut seed, mut done) = (0x9E37_79B9_7F4A_7C15u64, 0u64);
+    let mut random = move || {
+        seed = seed
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        seed >> 33
+    };
+    while done < wanted && !captures.is_empty() {
+        for capture in &captures {
+            let mut bytes = capture.clone();
+            for _ in 0..1 + bytes.len() / 400 {
+                let at = random() as usize % bytes.len();
+                match random() % 16 {
+                    // headers are where damage hurts
+                    0..8 => {
+                        let near = at / 188 * 188 + random() as usize % 20;
+                        let last = bytes.len() - 1;
+                        bytes[near.min(last)] = random() as u8;
+                    }
+                    8..15 => bytes[at] ^= 1 << (random() % 8),
+                    _ => drop(bytes.drain(at..bytes.len().min(at + random() as usize % 300))),
+                }
+            }
+            let (mut framer, mut seam) = (Framer::new(), Seam::new());
+            let (mut playout, mut reorder) = (
+                Playout::new(options),
+                Reorder::new(Ticks27M::from_millis(50)),
+            );
+            let mut batch = Batch::with_capacity(64);
+            for (n, piece) in bytes.chunks(1316).enumerate() {
+                let at = Arrival::from_ticks(n as i64 * 27_000);
+                if let Some((header, payload)) = RtpHeader::read(piece) {
+                    reorder.push(&header, &piece[payload], at);
+                }
+                let mut rest = piece;
+                while !rest.is_empty() {
+                    rest = &rest[framer.push(rest, at, &mut batch)..];
+                    done += batch.len() as u64;
+                    for packet in batch.packets_mut() {
+                        seam.push(packet);
+                        playout.push(packet, at);
+                        playout.take(&mut |_, _| {});
+                    }
+                    batch.clear();
+                }
+            }
+            framer.finish(Arrival::default(), &mut batch);
+        }
+    }
+    eprintln!("{done} damaged packets");
 }
