@@ -1,6 +1,6 @@
 //! Where packets are cut out of: a file, a ring.
 
-use crate::ts::Packet;
+use crate::ts::{Packet, Pts};
 use crate::units::StreamTime;
 
 /// Packets one behind the other.
@@ -51,4 +51,17 @@ pub trait Material {
     /// # Errors
     /// When reading fails.
     fn position_before(&mut self, time: StreamTime) -> Result<Option<u64>, Self::Error>;
+
+    /// The instant at which `pts` is presented, where the material noted it for the random-access
+    /// point at `position`; otherwise it is computed from arrivals and PCRs.
+    ///
+    /// # Errors
+    /// When reading fails.
+    fn presentation_at(
+        &mut self,
+        _position: u64,
+        _pts: Pts,
+    ) -> Result<Option<StreamTime>, Self::Error> {
+        Ok(None)
+    }
 }

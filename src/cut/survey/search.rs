@@ -186,11 +186,13 @@ impl Survey {
         material: &mut M,
         point: &Point,
     ) -> Result<StreamTime, SurveyError<M::Error>> {
-        let at = self
-            .line
-            .time_of(material, point.clock)
-            .map_err(SurveyError::Material)?;
-        Ok(at.unwrap_or_default() + (point.presents - point.clock.pcr))
+        let noted = material.presentation_at(point.position, point.pts);
+        if let Some(noted) = noted.map_err(SurveyError::Material)? {
+            return Ok(noted + (point.presents - point.pts));
+        }
+        let at = self.line.time_of(material, point.clock);
+        let at = at.map_err(SurveyError::Material)?.unwrap_or_default();
+        Ok(at + (point.presents - point.clock.pcr))
     }
 }
 

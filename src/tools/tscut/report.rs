@@ -64,7 +64,7 @@ impl Report {
             out_ms: offset(to.time),
             in_utc: utc(from.time),
             out_utc: utc(to.time),
-            duration_ms: round_ms(to.time - from.time),
+            duration_ms: round_ms(duration(from, to)),
             in_pts: from.pts.ticks(),
             out_pts: to.pts.ticks(),
             in_kind: kind(from),
@@ -77,6 +77,17 @@ impl Report {
             pcr_jumps: done.jumps,
             pcr_wraps: done.wraps,
         }
+    }
+}
+
+/// From one edge to the other by their stamps, which are exact where arrivals are not; by their
+/// instants where the clock was another in between.
+fn duration(from: &Place, to: &Place) -> Ticks27M {
+    let (stamps, instants) = (to.pts - from.pts, to.time - from.time);
+    if (stamps - instants).abs() < Ticks27M::SECOND {
+        stamps
+    } else {
+        instants
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::cut::material::{Material, Run};
 use crate::ring::index::{GapCause, What};
 use crate::ring::{Access, BLOCK_BYTES, Disk, Ring, RingError, SegmentName, Stamps, StoredFile};
-use crate::ts::{PACKET_SIZE, Packet};
+use crate::ts::{PACKET_SIZE, Packet, Pts};
 use crate::units::{StreamTime, Ticks27M, WallTime};
 
 /// Bytes read at once on the way through, and the first time after a jump.
@@ -62,6 +62,8 @@ struct Open {
     part: usize,
     packets: Box<dyn StoredFile>,
     stamps: Stamps,
+    /// Its random-access points: bytes before each, its PTS, and when that is presented.
+    points: Vec<(u64, Pts, WallTime)>,
 }
 
 /// What a ring held when it was opened. A position counts the bytes of all segments, in the order
@@ -141,10 +143,21 @@ impl Ringed {
                 .open(&name.path(dir, "ts"), Access::Read)
                 .map_err(fault)?;
             let stamps = Stamps::open(storage, &name.path(dir, "aux")).map_err(fault)?;
+            let records = self.ring.index(&name).map(|index| index.own);
+            let points = records.unwrap_or_default().into_iter();
+            let points = points.filter_map(|record| match record.what {
+                What::RandomAccess {
+                    pts: Some(pts),
+                    presentation: Some(at),
+                    ..
+                } => Some((record.offset, pts, at)),
+                _ => None,
+            });
             self.open = Some(Open {
                 part: number,
                 packets,
                 stamps,
+                points: points.collect(),
             });
         }
         Ok(self.open.as_ref())
@@ -256,5 +269,19 @@ impl Material for Ringed {
             }
         }
         Ok(Some(0))
+    }
+
+    fn presentation_at(
+        &mut self,
+        position: u64,
+        pts: Pts,
+    ) -> Result<Option<StreamTime>, RingFault> {
+        self.enter(position)?;
+        let noted = self.open.as_ref().and_then(|open| {
+            let offset = position - self.parts.get(open.part)?.position;
+            let at_point = |(at, stamp, _): &&(u64, Pts, WallTime)| *at == offset && *stamp == pts;
+            open.points.iter().find(at_point)
+        });
+        Ok(noted.map(|(_, _, at)| StreamTime::from_ticks(at.ticks())))
     }
 }

@@ -101,6 +101,58 @@ fn times_in_a_ring_are_instants_of_presentation() {
 }
 
 #[test]
+fn a_ring_that_tsring_recorded_gives_its_programmes() {
+    // Filed at the pace of its PCRs: instants then differ as stamps do, to the millisecond.
+    let source = super::plain();
+    let dir = place("ring-recorded");
+    let _ = std::fs::remove_dir_all(&dir);
+    Run::new("tsring")
+        .args([
+            "record".as_ref(),
+            dir.as_os_str(),
+            "-i".as_ref(),
+            source.as_os_str(),
+        ])
+        .args([
+            "--clock",
+            "pcr",
+            "--at",
+            "2026-11-22T19:00:00Z",
+            "--segment",
+            "10s",
+        ])
+        .run()
+        .expect(0, &[]);
+    let out = place("ring-recorded.ts");
+    let cut_at = |from: &str, to: &str| {
+        let report = cut(&dir, &["--from", from, "--to", to], &out);
+        let utc = |key: &str| {
+            report[key]
+                .as_str()
+                .unwrap()
+                .parse::<jiff::Timestamp>()
+                .unwrap()
+        };
+        let span = utc("out_utc").as_millisecond() - utc("in_utc").as_millisecond();
+        (
+            report["in_utc"].as_str().unwrap().to_owned(),
+            utc("out_utc").to_string(),
+            span,
+            report,
+        )
+    };
+    let (begin, end, span, report) = cut_at("2026-11-22T19:00:05Z", "2026-11-22T19:00:11Z");
+    assert_eq!(span % 2000, 0, "{begin} to {end}");
+    assert_eq!(report["duration_ms"].as_i64(), Some(span));
+    assert_eq!(complaints(&out, false), "");
+    let shown = pictures(&out).len() as i64;
+    assert_eq!(shown * 40, span);
+    // What was reported can be asked for again.
+    let (again_begin, again_end, ..) = cut_at(&begin, &end);
+    assert_eq!((again_begin, again_end), (begin, end));
+}
+
+#[test]
 fn a_range_beyond_the_ring_gives_what_there_is_and_says_so() {
     let dir = ring("ring-beyond", &constant(), 0..0);
     let out = place("ring-beyond.ts");
