@@ -7,6 +7,7 @@ mod exec;
 mod ffmpeg;
 mod file;
 pub mod queue;
+mod reception;
 mod recording;
 mod relay;
 pub mod signal;
@@ -26,6 +27,7 @@ pub use endpoint::{
 pub use error::{EndpointError, Fault, InputError, OutputError};
 pub use exec::ExecEvent;
 pub use ffmpeg::{Container, FfmpegError, Remuxer};
+pub use reception::ReceptionEvent;
 pub use recording::Recording;
 pub use relay::{OwnedEvent, Relay};
 pub use silence::SilenceEvent;
@@ -33,7 +35,6 @@ pub use socket::SocketEvent;
 pub use source::{Departure, InputOptions, OutputOptions, Received, Sink, Source};
 pub use staged::StagedFile;
 pub use udp_sink::SendEvent;
-pub use udp_source::ReceptionEvent;
 
 use exec::{ExecSink, ExecSource};
 use file::{FileSink, FileSource};

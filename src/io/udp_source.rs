@@ -15,8 +15,8 @@ use super::file::readable;
 use super::silence::Silence;
 use super::socket::{self, SocketEvent};
 use super::sys::{self, Places, Receiver};
-use super::{InputError, InputOptions, Received, SocketEndpoint, Source};
-use crate::stream::event::{Event, Severity, Value};
+use super::{InputError, InputOptions, Received, ReceptionEvent, SocketEndpoint, Source};
+use crate::stream::event::Event;
 use crate::stream::{
     Batch, Counters, Framer, Framing, Pending, Pushed, RTP_HEADER_SIZE, Reorder, Repeats, RtpHeader,
 };
@@ -27,59 +27,14 @@ use crate::units::{Arrival, Ticks27M};
 const SLOT_BYTES: usize = 1 << 16;
 /// The payload that is expected first: seven packets.
 const USUAL_PAYLOAD: usize = 7 * PACKET_SIZE;
+/// The largest payload that is received in place: the least room that a batch should have.
+const LARGEST_PAYLOAD: usize = 64 * PACKET_SIZE;
 /// What a datagram costs of the receive buffer: its memory in the kernel, rounded up.
 const DATAGRAM_COST: u64 = 2560;
 /// The shortest wait for more.
 const SHORTEST_LINGER: Ticks27M = Ticks27M::new(27 * 100);
 /// An arrival that a step of the wall clock has spoilt lies further back than any buffer reaches.
 const LONGEST_WAIT_IN_BUFFER: Ticks27M = Ticks27M::new(60 * 27_000_000);
-
-/// What reception observes beyond packets and their order.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ReceptionEvent {
-    /// The kernel lost datagrams for want of room in the receive buffer.
-    KernelDrops {
-        /// How many since the last time.
-        datagrams: u64,
-    },
-    /// Datagrams come from another sender than before; `source@` picks one.
-    SourceChanged {
-        /// The address of the sender.
-        source: IpAddr,
-        /// True when RTP is received from it.
-        rtp: bool,
-    },
-    /// Datagrams that hold no packets.
-    Foreign,
-}
-
-impl Event for ReceptionEvent {
-    fn name(&self) -> &'static str {
-        match self {
-            Self::KernelDrops { .. } => "kernel_drops",
-            Self::SourceChanged { .. } => "source_changed",
-            Self::Foreign => "foreign_datagrams",
-        }
-    }
-
-    fn severity(&self) -> Severity {
-        match self {
-            Self::KernelDrops { .. } => Severity::Error,
-            Self::SourceChanged { .. } | Self::Foreign => Severity::Warning,
-        }
-    }
-
-    fn fields(&self, field: &mut dyn FnMut(&'static str, Value)) {
-        match self {
-            Self::KernelDrops { datagrams } => field("lost_datagrams", Value::from(*datagrams)),
-            Self::SourceChanged { source, rtp } => {
-                field("source", Value::from(source.to_string()));
-                field("rtp", Value::from(i64::from(*rtp)));
-            }
-            Self::Foreign => {}
-        }
-    }
-}
 
 /// A datagram, or several of one size, that waits in its slot.
 #[derive(Copy, Clone, Debug)]
@@ -286,9 +241,7 @@ impl UdpSource {
                 if self.sender.is_some()
                     && let Some(source) = datagram.source
                 {
-                    let rtp = self.head > 0;
-                    self.events
-                        .push(ReceptionEvent::SourceChanged { source, rtp });
+                    self.events.push(ReceptionEvent::SourceChanged { source });
                 }
                 self.sender = datagram.source;
             }
@@ -455,7 +408,7 @@ impl UdpSource {
 
 /// The payload that is expected next: like this one, where it is whole packets, else as before.
 fn next_stride(payload: usize, before: usize) -> usize {
-    let whole = payload > 0 && payload.is_multiple_of(PACKET_SIZE) && payload < SLOT_BYTES / 2;
+    let whole = payload > 0 && payload.is_multiple_of(PACKET_SIZE) && payload <= LARGEST_PAYLOAD;
     if whole { payload } else { before }
 }
 

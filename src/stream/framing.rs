@@ -11,15 +11,12 @@ use crate::ts::{PACKET_SIZE, Packet, SYNC_BYTE};
 use crate::units::Arrival;
 
 mod arrival_clock;
+mod search;
 
 use arrival_clock::ArrivalClock;
 pub use arrival_clock::{REANCHOR_AFTER, header};
+use search::{Search, search};
 
-/// Sync bytes in a row that lock.
-const TO_LOCK: usize = 5;
-/// Bytes that decide whether a packet starts at the first of them, or rather at another of the
-/// places up to the next packet: six of the longest strides.
-const WINDOW: usize = (TO_LOCK + 1) * 204;
 /// Bytes taken up before they are looked at, where they cannot be used in place: whole packets,
 /// so that what starts with a packet leaves nothing over.
 const CHUNK: usize = 21 * PACKET_SIZE;
@@ -445,13 +442,6 @@ enum Unit {
     NeedsMore,
 }
 
-enum Search {
-    /// A packet's sync byte stands at that index.
-    Found(Framing, usize),
-    /// No packet starts before that index.
-    NeedsMore(usize),
-}
-
 /// Whole packets at the start of `bytes` whose sync bytes are good.
 fn good_packets(bytes: &[u8]) -> usize {
     let (packets, _) = Packet::slice_of(bytes);
@@ -459,87 +449,6 @@ fn good_packets(bytes: &[u8]) -> usize {
         .iter()
         .position(|p| !p.has_sync())
         .unwrap_or(packets.len())
-}
-
-/// Looks for the first packet from `from` on. `offset` is where `bytes` start in the input.
-fn search(bytes: &[u8], from: usize, end: bool, offset: u64) -> Search {
-    let mut at = from;
-    loop {
-        let rest = bytes.get(at..).unwrap_or_default();
-        at += match rest.iter().position(|b| *b == SYNC_BYTE) {
-            Some(steps) => steps,
-            None => return Search::NeedsMore(bytes.len()),
-        };
-        if !end && bytes.len() - at < WINDOW {
-            return Search::NeedsMore(at);
-        }
-        if let Some(framing) = framing_at(bytes, at, offset) {
-            // A byte that is 0x47 in packet after packet (of a PID 0x0147, of an arrival header)
-            // looks like a sync byte: the place with the most likely headers is taken.
-            let mut best = (evidence(bytes, at, framing), framing, at);
-            for place in at + 1..at + framing.size() {
-                if let Some(framing) = framing_at(bytes, place, offset) {
-                    let evidence = evidence(bytes, place, framing);
-                    if evidence > best.0 {
-                        best = (evidence, framing, place);
-                    }
-                }
-            }
-            return Search::Found(best.1, best.2);
-        }
-        at += 1;
-    }
-}
-
-/// The framing of which the byte at `at` can be the first of five sync bytes. Where the input
-/// ends before the fifth, two whole packets that reach to the end are enough, or one that is all
-/// there is.
-fn framing_at(bytes: &[u8], at: usize, offset: u64) -> Option<Framing> {
-    if bytes.get(at) != Some(&SYNC_BYTE) {
-        return None;
-    }
-    Framing::ALL.into_iter().find(|framing| {
-        let good = sync_bytes(bytes, at, *framing)
-            .take(TO_LOCK)
-            .take_while(|b| *b == SYNC_BYTE)
-            .count();
-        if good == TO_LOCK {
-            return true;
-        }
-        let there = sync_bytes(bytes, at, *framing).count();
-        let whole = (bytes.len() - at + framing.size() - PACKET_SIZE) / framing.size();
-        let alone = offset + at as u64 == framing.offset() as u64;
-        good == there && (whole >= 2 || whole == 1 && alone)
-    })
-}
-
-fn sync_bytes(bytes: &[u8], at: usize, framing: Framing) -> impl Iterator<Item = u8> {
-    bytes
-        .get(at..)
-        .unwrap_or_default()
-        .iter()
-        .step_by(framing.size())
-        .copied()
-}
-
-/// How much speaks for packets at `at`: each header that a packet may have (no
-/// transport_error_indicator, no reserved adaptation_field_control or
-/// transport_scrambling_control), and each packet that continues the one before.
-fn evidence(bytes: &[u8], at: usize, framing: Framing) -> usize {
-    let header =
-        |n: usize| -> Option<&[u8; 4]> { bytes.get(at + n * framing.size()..)?.first_chunk() };
-    let likely = (0..TO_LOCK)
-        .filter_map(header)
-        .filter(|h| h[1] & 0x80 == 0 && h[3] & 0x30 != 0 && h[3] & 0xC0 != 0x40)
-        .count();
-    let continued = (1..TO_LOCK)
-        .filter_map(|n| header(n - 1).zip(header(n)))
-        .filter(|(a, b)| {
-            let steps = b[3].wrapping_sub(a[3]) & 0x0F;
-            (a[1] ^ b[1]) & 0x1F == 0 && a[2] == b[2] && steps == b[3] >> 4 & 1
-        })
-        .count();
-    likely + continued
 }
 
 #[cfg(test)]

@@ -11,17 +11,20 @@ use clap::Parser;
 
 use crate::cli::{Common, Context, Error, ToolArgs, Verdict};
 use crate::io::clock::{Clock, SystemClock};
-use crate::io::queue::{Feeder, Limits, Outlet, Taken, queue};
+use crate::io::queue::{Feeder, Limits, queue};
 use crate::io::{
-    Departure, Endpoint, EndpointError, InputOptions, OutputOptions, Received, Relay, Sink, Source,
+    Departure, Endpoint, EndpointError, InputOptions, OutputOptions, Received, Relay, Source,
     open_input, open_output,
 };
-use crate::stream::event::Event;
 use crate::stream::playout::{Playout, PlayoutOptions};
 use crate::stream::restamp::Seam;
 use crate::stream::{Batch, Counters, Framing};
-use crate::ts::{Packet, Pid, PidSet};
-use crate::units::{Arrival, BitRate, ByteCount, Ticks27M};
+use crate::ts::{Pid, PidSet};
+use crate::units::{BitRate, ByteCount, Ticks27M};
+
+mod writer;
+
+use writer::{OUT_PACKETS, UNKNOWN_FRAMING, Writer};
 
 /// Receive, play out and filter transport streams
 ///
@@ -55,6 +58,16 @@ use crate::units::{Arrival, BitRate, ByteCount, Ticks27M};
 /// ```text
 /// $ tsrecv --drop-null udp://eth0@239.0.0.1:1234 udp://eth1@239.0.1.1:1234
 /// ```
+///
+/// # EVENTS
+///
+/// Lost: `kernel_drops` (the receive buffer was full), `rtp_lost`, `queue_overflow` (OUTPUT was
+/// too slow), `cbr_rate_exceeded`, `send_refused`. Damaged: `sync_lost`, `sync_found`,
+/// `sync_byte_error`, `tail_dropped`, `foreign_datagrams`. Changed: `source_changed`,
+/// `rtp_restarted`, `arrival_clock_reanchored`, `pace_clock_jump`, `playout_behind`,
+/// `loop_again`. Waiting: `input_waiting`, `input_back`, `receive_buffer_clamped` with the sysctl
+/// to set, `exec_died`, `exec_stderr`. Each is also a counter of `--stats` and `--stats-json`,
+/// where `departure_error_p50_us`, `_p99_us` and `_max_us` tell how evenly datagrams left.
 ///
 /// # MEMORY
 ///
@@ -166,10 +179,6 @@ const DRAIN: Duration = Duration::from_secs(2);
 const SELF_PACED_BYTES: u64 = 1 << 20;
 /// How long after its arrival a datagram leaves: what gathered on the way in leaves evenly.
 const RELAY_DELAY: Ticks27M = Ticks27M::from_millis(5);
-/// Packets that fill no datagram leave after so long all the same.
-const FLUSH_AFTER: Duration = Duration::from_millis(5);
-/// How often the writer posts its counters.
-const POST_EVERY: Duration = Duration::from_millis(500);
 
 /// A factor, in thousandths.
 fn speed(text: &str) -> Result<u32, String> {
@@ -429,166 +438,4 @@ fn drain(
     let ended = writer.join().unwrap_or(Ok(()));
     relay.drain_events(&mut |e| context.event(e));
     ended
-}
-
-/// The framing before the first packet.
-const UNKNOWN_FRAMING: u8 = u8::MAX;
-/// Packets of an output batch that was made here.
-const OUT_PACKETS: usize = 1024;
-/// Packets for a pipe leave together when they are due within this.
-const TOGETHER: Ticks27M = Ticks27M::from_millis(4);
-
-/// The thread that writes.
-struct Writer {
-    outlet: Outlet,
-    sink: Box<dyn Sink>,
-    wanted: Option<PidSet>,
-    playout: Option<Playout>,
-    /// The sink takes packets at once: they are held until they are due.
-    wait: bool,
-    /// The input's framing, where it is the output's too.
-    keep_framing: Option<Arc<AtomicU8>>,
-    relay: Relay,
-    /// Packets on their way to the sink, where they are not those of the queue.
-    out: Batch,
-    give_up: Arc<AtomicBool>,
-}
-
-impl Writer {
-    /// Writes until the queue ends.
-    fn run(mut self) -> Result<(), EndpointError> {
-        let ended = self.write_all();
-        let (sink, playout) = (&self.sink, &self.playout);
-        self.relay.post_counters(|c| counters(c, &**sink, playout));
-        ended
-    }
-
-    fn write_all(&mut self) -> Result<(), EndpointError> {
-        let mut batch = Batch::with_capacity(0);
-        let mut posted = Instant::now();
-        loop {
-            let patience = if self.sink.keeps_back() {
-                FLUSH_AFTER
-            } else {
-                TURN
-            };
-            match self.outlet.take(&mut batch, patience) {
-                Taken::Packets => {
-                    self.follow_framing();
-                    self.write(&batch)?;
-                }
-                // A playout goes by its clock: what fills no datagram yet is not due yet.
-                Taken::Idle if self.playout.is_none() => self.sink.flush()?,
-                Taken::Idle => {}
-                Taken::End => break,
-            }
-            self.post(&mut posted);
-        }
-        if let Some(mut playout) = self.playout.take() {
-            playout.finish(SystemClock.now());
-            let ended = self.play(&mut playout);
-            self.playout = Some(playout);
-            ended?;
-        }
-        self.send_out()?;
-        self.sink.flush()?;
-        let relay = &self.relay;
-        self.sink.drain_events(&mut |e| relay.post(e));
-        Ok(())
-    }
-
-    fn follow_framing(&mut self) {
-        let Some(framing) = &self.keep_framing else {
-            return;
-        };
-        let wanted = framing.load(Ordering::Acquire);
-        if let Some(framing) = Framing::ALL.into_iter().find(|f| *f as u8 == wanted) {
-            self.sink.set_framing(framing);
-        }
-    }
-
-    fn write(&mut self, batch: &Batch) -> Result<(), EndpointError> {
-        if self.playout.is_none() && self.wanted.is_none() {
-            return self.sink.send(batch);
-        }
-        let wanted = self.wanted.take();
-        let passes = |p: &&Packet| wanted.as_ref().is_none_or(|w| w.contains(p.pid()));
-        let mut ended = Ok(());
-        match self.playout.take() {
-            None => {
-                for (at, packets) in batch.runs() {
-                    for packet in packets.iter().filter(passes) {
-                        ended = ended.and_then(|()| self.put(packet, at));
-                    }
-                }
-                ended = ended.and_then(|()| self.send_out());
-            }
-            Some(mut playout) => {
-                let now = SystemClock.now();
-                for packet in batch.packets().iter().filter(passes) {
-                    playout.push(packet, now);
-                    ended = ended.and_then(|()| self.play(&mut playout));
-                }
-                let relay = &self.relay;
-                playout.drain_events(&mut |e| relay.post(e));
-                self.playout = Some(playout);
-                ended = ended.and_then(|()| self.send_out());
-            }
-        }
-        self.wanted = wanted;
-        ended
-    }
-
-    /// Sends what the playout has let go.
-    fn play(&mut self, playout: &mut Playout) -> Result<(), EndpointError> {
-        let mut ended = Ok(());
-        playout.take(&mut |packet, at| {
-            if ended.is_ok() {
-                ended = self.put(packet, at);
-            }
-        });
-        ended
-    }
-
-    /// Appends to the output batch, which is sent when it is full or spans long enough.
-    fn put(&mut self, packet: &Packet, at: Arrival) -> Result<(), EndpointError> {
-        let span = at - self.out.first_arrival().unwrap_or(at);
-        if self.out.room() == 0 || self.wait && span >= TOGETHER {
-            self.send_out()?;
-        }
-        self.out.push(packet, at);
-        Ok(())
-    }
-
-    fn send_out(&mut self) -> Result<(), EndpointError> {
-        if self.wait
-            && let Some(due) = self.out.last_arrival()
-        {
-            while SystemClock.now() < due && !self.give_up.load(Ordering::Relaxed) {
-                let step = SystemClock.now() + Ticks27M::from(TURN);
-                SystemClock.sleep_until(due.min(step));
-            }
-        }
-        let sent = self.sink.send(&self.out);
-        self.out.clear();
-        sent
-    }
-
-    /// Posts events, and from time to time counters, for the other thread to report.
-    fn post(&mut self, posted: &mut Instant) {
-        let relay = &self.relay;
-        self.sink.drain_events(&mut |e: &dyn Event| relay.post(e));
-        if posted.elapsed() >= POST_EVERY {
-            *posted = Instant::now();
-            let (sink, playout) = (&self.sink, &self.playout);
-            relay.post_counters(|c| counters(c, &**sink, playout));
-        }
-    }
-}
-
-fn counters(out: &mut dyn Counters, sink: &dyn Sink, playout: &Option<Playout>) {
-    sink.counters(out);
-    if let Some(playout) = playout {
-        playout.counters(out);
-    }
 }

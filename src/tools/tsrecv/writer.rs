@@ -1,0 +1,181 @@
+//! The side of `tsrecv` that writes: out of the queue, through filter and playout, into the output.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::time::{Duration, Instant};
+
+use super::TURN;
+use crate::io::clock::{Clock, SystemClock};
+use crate::io::queue::{Outlet, Taken};
+use crate::io::{EndpointError, Relay, Sink};
+use crate::stream::event::Event;
+use crate::stream::playout::Playout;
+use crate::stream::{Batch, Counters, Framing};
+use crate::ts::{Packet, PidSet};
+use crate::units::{Arrival, Ticks27M};
+
+/// Packets that fill no datagram leave after so long all the same.
+const FLUSH_AFTER: Duration = Duration::from_millis(5);
+/// How often the writer posts its counters.
+const POST_EVERY: Duration = Duration::from_millis(500);
+/// The framing before the first packet.
+pub(super) const UNKNOWN_FRAMING: u8 = u8::MAX;
+/// Packets of an output batch that was made here.
+pub(super) const OUT_PACKETS: usize = 1024;
+/// Packets for a pipe leave together when they are due within this.
+const TOGETHER: Ticks27M = Ticks27M::from_millis(4);
+
+/// The thread that writes.
+pub(super) struct Writer {
+    pub(super) outlet: Outlet,
+    pub(super) sink: Box<dyn Sink>,
+    pub(super) wanted: Option<PidSet>,
+    pub(super) playout: Option<Playout>,
+    /// The sink takes packets at once: they are held until they are due.
+    pub(super) wait: bool,
+    /// The input's framing, where it is the output's too.
+    pub(super) keep_framing: Option<Arc<AtomicU8>>,
+    pub(super) relay: Relay,
+    /// Packets on their way to the sink, where they are not those of the queue.
+    pub(super) out: Batch,
+    pub(super) give_up: Arc<AtomicBool>,
+}
+
+impl Writer {
+    /// Writes until the queue ends.
+    pub(super) fn run(mut self) -> Result<(), EndpointError> {
+        let ended = self.write_all();
+        let (sink, playout) = (&self.sink, &self.playout);
+        self.relay.post_counters(|c| counters(c, &**sink, playout));
+        ended
+    }
+
+    fn write_all(&mut self) -> Result<(), EndpointError> {
+        let mut batch = Batch::with_capacity(0);
+        let mut posted = Instant::now();
+        loop {
+            let patience = if self.sink.keeps_back() {
+                FLUSH_AFTER
+            } else {
+                TURN
+            };
+            match self.outlet.take(&mut batch, patience) {
+                Taken::Packets => {
+                    self.follow_framing();
+                    self.write(&batch)?;
+                }
+                // A playout goes by its clock: what fills no datagram yet is not due yet.
+                Taken::Idle if self.playout.is_none() => self.sink.flush()?,
+                Taken::Idle => {}
+                Taken::End => break,
+            }
+            self.post(&mut posted);
+        }
+        if let Some(mut playout) = self.playout.take() {
+            playout.finish(SystemClock.now());
+            let ended = self.play(&mut playout);
+            self.playout = Some(playout);
+            ended?;
+        }
+        self.send_out()?;
+        self.sink.flush()?;
+        let relay = &self.relay;
+        self.sink.drain_events(&mut |e| relay.post(e));
+        Ok(())
+    }
+
+    fn follow_framing(&mut self) {
+        let Some(framing) = &self.keep_framing else {
+            return;
+        };
+        let wanted = framing.load(Ordering::Acquire);
+        if let Some(framing) = Framing::ALL.into_iter().find(|f| *f as u8 == wanted) {
+            self.sink.set_framing(framing);
+        }
+    }
+
+    fn write(&mut self, batch: &Batch) -> Result<(), EndpointError> {
+        if self.playout.is_none() && self.wanted.is_none() {
+            return self.sink.send(batch);
+        }
+        let wanted = self.wanted.take();
+        let passes = |p: &&Packet| wanted.as_ref().is_none_or(|w| w.contains(p.pid()));
+        let mut ended = Ok(());
+        match self.playout.take() {
+            None => {
+                for (at, packets) in batch.runs() {
+                    for packet in packets.iter().filter(passes) {
+                        ended = ended.and_then(|()| self.put(packet, at));
+                    }
+                }
+                ended = ended.and_then(|()| self.send_out());
+            }
+            Some(mut playout) => {
+                let now = SystemClock.now();
+                for packet in batch.packets().iter().filter(passes) {
+                    playout.push(packet, now);
+                    ended = ended.and_then(|()| self.play(&mut playout));
+                }
+                let relay = &self.relay;
+                playout.drain_events(&mut |e| relay.post(e));
+                self.playout = Some(playout);
+                ended = ended.and_then(|()| self.send_out());
+            }
+        }
+        self.wanted = wanted;
+        ended
+    }
+
+    /// Sends what the playout has let go.
+    fn play(&mut self, playout: &mut Playout) -> Result<(), EndpointError> {
+        let mut ended = Ok(());
+        playout.take(&mut |packet, at| {
+            if ended.is_ok() {
+                ended = self.put(packet, at);
+            }
+        });
+        ended
+    }
+
+    /// Appends to the output batch, which is sent when it is full or spans long enough.
+    fn put(&mut self, packet: &Packet, at: Arrival) -> Result<(), EndpointError> {
+        let span = at - self.out.first_arrival().unwrap_or(at);
+        if self.out.room() == 0 || self.wait && span >= TOGETHER {
+            self.send_out()?;
+        }
+        self.out.push(packet, at);
+        Ok(())
+    }
+
+    fn send_out(&mut self) -> Result<(), EndpointError> {
+        if self.wait
+            && let Some(due) = self.out.last_arrival()
+        {
+            while SystemClock.now() < due && !self.give_up.load(Ordering::Relaxed) {
+                let step = SystemClock.now() + Ticks27M::from(TURN);
+                SystemClock.sleep_until(due.min(step));
+            }
+        }
+        let sent = self.sink.send(&self.out);
+        self.out.clear();
+        sent
+    }
+
+    /// Posts events, and from time to time counters, for the other thread to report.
+    fn post(&mut self, posted: &mut Instant) {
+        let relay = &self.relay;
+        self.sink.drain_events(&mut |e: &dyn Event| relay.post(e));
+        if posted.elapsed() >= POST_EVERY {
+            *posted = Instant::now();
+            let (sink, playout) = (&self.sink, &self.playout);
+            relay.post_counters(|c| counters(c, &**sink, playout));
+        }
+    }
+}
+
+fn counters(out: &mut dyn Counters, sink: &dyn Sink, playout: &Option<Playout>) {
+    sink.counters(out);
+    if let Some(playout) = playout {
+        playout.counters(out);
+    }
+}
