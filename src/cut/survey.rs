@@ -155,7 +155,10 @@ impl Survey {
             true
         })?;
         let (Some(pts), Some(mark)) = (first, finder.clock()) else {
-            return Err(SurveyError::NoPoint { pid });
+            return Err(match finder.saw_scrambled() {
+                true => SurveyError::Scrambled { pid },
+                false => SurveyError::NoPoint { pid },
+            });
         };
         let time = line
             .time_of(material, mark)

@@ -484,6 +484,60 @@ fn tables_are_read_as_they_were_written() {
 }
 
 #[test]
+fn a_scrambled_picture_is_refused_as_such() {
+    for header_too in [false, true] {
+        let mut packets = stream(PLAIN);
+        for packet in packets.iter_mut().filter(|p| p.pid() == VIDEO) {
+            packet.as_bytes_mut()[3] |= 0x80;
+            if header_too {
+                packet.payload_mut().fill(0x99);
+            }
+        }
+        let error = cut(packets, None, None, false).map(|_| ()).unwrap_err();
+        assert_eq!(error, SurveyError::Scrambled { pid: VIDEO });
+    }
+}
+
+#[test]
+fn a_stream_without_what_is_needed_is_refused_with_the_reason() {
+    let without = |pid: Pid| {
+        let packets = stream(PLAIN).into_iter().filter(|p| p.pid() != pid);
+        cut(packets.collect(), None, None, false)
+            .map(|_| ())
+            .unwrap_err()
+    };
+    assert_eq!(without(Pid::PAT), SurveyError::NoPrograms);
+    assert_eq!(without(PMT), SurveyError::NoPrograms);
+    assert_eq!(without(VIDEO), SurveyError::NoClock { pid: VIDEO });
+    let nothing = cut(Vec::new(), None, None, false).map(|_| ()).unwrap_err();
+    assert_eq!(nothing, SurveyError::Empty);
+    let late = cut(stream(PLAIN), Some(60_000), None, false)
+        .map(|_| ())
+        .unwrap_err();
+    assert!(matches!(late, SurveyError::EndsBefore { .. }));
+}
+
+/// 25 Hz, a point every twelve pictures: instants from counting.
+#[test]
+fn a_place_is_found_wherever_it_is() {
+    let packets = stream(Recipe {
+        pictures: 9000,
+        start: (1 << 33) - 300 * 90_000,
+        ..PLAIN
+    });
+    let mut material = Memory::new(packets);
+    let survey = Survey::of(&mut material, None).unwrap();
+    for picture in [0u64, 12, 7488, 7500, 8976] {
+        let at = survey.origin() + Ticks27M::from_millis(picture as i64 * 40 + 60);
+        let plan = survey
+            .plan(&mut material, Some(at), None, Snap::Before)
+            .unwrap();
+        let after = (plan.from.time - survey.origin()).as_millis();
+        assert_eq!(after, picture as i64 * 40, "picture {picture}");
+    }
+}
+
+#[test]
 fn damage_is_never_a_panic() {
     let whole = stream(Recipe {
         open: true,
