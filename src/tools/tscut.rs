@@ -51,7 +51,7 @@ use ringed::{RingFault, Ringed};
 /// The file appears under its name when it is whole; a failure or a signal (status 3) leaves
 /// nothing behind.
 ///
-/// # Examples
+/// # EXAMPLES
 ///
 /// Twenty minutes of a file, and the same as MP4:
 ///
@@ -78,6 +78,12 @@ use ringed::{RingFault, Ringed};
 /// ```text
 /// $ tscut recording.ts --from 600s --to 660s -o minute.ts --json
 /// ```
+///
+/// # MEMORY
+///
+/// The source is read 1 MiB at a time. Around an edge the sound of some seconds is held, 16 MiB at
+/// most; what precedes the first picture in the recording and belongs behind it, 65 536 packets at
+/// most.
 #[derive(Debug, Parser)]
 #[command(name = "tscut", version, verbatim_doc_comment)]
 pub struct Args {
