@@ -220,8 +220,12 @@ impl Seam {
         track.counter = Some(counter);
     }
 
-    /// The file ended, and its beginning comes next.
-    pub fn again(&mut self) {
+    /// The file ended, and its beginning comes next. False when it held no packet of any stream:
+    /// there is nothing to play.
+    pub fn again(&mut self) -> bool {
+        if self.tracks.is_empty() {
+            return false;
+        }
         if self.rounds == 0 {
             self.period = self.length();
         }
@@ -234,6 +238,7 @@ impl Seam {
             rounds: self.rounds,
             period: self.period,
         });
+        true
     }
 
     /// How far the packets of this round are moved against the file.

@@ -387,7 +387,12 @@ fn receive(
             };
             let endpoint = Endpoint::File(path.clone());
             *source = open_input(&endpoint, &plan.input_options).map_err(failure)?;
-            seam.again();
+            if !seam.again() {
+                let name = path.display();
+                return Err(Error::failure(anyhow!(
+                    "cannot play '{name}' again: no packets in it"
+                )));
+            }
         }
     }
     Ok(())
