@@ -129,7 +129,10 @@ impl Remuxer {
             Container::Mp4 => command.args(["-f", "mp4", "-movflags", "+faststart"]),
             Container::Matroska => command.args(["-f", "matroska"]),
         };
-        command.arg(to);
+        // A name with a colon in it is a protocol to ffmpeg unless it is told that it is a file.
+        let mut file = std::ffi::OsString::from("file:");
+        file.push(to);
+        command.arg(file);
         let mut child = command.spawn().map_err(|e| match e.kind() {
             ErrorKind::NotFound => FfmpegError::Missing,
             _ => FfmpegError::Start(e),

@@ -1,7 +1,9 @@
 //! Files that appear whole or not at all.
 
+use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::OutputError;
@@ -50,8 +52,7 @@ impl StagedFile {
         hidden.push(name);
         hidden.push(format!(".{}.part", std::process::id()));
         let temporary = target.with_file_name(hidden);
-        // One that a killed process of this number left.
-        let _ = fs::remove_file(&temporary);
+        remove_leftovers(target, name);
         Ok(Self {
             target: target.to_owned(),
             temporary,
@@ -78,16 +79,50 @@ impl StagedFile {
         }
     }
 
-    /// Puts the file in its place, over one that is there.
+    /// Puts the file in its place, over one that is there. Bytes first, then the name, both on
+    /// the disk: a file that has its name is whole, after a power loss too.
     ///
     /// # Errors
-    /// When it cannot be renamed.
+    /// When the disk does not take it, or it cannot be renamed.
     pub fn place(mut self) -> Result<(), OutputError> {
-        self.file = None;
-        fs::rename(&self.temporary, &self.target)
-            .map_err(OutputError::system(self.target.display(), "put in place"))?;
+        let error = |what| OutputError::system(self.target.display(), what);
+        let file = match self.file.take() {
+            Some(file) => Ok(file),
+            None => File::open(&self.temporary),
+        };
+        file.and_then(|file| file.sync_all())
+            .map_err(error("write"))?;
+        fs::rename(&self.temporary, &self.target).map_err(error("put in place"))?;
         self.placed = true;
-        Ok(())
+        File::open(directory_of(&self.target))
+            .and_then(|folder| folder.sync_all())
+            .map_err(error("put in place"))
+    }
+}
+
+fn directory_of(target: &Path) -> &Path {
+    match target.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+/// Removes what processes that were killed left of this file.
+fn remove_leftovers(target: &Path, name: &OsStr) {
+    let prefix = [b".", name.as_bytes(), b"."].concat();
+    for entry in fs::read_dir(directory_of(target))
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
+        let found = entry.file_name();
+        let number = found.as_bytes().strip_prefix(&prefix[..]);
+        let number = number.and_then(|rest| rest.strip_suffix(b".part"));
+        let number = number.and_then(|n| std::str::from_utf8(n).ok()?.parse::<u32>().ok());
+        let dead = |n: u32| n == std::process::id() || !Path::new(&format!("/proc/{n}")).exists();
+        if number.is_some_and(dead) {
+            let _ = fs::remove_file(entry.path());
+        }
     }
 }
 
@@ -96,5 +131,32 @@ impl Drop for StagedFile {
         if !self.placed {
             let _ = fs::remove_file(&self.temporary);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_has_its_name_when_it_is_whole_and_the_dead_leave_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("20:15 news.ts");
+        // No process has the highest number there is (pid_max is 2^22 at most).
+        let left = folder.path().join(".20:15 news.ts.4194305.part");
+        let other = folder.path().join(".other.ts.4194305.part");
+        fs::write(&left, "x").unwrap();
+        fs::write(&other, "x").unwrap();
+        let mut staged = StagedFile::create(&target).unwrap();
+        staged.write(b"whole").unwrap();
+        assert!(!target.exists() && !left.exists() && other.exists());
+        staged.place().unwrap();
+        assert_eq!(fs::read(&target).unwrap(), b"whole");
+        drop(StagedFile::create(&target).unwrap());
+        assert_eq!(
+            fs::read_dir(folder.path()).unwrap().count(),
+            2,
+            "the file and the other's"
+        );
     }
 }
