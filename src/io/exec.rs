@@ -267,7 +267,7 @@ impl Source for ExecSource {
 pub(super) struct ExecSink {
     name: String,
     program: Program,
-    framing: Framing,
+    options: OutputOptions,
     pipe: Option<FileSink>,
     packets: u64,
     dropped: u64,
@@ -282,7 +282,7 @@ impl ExecSink {
         let mut sink = Self {
             name,
             program: Program::new(command),
-            framing: options.framing,
+            options: options.clone(),
             pipe: None,
             packets: 0,
             dropped: 0,
@@ -296,7 +296,7 @@ impl ExecSink {
             .program
             .start(false)
             .map_err(OutputError::system(&self.name, "start"))?;
-        let sink = FileSink::of(self.name.clone(), File::from(end), self.framing);
+        let sink = FileSink::of(self.name.clone(), File::from(end), &self.options);
         self.pipe = Some(sink);
         Ok(())
     }
@@ -311,13 +311,15 @@ impl Sink for ExecSink {
         {
             self.start()?;
         }
-        let sent = match &mut self.pipe {
-            Some(pipe) => pipe.send(batch).is_ok(),
-            None => false,
-        };
-        if sent {
-            self.packets += batch.len() as u64;
-            return Ok(());
+        if let Some(pipe) = &mut self.pipe {
+            let (packets, left) = pipe.fates();
+            let sent = pipe.send(batch);
+            if sent.is_ok() {
+                let (packets_now, left_now) = pipe.fates();
+                self.packets += packets_now - packets;
+                self.dropped += left_now - left;
+                return Ok(());
+            }
         }
         self.dropped += batch.len() as u64;
         if self.pipe.take().is_some() {
@@ -328,7 +330,7 @@ impl Sink for ExecSink {
     }
 
     fn set_framing(&mut self, framing: Framing) {
-        self.framing = framing;
+        self.options.framing = framing;
         if let Some(pipe) = &mut self.pipe {
             pipe.set_framing(framing);
         }
@@ -336,11 +338,17 @@ impl Sink for ExecSink {
 
     fn drain_events(&mut self, sink: &mut dyn FnMut(&dyn Event)) {
         self.program.drain_events(sink);
+        if let Some(pipe) = &mut self.pipe {
+            pipe.drain_events(sink);
+        }
     }
 
     fn counters(&self, out: &mut dyn Counters) {
         out.set("out_packets", self.packets);
-        out.set("out_bytes", self.packets * self.framing.size() as u64);
+        out.set(
+            "out_bytes",
+            self.packets * self.options.framing.size() as u64,
+        );
         out.set("out_dropped_packets", self.dropped);
         out.set("exec_restarts_total", self.program.restarts);
     }

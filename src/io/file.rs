@@ -2,11 +2,12 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, IsTerminal, Read, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -16,7 +17,7 @@ use super::error::Fault;
 use super::silence::Silence;
 use super::writer::PacketWriter;
 use super::{InputError, OutputError, OutputOptions, Received, Sink, Source};
-use crate::stream::event::Event;
+use crate::stream::event::{Event, Severity, Value};
 use crate::stream::{Batch, Counters, Framer, Framing};
 use crate::units::Arrival;
 
@@ -26,6 +27,10 @@ const READ_BYTES: usize = 256 * 1024;
 const PIPE_BYTES: i32 = 1024 * 1024;
 /// How often a FIFO is looked at that nobody reads yet.
 const FIFO_RETRY: Duration = Duration::from_millis(50);
+/// How often a request to stop is looked for while the reader of a pipe takes nothing.
+const STOP_LOOK: Duration = Duration::from_millis(200);
+/// What the reader of a pipe is given, all in all, once the end was asked for.
+const DRAIN: Duration = Duration::from_secs(2);
 
 /// Packets read from a file descriptor.
 #[derive(Debug)]
@@ -263,14 +268,84 @@ fn ready(file: &impl AsFd, wanted: PollFlags, patience: Duration) -> std::io::Re
     }
 }
 
+/// Waits for room, until it is time to look for a request to stop.
+fn writable(file: &File, name: &str) -> Result<bool, OutputError> {
+    ready(file, PollFlags::POLLOUT, STOP_LOOK).map_err(OutputError::system(name, "write to"))
+}
+
+/// What a pipe's writer observes.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum PipeEvent {
+    /// The end was asked for, and the reader has not taken these in the time it was given.
+    GivenUp {
+        /// How many, a packet cut short included.
+        packets: u64,
+    },
+}
+
+impl Event for PipeEvent {
+    fn name(&self) -> &'static str {
+        "output_given_up"
+    }
+
+    fn severity(&self) -> Severity {
+        Severity::Error
+    }
+
+    fn fields(&self, field: &mut dyn FnMut(&'static str, Value)) {
+        let Self::GivenUp { packets } = self;
+        field("left_packets", Value::from(*packets));
+    }
+}
+
+/// How a descriptor is written to.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+enum Way {
+    /// A regular file or a device: never waited for.
+    Straight,
+    /// A pipe through a description of our own that does not block.
+    NonBlocking,
+    /// A pipe or socket whose description is not ours alone and may block: written to when there
+    /// is room, and no more than fits then.
+    Watched,
+}
+
+/// Opens a pipe a second time, so that O_NONBLOCK concerns nobody who shares the first.
+fn own_description(file: &File) -> std::io::Result<File> {
+    OpenOptions::new()
+        .write(true)
+        .custom_flags(OFlag::O_NONBLOCK.bits())
+        .open(format!("/proc/self/fd/{}", file.as_raw_fd()))
+}
+
 /// Packets written to a file descriptor.
 #[derive(Debug)]
 pub(super) struct FileSink {
     name: String,
     file: File,
+    way: Way,
     writer: PacketWriter,
+    patience: Patience,
     packets: u64,
     bytes: u64,
+    /// Packets given up, and how many of them were said.
+    left: u64,
+    left_said: u64,
+}
+
+/// How long the reader of a pipe is waited for.
+#[derive(Debug)]
+struct Patience {
+    stop: Arc<AtomicBool>,
+    /// When the request to stop was seen.
+    asked: Option<Instant>,
+}
+
+impl Patience {
+    fn is_over(&mut self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+            && self.asked.get_or_insert_with(Instant::now).elapsed() >= DRAIN
+    }
 }
 
 impl FileSink {
@@ -298,11 +373,7 @@ impl FileSink {
         } else {
             how.open(path)
         };
-        Ok(Self::of(
-            name.clone(),
-            opened.map_err(fail)?,
-            options.framing,
-        ))
+        Ok(Self::of(name.clone(), opened.map_err(fail)?, options))
     }
 
     /// stdout, which must not be a terminal.
@@ -315,39 +386,72 @@ impl FileSink {
             .as_fd()
             .try_clone_to_owned()
             .map_err(OutputError::system("stdout", "open"))?;
-        Ok(Self::of("stdout".to_owned(), owned.into(), options.framing))
+        Ok(Self::of("stdout".to_owned(), owned.into(), options))
     }
 
     /// Anything that can be written.
-    pub(super) fn of(name: String, file: File, framing: Framing) -> Self {
+    pub(super) fn of(name: String, mut file: File, options: &OutputOptions) -> Self {
         let _ = fcntl(&file, FcntlArg::F_SETPIPE_SZ(PIPE_BYTES));
+        let way = match (Kind::of(&file), own_description(&file)) {
+            (Ok(Kind::Pipe), Ok(own)) => {
+                file = own;
+                Way::NonBlocking
+            }
+            (Ok(Kind::Pipe), Err(_)) => Way::Watched,
+            _ => Way::Straight,
+        };
         Self {
             name,
             file,
-            writer: PacketWriter::new(framing),
+            way,
+            writer: PacketWriter::new(options.framing),
+            patience: Patience {
+                stop: Arc::clone(&options.stop),
+                asked: None,
+            },
             packets: 0,
             bytes: 0,
+            left: 0,
+            left_said: 0,
         }
+    }
+
+    /// Packets written, and packets given up.
+    pub(super) fn fates(&self) -> (u64, u64) {
+        (self.packets, self.left)
     }
 }
 
 impl Sink for FileSink {
     fn send(&mut self, batch: &Batch) -> Result<(), OutputError> {
-        let mut rest = self.writer.bytes(batch);
-        while !rest.is_empty() {
-            match self.file.write(rest) {
+        let bytes = self.writer.bytes(batch);
+        let mut rest = bytes;
+        while !rest.is_empty() && (self.way == Way::Straight || !self.patience.is_over()) {
+            let piece = match self.way {
+                Way::Straight | Way::NonBlocking => rest,
+                Way::Watched => rest.get(..libc::PIPE_BUF).unwrap_or(rest),
+            };
+            let full = match self.way {
+                Way::Watched => !writable(&self.file, &self.name)?,
+                Way::Straight | Way::NonBlocking => false,
+            };
+            if full {
+                continue;
+            }
+            match self.file.write(piece) {
                 Ok(n) => rest = rest.get(n..).unwrap_or_default(),
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
-                // Somebody who shares the descriptor made it so.
                 Err(e) if e.kind() == ErrorKind::WouldBlock => {
-                    ready(&self.file, PollFlags::POLLOUT, Duration::from_secs(1))
-                        .map_err(OutputError::system(&self.name, "write to"))?;
+                    writable(&self.file, &self.name)?;
                 }
                 Err(e) => return Err(OutputError::new(&self.name, Fault::System("write to", e))),
             }
         }
-        self.packets += batch.len() as u64;
-        self.bytes += (batch.len() * self.writer.framing().size()) as u64;
+        let written = bytes.len() - rest.len();
+        let packets = written / self.writer.framing().size();
+        self.packets += packets as u64;
+        self.bytes += written as u64;
+        self.left += (batch.len() - packets) as u64;
         Ok(())
     }
 
@@ -355,11 +459,17 @@ impl Sink for FileSink {
         self.writer.set_framing(framing);
     }
 
-    fn drain_events(&mut self, _: &mut dyn FnMut(&dyn Event)) {}
+    fn drain_events(&mut self, sink: &mut dyn FnMut(&dyn Event)) {
+        let packets = self.left - std::mem::replace(&mut self.left_said, self.left);
+        if packets > 0 {
+            sink(&PipeEvent::GivenUp { packets });
+        }
+    }
 
     fn counters(&self, out: &mut dyn Counters) {
         out.set("out_packets", self.packets);
         out.set("out_bytes", self.bytes);
+        out.set("out_dropped_packets", self.left);
     }
 }
 

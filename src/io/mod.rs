@@ -27,6 +27,7 @@ pub use endpoint::{
 pub use error::{EndpointError, Fault, InputError, OutputError};
 pub use exec::ExecEvent;
 pub use ffmpeg::{Container, FfmpegError, Remuxer};
+pub use file::PipeEvent;
 pub use reception::ReceptionEvent;
 pub use recording::Recording;
 pub use relay::{OwnedEvent, Relay};

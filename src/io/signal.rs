@@ -45,6 +45,11 @@ impl Signals {
         self.stop.load(Ordering::Relaxed)
     }
 
+    /// The flag of [`Signals::stop`], for an endpoint that waits: `OutputOptions::stop`.
+    pub fn stop_flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.stop)
+    }
+
     /// Asks for the end as SIGTERM does.
     pub fn ask_stop(&self) {
         self.stop.store(true, Ordering::Relaxed);

@@ -134,6 +134,8 @@ pub struct OutputOptions {
     pub departure: Departure,
     /// What stands around each packet written.
     pub framing: Framing,
-    /// Ends the wait for the reader of a FIFO, or for the time of a packet to come.
+    /// Ends the wait for somebody to open a FIFO, and for the time of a packet to come. The
+    /// reader of a pipe is given 2 s more, all in all; what it has not taken by then is dropped,
+    /// counted and said.
     pub stop: Arc<AtomicBool>,
 }

@@ -102,9 +102,66 @@ fn a_reader_that_went_away_is_a_broken_pipe() {
     let (reader, writer) = std::io::pipe().unwrap();
     drop(reader);
     let file = File::from(std::os::fd::OwnedFd::from(writer));
-    let mut sink = FileSink::of("pipe".into(), file, Framing::Plain);
+    let mut sink = FileSink::of("pipe".into(), file, &OutputOptions::default());
     let mut batch = Batch::with_capacity(1);
     batch.push(&Packet::NULL, Arrival::default());
     let e = sink.send(&batch).unwrap_err();
     assert!(matches!(e.fault(), Fault::System(_, e) if e.kind() == ErrorKind::BrokenPipe));
+}
+
+#[test]
+fn a_reader_that_stands_still_is_given_up_once_the_end_is_asked_for() {
+    for way in [Way::NonBlocking, Way::Watched] {
+        let (mut reader, writer) = std::io::pipe().unwrap();
+        let options = OutputOptions::default();
+        let shared = File::from(std::os::fd::OwnedFd::from(writer));
+        let mut sink = FileSink::of("pipe".into(), shared.try_clone().unwrap(), &options);
+        assert_eq!(sink.way, Way::NonBlocking);
+        if way == Way::Watched {
+            sink.file = shared.try_clone().unwrap();
+            sink.way = way;
+        }
+        let flags = OFlag::from_bits_retain(fcntl(&shared, FcntlArg::F_GETFL).unwrap());
+        assert!(!flags.contains(OFlag::O_NONBLOCK), "others share it");
+        let mut batch = Batch::with_capacity(8000);
+        batch.extend(&numbered(8000), Arrival::default());
+        options.stop.store(true, Ordering::Relaxed);
+        let started = Instant::now();
+        sink.send(&batch).unwrap();
+        sink.send(&batch).unwrap();
+        assert!(started.elapsed() >= DRAIN && started.elapsed() < DRAIN * 5);
+        let mut left = Vec::new();
+        sink.drain_events(&mut |e| e.fields(&mut |k, v| left.push((k, v))));
+        drop((sink, shared));
+        let mut read = Vec::new();
+        reader.read_to_end(&mut read).unwrap();
+        let packets = read.len() as u64 / 188;
+        assert!(packets > 100, "{packets}");
+        assert_eq!(left, [("left_packets", Value::from(16_000 - packets))]);
+    }
+}
+
+#[test]
+fn a_slow_reader_gets_everything_however_the_pipe_is_written_to() {
+    for way in [Way::NonBlocking, Way::Watched] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        let shared = File::from(std::os::fd::OwnedFd::from(writer));
+        let own = shared.try_clone().unwrap();
+        let mut sink = FileSink::of("pipe".into(), own, &OutputOptions::default());
+        if way == Way::Watched {
+            sink.file = shared.try_clone().unwrap();
+            sink.way = way;
+        }
+        drop(shared);
+        let sender = std::thread::spawn(move || {
+            let mut batch = Batch::with_capacity(8000);
+            batch.extend(&numbered(8000), Arrival::default());
+            (0..5).for_each(|_| sink.send(&batch).unwrap());
+            sink.fates()
+        });
+        let file = File::from(std::os::fd::OwnedFd::from(reader));
+        let mut source = FileSource::of("pipe".into(), file).unwrap();
+        assert!(drain(&mut source, 300) == numbered(8000).repeat(5));
+        assert_eq!(sender.join().unwrap(), (40_000, 0));
+    }
 }
