@@ -1,11 +1,11 @@
 //! What is in the stream: its programs, as PAT and PMT describe them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::si::{Pat, Pmt, ServiceId};
 use crate::stream::codec::Codec;
 use crate::stream::{SectionAssembler, SectionPacketizer};
-use crate::ts::{Packet, Pid, Section, SectionBuf};
+use crate::ts::{Packet, Pid, Section, SectionBuf, SectionSyntax};
 
 /// One program.
 #[derive(Clone, Debug)]
@@ -32,9 +32,14 @@ impl Program {
 /// PAT and PMTs of a stream, kept current.
 #[derive(Clone, Debug, Default)]
 pub struct Contents {
-    pat: Option<SectionBuf>,
-    /// By PID of the PMT, with its program_number: what the PAT names.
-    named: BTreeMap<Pid, ServiceId>,
+    /// The sections of the PAT, once all of one version have come.
+    pat: Vec<SectionBuf>,
+    /// Those of a PAT that is not whole yet.
+    collected: Vec<Option<SectionBuf>>,
+    /// The PIDs of the PMTs, as the PAT names them; several programs may share one.
+    named: BTreeMap<ServiceId, Pid>,
+    /// Those PIDs.
+    pmt_pids: BTreeSet<Pid>,
     programs: Vec<Program>,
     sections: BTreeMap<Pid, SectionAssembler>,
 }
@@ -58,7 +63,7 @@ impl Contents {
 
     /// True when packets of `pid` are to be handed in.
     pub fn wants(&self, pid: Pid) -> bool {
-        pid == Pid::PAT || self.named.contains_key(&pid)
+        pid == Pid::PAT || self.pmt_pids.contains(&pid)
     }
 
     /// Takes a packet of any PID.
@@ -85,22 +90,46 @@ impl Contents {
     }
 
     fn pat(&mut self, section: Section<'_>) -> Option<Change> {
-        let pat = Pat::new(section).filter(|p| p.syntax().current && p.syntax().number == 0)?;
-        let new = SectionBuf::from(section);
-        if self.pat.as_ref() == Some(&new) {
+        let syntax = Pat::new(section)?.syntax();
+        if !syntax.current || syntax.number > syntax.last_number {
             return None;
         }
-        self.named = pat.programs().map(|e| (e.pid, e.program)).collect();
+        let (number, new) = (usize::from(syntax.number), SectionBuf::from(section));
+        if self.collected.is_empty() && self.pat.get(number) == Some(&new) {
+            return None;
+        }
+        // Sections of one table share what identifies it; one of another begins a new table.
+        let of = |s: SectionSyntax| (s.extension, s.version, s.last_number);
+        let begun = self.collected.iter().flatten().next();
+        if begun.and_then(|s| s.section().syntax()).map(of) != Some(of(syntax)) {
+            self.collected = vec![None; usize::from(syntax.last_number) + 1];
+        }
+        if let Some(place) = self.collected.get_mut(number) {
+            *place = Some(new);
+        }
+        if self.collected.iter().any(Option::is_none) {
+            return None;
+        }
+        let collected = std::mem::take(&mut self.collected);
+        let new: Vec<SectionBuf> = collected.into_iter().flatten().collect();
+        if self.pat == new {
+            return None;
+        }
+        self.pat = new;
+        let sections = self.pat.iter().filter_map(|s| Pat::new(s.section()));
+        let programs = sections.flat_map(|pat| pat.programs());
+        let programs = programs.filter(|e| e.pid != Pid::NULL);
+        self.named = programs.map(|e| (e.program, e.pid)).collect();
+        self.pmt_pids = self.named.values().copied().collect();
         let named = &self.named;
         self.programs
-            .retain(|p| named.get(&p.pmt_pid) == Some(&p.service));
-        self.pat = Some(new);
+            .retain(|p| named.get(&p.service) == Some(&p.pmt_pid));
         Some(Change::Pat)
     }
 
     fn pmt(&mut self, pid: Pid, section: Section<'_>) -> Option<Change> {
         let pmt = Pmt::new(section).filter(|p| p.syntax().current)?;
-        if self.named.get(&pid) != Some(&pmt.program()) {
+        if self.named.get(&pmt.program()) != Some(&pid) {
             return None;
         }
         let new = SectionBuf::from(section);
@@ -141,10 +170,11 @@ impl Contents {
 
     /// True when the PAT and the PMT of every program it names have come.
     pub fn is_complete(&self) -> bool {
-        self.pat.is_some() && self.programs.len() == self.named.len()
+        !self.pat.is_empty() && self.programs.len() == self.named.len()
     }
 
-    /// The program that cuts go by: the first in the PAT that has a picture, else sound.
+    /// The program that cuts go by: of those with a picture, else of those with sound, the one with
+    /// the lowest program_number. The order of the PAT may change from one version to the next.
     pub fn main(&self) -> Option<&Program> {
         let with = |kind: fn(Codec) -> bool| {
             let streams = move |p: &&Program| p.streams.iter().any(|(_, c)| kind(*c));
@@ -172,9 +202,107 @@ impl Contents {
         let pat = self.pat.iter().map(|s| (Pid::PAT, s));
         let pmts = self.programs.iter().map(|p| (p.pmt_pid, &p.pmt));
         let mut packets = Vec::new();
+        // One counter a PID, that of several PMTs too.
+        let mut packetizers = BTreeMap::new();
         for (pid, section) in pat.chain(pmts) {
-            SectionPacketizer::new(pid).push([section], |packet| packets.push(*packet));
+            let packetizer = packetizers
+                .entry(pid)
+                .or_insert_with(|| SectionPacketizer::new(pid));
+            packetizer.push([section], |packet| packets.push(*packet));
         }
         packets
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::si::descriptor::Descriptors;
+    use crate::si::{PatEntry, PatFields, PmtFields, PmtStream, StreamType, TransportStreamId};
+
+    const PMT: Pid = Pid::from_field(0x20);
+
+    fn packets(pid: Pid, section: &SectionBuf) -> Vec<Packet> {
+        let mut packets = Vec::new();
+        SectionPacketizer::new(pid).push([section], |packet| packets.push(*packet));
+        packets
+    }
+
+    /// Section `number` of a PAT of two: one program, its PMT on the PID of both.
+    fn pat(version: u8, number: u8, program: u16) -> Vec<Packet> {
+        let entries = [PatEntry {
+            program: ServiceId(program),
+            pid: PMT,
+        }];
+        let mut fields = PatFields::new(TransportStreamId(1), version, &entries);
+        (fields.syntax.number, fields.syntax.last_number) = (number, 1);
+        packets(Pid::PAT, &fields.to_section().unwrap())
+    }
+
+    fn pmt(program: u16, pid: u16) -> Vec<Packet> {
+        let pid = Pid::from_field(pid);
+        let streams = [PmtStream {
+            stream_type: StreamType::MPEG1_AUDIO,
+            pid,
+            descriptors: Descriptors::NONE,
+        }];
+        let fields = PmtFields::new(ServiceId(program), 0, pid, Descriptors::NONE, &streams);
+        packets(PMT, &fields.to_section().unwrap())
+    }
+
+    fn take(contents: &mut Contents, packets: Vec<Packet>) -> Option<Change> {
+        let changes: Vec<Change> = packets.iter().filter_map(|p| contents.push(p)).collect();
+        assert!(changes.len() < 2);
+        changes.first().copied()
+    }
+
+    #[test]
+    fn programs_that_share_a_pmt_pid_and_a_pat_of_two_sections_are_all_known() {
+        let mut contents = Contents::new();
+        assert_eq!(take(&mut contents, pat(0, 1, 9)), None);
+        assert!(!contents.is_complete());
+        assert_eq!(take(&mut contents, pat(0, 0, 7)), Some(Change::Pat));
+        let first = |service| Some(Change::First(ServiceId(service)));
+        assert_eq!(take(&mut contents, pmt(9, 0x109)), first(9));
+        assert!(!contents.is_complete());
+        assert_eq!(take(&mut contents, pmt(7, 0x107)), first(7));
+        assert!(contents.is_complete());
+        for pid in [0x107, 0x109] {
+            let codec = contents.codec_of(Pid::from_field(pid));
+            assert_eq!(codec, Some(Codec::MpegAudio));
+        }
+        assert_eq!(contents.main().map(|p| p.service), Some(ServiceId(7)));
+        // The same again changes nothing.
+        for again in [pat(0, 0, 7), pat(0, 1, 9), pmt(7, 0x107), pmt(9, 0x109)] {
+            assert_eq!(take(&mut contents, again), None);
+        }
+        // What it writes says the same, with one counter for each PID.
+        let written = contents.packets();
+        let counters = |pid| {
+            let packets = written.iter().filter(move |p| p.pid() == pid);
+            packets.map(|p| p.continuity_counter().get()).collect()
+        };
+        let (of_pat, of_pmts): (Vec<u8>, Vec<u8>) = (counters(Pid::PAT), counters(PMT));
+        assert_eq!((of_pat, of_pmts), (vec![0, 1], vec![0, 1]));
+        let mut read = Contents::new();
+        written.iter().for_each(|p| {
+            read.push(p);
+        });
+        assert!(read.is_complete());
+        assert_eq!(read.clocks().len(), 2);
+    }
+
+    #[test]
+    fn a_new_pat_applies_when_all_of_it_has_come() {
+        let mut contents = Contents::new();
+        for packets in [pat(0, 0, 7), pat(0, 1, 9), pmt(7, 0x107), pmt(9, 0x109)] {
+            take(&mut contents, packets);
+        }
+        assert_eq!(take(&mut contents, pat(1, 0, 7)), None);
+        assert_eq!(contents.programs().len(), 2);
+        assert_eq!(take(&mut contents, pat(1, 1, 8)), Some(Change::Pat));
+        let services: Vec<u16> = contents.programs().iter().map(|p| p.service.0).collect();
+        assert_eq!(services, [7]);
+        assert!(!contents.is_complete());
     }
 }
