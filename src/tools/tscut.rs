@@ -15,7 +15,7 @@ use crate::cut::material::Material;
 use crate::cut::retime::Retimer;
 use crate::cut::survey::{Plan, Snap, Survey};
 use crate::io::clock::{Clock, SystemClock};
-use crate::io::{Endpoint, InputError, Recording};
+use crate::io::{Endpoint, InputError, Recording, is_same_file};
 use crate::ts::{PACKET_SIZE, Packet};
 use crate::units::{StreamTime, Ticks27M, WallTime};
 
@@ -214,6 +214,10 @@ pub fn run(args: Args, context: &mut Context) -> Result<Verdict, Error> {
             Error::usage(anyhow!("--json and the stream cannot both go to stdout"))
                 .hint("name a file with -o"),
         );
+    }
+    if is_same_file(&Endpoint::File(args.source.clone()), &args.output) {
+        let error = anyhow!("'{}' is both source and output", args.source.display());
+        return Err(Error::usage(error).hint("name another file with -o"));
     }
     if args.source.is_dir() {
         let zone = zone(args.tz.as_deref())?;

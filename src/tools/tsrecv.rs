@@ -14,7 +14,7 @@ use crate::io::clock::{Clock, SystemClock};
 use crate::io::queue::{Feeder, Limits, queue};
 use crate::io::{
     Departure, Endpoint, EndpointError, InputOptions, OutputOptions, Received, Relay, Source,
-    open_input, open_output,
+    is_same_file, open_input, open_output,
 };
 use crate::stream::playout::{Playout, PlayoutOptions};
 use crate::stream::restamp::Seam;
@@ -283,6 +283,10 @@ fn wanted(args: &Args) -> Option<PidSet> {
 /// Where an endpoint fails.
 pub fn run(args: Args, context: &mut Context) -> Result<Verdict, Error> {
     let plan = Plan::new(&args)?;
+    if is_same_file(&plan.input, &plan.output) {
+        let error = anyhow!("'{}' is both input and output", plan.input);
+        return Err(Error::usage(error).hint("write to another file"));
+    }
     let mut source = open_input(&plan.input, &plan.input_options).map_err(failure)?;
     let give_up = Arc::new(AtomicBool::new(false));
     let sink = open_output(

@@ -246,3 +246,22 @@ fn no_damage_ends_a_machine() {
     }
     eprintln!("{done} damaged packets");
 }
+
+#[test]
+fn an_input_is_never_its_own_output() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("one.ts");
+    let bytes = headend::ts::Packet::bytes_of(&[headend::ts::Packet::NULL; 20]).to_vec();
+    std::fs::write(&file, &bytes).unwrap();
+    let ran = Run::new("tsrecv").args([&file, &file]).run();
+    ran.expect(2, &["is both input and output", "hint:"]);
+    let ran = Run::new("tscut")
+        .args([file.as_os_str(), "-o".as_ref(), file.as_os_str()])
+        .run();
+    ran.expect(2, &["is both source and output", "hint:"]);
+    assert_eq!(
+        std::fs::read(&file).unwrap(),
+        bytes,
+        "the input is as it was"
+    );
+}

@@ -1,0 +1,52 @@
+//! Whether two endpoints are one file.
+
+use std::fs::Metadata;
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
+
+use super::Endpoint;
+
+/// True when `output` is the regular file that `input` is read from, under whatever name: writing
+/// it would destroy what is still to be read.
+pub fn is_same_file(input: &Endpoint, output: &Endpoint) -> bool {
+    let input = regular(input, std::io::stdin());
+    let output = regular(output, std::io::stdout());
+    let place = |m: &Metadata| (m.dev(), m.ino());
+    input.is_some_and(|i| output.is_some_and(|o| place(&i) == place(&o)))
+}
+
+/// The file behind an endpoint, if there is one and it is a regular one.
+fn regular(endpoint: &Endpoint, standard: impl AsFd) -> Option<Metadata> {
+    let metadata = match endpoint {
+        Endpoint::Standard => {
+            let owned = standard.as_fd().try_clone_to_owned().ok()?;
+            std::fs::File::from(owned).metadata()
+        }
+        Endpoint::File(path) => std::fs::metadata(path),
+        Endpoint::Socket(_) | Endpoint::Exec(_) => return None,
+    };
+    metadata.ok().filter(Metadata::is_file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_itself_under_every_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| Endpoint::File(folder.path().join(name));
+        std::fs::write(folder.path().join("a"), "x").unwrap();
+        std::fs::write(folder.path().join("b"), "x").unwrap();
+        std::os::unix::fs::symlink("a", folder.path().join("link")).unwrap();
+        std::fs::hard_link(folder.path().join("a"), folder.path().join("hard")).unwrap();
+        for name in ["a", "link", "hard"] {
+            assert!(is_same_file(&at("a"), &at(name)), "{name}");
+        }
+        for name in ["b", "absent"] {
+            assert!(!is_same_file(&at("a"), &at(name)), "{name}");
+        }
+        let null = Endpoint::File("/dev/null".into());
+        assert!(!is_same_file(&null, &null), "a device is not used up");
+    }
+}
