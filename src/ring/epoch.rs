@@ -27,7 +27,12 @@ pub(super) fn step_back(
     mut settings: Settings,
     now: WallTime,
 ) -> Result<Settings, RingError> {
-    let layout = Layout::read_with(storage, ring, Some(settings.clone()))?;
+    let mut layout = Layout::read_with(storage, ring, Some(settings.clone()))?;
+    if !layout.orphans.is_empty() {
+        // The try before this one failed half-way.
+        finish_moves(storage, ring, &layout);
+        layout = Layout::read_with(storage, ring, Some(settings.clone()))?;
+    }
     let mut later: Vec<SegmentName> = layout
         .segments
         .iter()

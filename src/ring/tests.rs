@@ -315,6 +315,15 @@ fn power_loss(seed: u64) {
 
 #[test]
 fn a_call_that_fails_costs_what_it_carried_and_nothing_else() {
+    fault_at_every_call(None);
+}
+
+#[test]
+fn a_call_that_fails_near_a_step_back_of_the_clock_costs_no_more() {
+    fault_at_every_call(Some(Ticks27M::SECOND * -3));
+}
+
+fn fault_at_every_call(step: Option<Ticks27M>) {
     let run = |fault: Option<Fault>| {
         let mut bench = Bench::new();
         bench.disk.set_fault(fault);
@@ -324,6 +333,9 @@ fn a_call_that_fails_costs_what_it_carried_and_nothing_else() {
         let mut upkeep = bench.upkeep(&writer);
         for turn in 0..80 {
             bench.pass(ms(97));
+            if let (40, Some(by)) = (turn, step) {
+                bench.wall += by;
+            }
             bench.receive(&mut writer, 5 + turn % 9);
             upkeep.turn(bench.monotonic, &mut |_| ());
         }
@@ -420,6 +432,61 @@ fn a_full_disk_and_a_read_only_one_are_gaps() {
         assert_eq!((gaps[0].cause, gaps[0].packets), (cause, written.lost));
         assert!(gaps[0].to - gaps[0].from >= ms(4000));
     }
+}
+
+#[test]
+fn a_full_disk_under_a_slow_input_is_told_once() {
+    let mut bench = Bench::new();
+    let mut writer = bench.open().unwrap();
+    bench.receive(&mut writer, 70);
+    bench.disk.set_capacity(Some(1));
+    // Three packets in two seconds: no block is ever full.
+    for _ in 0..60 {
+        bench.pass(ms(700));
+        bench.receive(&mut writer, 1);
+    }
+    assert!(writer.written().lost > 50);
+    let before = bench.ring().segments().len();
+    assert!(before <= 3, "{before} segments");
+    bench.disk.set_capacity(None);
+    for _ in 0..10 {
+        bench.pass(ms(700));
+        bench.receive(&mut writer, 1);
+    }
+    let mut names = Vec::new();
+    writer.drain_events(&mut |e| names.push(crate::stream::event::Event::name(e)));
+    names.retain(|name| name.starts_with("ring_write"));
+    assert_eq!(names, ["ring_write_failed", "ring_write_resumed"]);
+    let written = writer.written();
+    drop(writer);
+    let numbers = bench.numbers().len() as u64;
+    assert_eq!(
+        (numbers, numbers + written.lost),
+        (written.packets, u64::from(bench.sent))
+    );
+    let gaps = bench.ring().summary().unwrap().gaps;
+    assert_eq!(gaps.len(), 1, "{gaps:?}");
+    assert_eq!(gaps[0].packets, written.lost);
+}
+
+#[test]
+fn a_failure_that_lasts_to_the_end_leaves_its_gap_where_the_index_can_be_written() {
+    let mut bench = Bench::new();
+    let mut writer = bench.open().unwrap();
+    bench.receive(&mut writer, 70);
+    bench.disk.set_capacity(Some(1));
+    for _ in 0..5 {
+        bench.pass(ms(100));
+        bench.receive(&mut writer, 70);
+    }
+    let written = writer.written();
+    assert_eq!(written.lost, 350);
+    // Room comes too late for packets.
+    bench.disk.set_capacity(None);
+    drop(writer);
+    let gaps = bench.ring().summary().unwrap().gaps;
+    assert_eq!(gaps.len(), 1, "{gaps:?}");
+    assert_eq!(gaps[0].packets, 350);
 }
 
 #[test]

@@ -46,7 +46,7 @@ pub enum Dating {
 /// What the recorder has counted.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub struct Written {
-    /// Packets on the disk, or held for at most half a second.
+    /// Packets on the disk, or held for at most a second.
     pub packets: u64,
     /// Packets that could not be written.
     pub lost: u64,
@@ -64,6 +64,8 @@ struct Failure {
     since: WallTime,
     packets: u64,
     retry_at: Arrival,
+    /// The gap is filed, with packets that are held and were not written yet.
+    filed: bool,
 }
 
 /// The one writer of a ring.
@@ -226,7 +228,7 @@ impl Writer {
         if !self.carry.is_empty() && (waited >= PARTIAL_AFTER || waited.is_negative()) {
             self.flush_carry();
         }
-        if self.index_due.is_due(arrival) {
+        if self.index_due.is_due(arrival) && self.failure.is_none() {
             self.flush_index(false);
         }
     }
@@ -294,6 +296,12 @@ impl Writer {
             self.stream = Some(clock);
         }
         self.flush_carry();
+        // A failure that lasts to the end leaves its gap, as far as the disk allows.
+        self.end_gap(self.now);
+        if let Some(bytes) = self.segment.as_ref().map(|s| s.bytes) {
+            // An index speaks only of packets that are there: the last stands for the next.
+            self.file_pending(bytes.saturating_sub(PACKET_SIZE as u64));
+        }
         self.flush_index(false);
         self.shared.sync_now(&mut |e| self.events.push(e));
     }
@@ -341,6 +349,7 @@ impl Writer {
         }
         let missing = (PER_BLOCK - self.open_block() / PACKET_SIZE) % PER_BLOCK;
         let filling = missing.min(packets.len());
+        let failures = self.written.failures;
         if let (1.., Some(last)) = (filling, self.last) {
             let runs = [(0, last)];
             self.put(
@@ -348,7 +357,7 @@ impl Writer {
                 &Dated::Runs(&runs),
             );
         }
-        if filling < missing || self.failure.is_some() {
+        if filling < missing || self.written.failures != failures {
             self.lose(packets.len() - filling);
             return (filling == packets.len()).then_some(filling);
         }
@@ -372,6 +381,8 @@ impl Writer {
     /// False while a failure is too fresh to try again.
     fn may_write(&mut self) -> bool {
         match &self.failure {
+            // What is held since waits for its block in a segment that was mended.
+            Some(failure) if failure.filed => true,
             Some(failure) => self.arrival >= failure.retry_at && self.mend(),
             None => true,
         }
@@ -479,6 +490,13 @@ impl Writer {
 
     /// Ends the segment, whose blocks are all full, and files its summary.
     fn leave_segment(&mut self) {
+        if let Some(empty) = self.segment.take_if(|s| s.bytes == 0) {
+            // Nothing could be written into it.
+            for extension in epoch::FILES {
+                let _ = self.storage.remove(&empty.name.path(&self.dir, extension));
+            }
+            self.index = None;
+        }
         self.flush_index(true);
         if let (Some(segment), Some(index)) = (self.segment.take(), self.index.take()) {
             extend_digest(&mut self.digest, self.lasting.drain(..));
@@ -521,34 +539,33 @@ impl Writer {
         let total = filled + taken.len();
         let left = total % PER_BLOCK;
         let bytes = Packet::bytes_of(taken);
-        let mut result = Ok(());
-        if total < PER_BLOCK {
+        let writes = total >= PER_BLOCK;
+        if writes {
+            let (now, later) = bytes.split_at(bytes.len() - left * PACKET_SIZE);
+            let whole = self.stamps.len() - if left > 0 { 8 } else { 0 };
+            let stamps = self.stamps.get(..whole).unwrap_or_default();
+            if let Err(e) = segment.append([&self.carry, now], stamps) {
+                let path = segment.name.path(&self.dir, "ts");
+                self.failed(&RingError::io("writing", &path)(e), dated.stamp(from));
+                self.lose(taken.len());
+                return upto;
+            }
+            self.carry.clear();
+            self.carry.extend_from_slice(later);
+            self.carry_stamp = (left > 0).then_some(self.block_at);
+        } else {
             self.carry.extend_from_slice(bytes);
             if on_disk == 0 {
                 self.carry_stamp = Some(self.block_at);
             }
-        } else {
-            let (now, later) = bytes.split_at(bytes.len() - left * PACKET_SIZE);
-            let whole = self.stamps.len() - if left > 0 { 8 } else { 0 };
-            let stamps = self.stamps.get(..whole).unwrap_or_default();
-            result = segment.append([&self.carry, now], stamps);
-            self.carry.clear();
-            self.carry.extend_from_slice(later);
-            self.carry_stamp = (left > 0).then_some(self.block_at);
-        }
-        if let Err(e) = result {
-            let path = segment.name.path(&self.dir, "ts");
-            self.failed(&RingError::io("writing", &path)(e), dated.stamp(from));
-            self.lose(taken.len() + filled - on_disk / PACKET_SIZE);
-            self.written.packets -= (filled - on_disk / PACKET_SIZE) as u64;
-            return upto;
         }
         self.written.packets += taken.len() as u64;
         self.first.get_or_insert(dated.stamp(from));
-        self.recovered(dated.stamp(from));
-        for (at, what) in std::mem::take(&mut self.pending) {
-            self.file(Record::new(offset, at, what));
+        self.end_gap(dated.stamp(from));
+        if writes {
+            self.recovered(dated.stamp(from));
         }
+        self.file_pending(offset);
         if filled > 0 && dated.stamp(from) - block_before >= SILENCE {
             self.file(Record::new(offset, dated.stamp(from), What::Split));
         }
@@ -561,6 +578,12 @@ impl Writer {
         records.drain(..).for_each(|record| self.file(record));
         self.indexer.give_back(records);
         upto
+    }
+
+    fn file_pending(&mut self, offset: u64) {
+        for (at, what) in std::mem::take(&mut self.pending) {
+            self.file(Record::new(offset, at, what));
+        }
     }
 
     fn file(&mut self, record: Record) {
@@ -588,20 +611,17 @@ impl Writer {
             Ok(()) => {
                 self.carry.clear();
                 self.carry_stamp = None;
+                self.recovered(self.last.unwrap_or(self.now));
             }
             Err(e) => {
-                let packets = self.carry.len() / PACKET_SIZE;
                 let path = segment.name.path(&self.dir, "ts");
-                self.written.packets -= packets as u64;
                 self.failed(&RingError::io("writing", &path)(e), self.block_at);
-                self.lose(packets);
             }
         }
     }
 
     fn flush_index(&mut self, closed: bool) {
-        let (Some(segment), Some(index), None) = (&self.segment, &mut self.index, &self.failure)
-        else {
+        let (Some(segment), Some(index)) = (&self.segment, &mut self.index) else {
             return;
         };
         let result = index.flush(
@@ -625,12 +645,17 @@ impl Writer {
 
     /// Something could not be written: what was held is lost, and the next try is a second off.
     fn failed(&mut self, error: &RingError, at: WallTime) {
+        let held = self.carry.len() / PACKET_SIZE;
         self.carry.clear();
         self.carry_stamp = None;
+        self.written.packets -= held as u64;
         self.written.failures += 1;
+        self.forget_unwritten();
         let retry_at = self.arrival + RETRY_AFTER;
         if let Some(failure) = &mut self.failure {
             failure.retry_at = retry_at;
+            failure.filed = false;
+            self.lose(held);
             return;
         }
         let cause = match error {
@@ -649,7 +674,9 @@ impl Writer {
             since: at,
             packets: 0,
             retry_at,
+            filed: false,
         });
+        self.lose(held);
     }
 
     fn lose(&mut self, packets: usize) {
@@ -659,22 +686,45 @@ impl Writer {
         }
     }
 
-    /// Something was written after a failure: the gap is told and recorded.
-    fn recovered(&mut self, at: WallTime) {
-        let Some(failure) = self.failure.take() else {
+    /// What was held is lost: neither the index nor the digest may speak of it.
+    fn forget_unwritten(&mut self) {
+        let Some(segment) = &self.segment else {
             return;
         };
-        self.indexer.reset();
-        self.events.push(RingEvent::WriteResumed {
-            packets: failure.packets,
-            gap: at - failure.since,
-        });
+        let bytes = segment.bytes;
+        self.lasting.retain(|record| record.offset < bytes);
+        if let Some(index) = &mut self.index {
+            index.forget_from(bytes);
+        }
+        if bytes == 0 {
+            self.first = None;
+        }
+    }
+
+    /// Packets were taken after a failure: the gap ends with them, if they can be written.
+    fn end_gap(&mut self, at: WallTime) {
+        let Some(failure) = self.failure.as_mut().filter(|f| !f.filed) else {
+            return;
+        };
+        failure.filed = true;
         let gap = What::Gap {
             cause: failure.cause,
             until: at,
             packets: failure.packets,
         };
-        self.pending.push((failure.since, gap));
+        // The wall clock may have been set back meanwhile.
+        self.pending.push((failure.since.min(at), gap));
+        self.indexer.reset();
+    }
+
+    /// Something was written after a failure.
+    fn recovered(&mut self, at: WallTime) {
+        if let Some(failure) = self.failure.take() {
+            self.events.push(RingEvent::WriteResumed {
+                packets: failure.packets,
+                gap: (at - failure.since).max(Ticks27M::ZERO),
+            });
+        }
     }
 
     fn share_files(&self) {
