@@ -3,6 +3,8 @@
 use std::fmt;
 use std::io;
 
+use crate::io::EndpointError;
+
 /// What a tool found, where it was asked a question.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -14,7 +16,8 @@ pub enum Verdict {
 
 /// Why a tool stops, and with which status.
 ///
-/// `?` on any error makes a failure; [`Error::usage`] is said where a person's words are wrong.
+/// `?` on any error makes a failure, and on one of an endpoint what the endpoint says, with its
+/// hint; [`Error::usage`] is said where a person's words are wrong.
 #[derive(Debug)]
 pub struct Error {
     kind: Kind,
@@ -100,13 +103,23 @@ impl fmt::Display for Error {
 
 impl<E: Into<anyhow::Error>> From<E> for Error {
     fn from(cause: E) -> Self {
-        Self::failure(cause)
+        let error = Self::failure(cause);
+        let Some(endpoint) = error.cause.downcast_ref::<EndpointError>() else {
+            return error;
+        };
+        let hint = endpoint.hint();
+        let kind = match endpoint.is_usage() {
+            true => Kind::Usage,
+            false => Kind::Failure,
+        };
+        hint.into_iter().fold(Self { kind, ..error }, Self::hint)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::io::Fault;
     use anyhow::{Context, anyhow};
 
     #[test]
@@ -125,6 +138,17 @@ mod tests {
         assert_eq!(
             (e.status(), e.hints()),
             (2, &["type another".to_owned()][..])
+        );
+    }
+
+    #[test]
+    fn an_endpoint_says_its_status_and_its_hint_itself() {
+        let e = Error::from(EndpointError::new("stdin", Fault::Terminal));
+        assert_eq!((e.status(), e.hints().len()), (2, 1));
+        let e = Error::from(EndpointError::new("x", Fault::NoInterface("eth7".into())));
+        assert_eq!(
+            (e.status(), e.hints()),
+            (3, &["'ip -br address' lists the interfaces".to_owned()][..])
         );
     }
 

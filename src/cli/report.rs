@@ -305,20 +305,23 @@ mod tests {
 
     #[test]
     fn a_line_names_the_event_its_subject_and_its_fields() {
-        let event = Some(("continuity_gap", Subject::Pid(Pid::from_field(0x100))));
+        let event = Some((
+            "continuity_count_error",
+            Subject::Pid(Pid::from_field(0x100)),
+        ));
         let fields = [
             ("lost_packets", Value::from(3u64)),
             ("what", Value::from("a b")),
         ];
         assert_eq!(
             text_line("tsrecv", Level::Warning, event, "", &fields),
-            r#"tsrecv: warning: continuity_gap PID 0x0100: lost_packets=3 what="a b""#
+            r#"tsrecv: warning: continuity_count_error PID 0x0100: lost_packets=3 what="a b""#
         );
         let json: serde_json::Value =
             serde_json::from_str(&json_line("tsrecv", Level::Warning, event, "", &fields)).unwrap();
         assert_eq!(
             (&json["event"], &json["pid"]),
-            (&json!("continuity_gap"), &json!(256))
+            (&json!("continuity_count_error"), &json!(256))
         );
         assert_eq!(
             (&json["level"], &json["lost_packets"]),

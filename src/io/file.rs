@@ -273,9 +273,9 @@ fn writable(file: &File, name: &str) -> Result<bool, OutputError> {
     ready(file, PollFlags::POLLOUT, STOP_LOOK).map_err(OutputError::system(name, "write to"))
 }
 
-/// What a pipe's writer observes.
+/// What a writer observes.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub enum PipeEvent {
+pub enum OutputEvent {
     /// The end was asked for, and the reader has not taken these in the time it was given.
     GivenUp {
         /// How many, a packet cut short included.
@@ -283,7 +283,7 @@ pub enum PipeEvent {
     },
 }
 
-impl Event for PipeEvent {
+impl Event for OutputEvent {
     fn name(&self) -> &'static str {
         "output_given_up"
     }
@@ -462,7 +462,7 @@ impl Sink for FileSink {
     fn drain_events(&mut self, sink: &mut dyn FnMut(&dyn Event)) {
         let packets = self.left - std::mem::replace(&mut self.left_said, self.left);
         if packets > 0 {
-            sink(&PipeEvent::GivenUp { packets });
+            sink(&OutputEvent::GivenUp { packets });
         }
     }
 

@@ -28,7 +28,7 @@ pub use endpoint::{
 pub use error::{EndpointError, Fault, InputError, OutputError};
 pub use exec::ExecEvent;
 pub use ffmpeg::{Container, FfmpegError, Remuxer};
-pub use file::PipeEvent;
+pub use file::OutputEvent;
 pub use identity::is_same_file;
 pub use reception::ReceptionEvent;
 pub use recording::Recording;

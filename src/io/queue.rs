@@ -269,6 +269,11 @@ impl Feeder {
         self.shared.lock().abandoned
     }
 
+    /// Packets that nobody has taken yet.
+    pub fn waiting(&self) -> u64 {
+        (self.shared.lock().ready_packets + self.current.len()) as u64
+    }
+
     /// Hands on the last packets, whatever the limits, and says that no more come.
     pub fn close(&mut self) {
         let shared = Arc::clone(&self.shared);
@@ -289,8 +294,7 @@ impl Feeder {
 
     /// What was counted.
     pub fn counters(&self, out: &mut dyn Counters) {
-        let now = self.shared.lock().ready_packets + self.current.len();
-        out.set("queue_packets", now as u64);
+        out.set("queue_packets", self.waiting());
         out.set("queue_most_packets", self.most as u64);
         out.set("queue_dropped_packets", self.dropped);
     }

@@ -13,8 +13,8 @@ use crate::cli::{Common, Context, Error, ToolArgs, Verdict};
 use crate::io::clock::{Clock, SystemClock};
 use crate::io::queue::{Feeder, Limits, queue};
 use crate::io::{
-    Departure, Endpoint, EndpointError, InputOptions, OutputOptions, Received, Relay, Source,
-    is_same_file, open_input, open_output,
+    Departure, Endpoint, EndpointError, InputOptions, OutputEvent, OutputOptions, Received, Relay,
+    Source, is_same_file, open_input, open_output,
 };
 use crate::stream::playout::{Playout, PlayoutOptions};
 use crate::stream::restamp::Seam;
@@ -62,7 +62,8 @@ use writer::{OUT_PACKETS, UNKNOWN_FRAMING, Writer};
 /// # EVENTS
 ///
 /// Lost: `kernel_drops` (the receive buffer was full), `rtp_lost`, `queue_overflow` (OUTPUT was
-/// too slow), `cbr_rate_exceeded`, `send_refused`. Damaged: `sync_lost`, `sync_found`,
+/// too slow), `output_given_up` (SIGTERM came, and OUTPUT stood still for 2 s), `cbr_rate_exceeded`,
+/// `send_refused`. Damaged: `sync_lost`, `sync_found`,
 /// `sync_byte_error`, `tail_dropped`, `foreign_datagrams`. Changed: `source_changed`,
 /// `rtp_restarted`, `arrival_clock_reanchored`, `pace_clock_jump`, `playout_behind`,
 /// `loop_again`. Waiting: `input_waiting`, `input_back`, `receive_buffer_clamped` with the sysctl
@@ -175,6 +176,8 @@ impl ToolArgs for Args {
 const TURN: Duration = Duration::from_millis(100);
 /// How long the queue is given to drain when the end was asked for.
 const DRAIN: Duration = Duration::from_secs(2);
+/// How long after that request a writer that hangs, on a disk or a program, is left behind.
+const ABANDON: Duration = Duration::from_secs(6);
 /// The queue where the input waits by itself: enough to keep both sides busy.
 const SELF_PACED_BYTES: u64 = 1 << 20;
 /// How long after its arrival a datagram leaves: what gathered on the way in leaves evenly.
@@ -287,17 +290,25 @@ pub fn run(args: Args, context: &mut Context) -> Result<Verdict, Error> {
         let error = anyhow!("'{}' is both input and output", plan.input);
         return Err(Error::usage(error).hint("write to another file"));
     }
-    let mut source = open_input(&plan.input, &plan.input_options).map_err(failure)?;
+    let mut source = open_input(&plan.input, &plan.input_options)?;
     let give_up = Arc::new(AtomicBool::new(false));
     let sink = open_output(
         &plan.output,
         &OutputOptions {
             departure: plan.departure,
             framing: plan.framing.unwrap_or_default(),
-            stop: Arc::clone(&give_up),
+            stop: match plan.output {
+                // What is due within the drain leaves in time.
+                Endpoint::Socket(_) => Arc::clone(&give_up),
+                _ => context.signals().stop_flag(),
+            },
         },
-    )
-    .map_err(failure)?;
+    );
+    let sink = match sink {
+        // A FIFO that nobody opened.
+        Err(_) if context.stopping() => return Ok(Verdict::Yes),
+        sink => sink?,
+    };
     let mut limits = args.queue;
     if !source.is_live() {
         limits.bytes = limits.bytes.min(ByteCount::new(SELF_PACED_BYTES));
@@ -315,33 +326,20 @@ pub fn run(args: Args, context: &mut Context) -> Result<Verdict, Error> {
         relay: relay.clone(),
         out: Batch::with_capacity(OUT_PACKETS),
         give_up: Arc::clone(&give_up),
+        left: 0,
     };
     let writer = std::thread::spawn(move || writer.run());
     context.ready();
     context.status(&format!("{} to {}", plan.input, plan.output));
     let received = receive(&plan, &mut source, &mut feeder, &framing, &relay, context);
     feeder.close();
-    let written = drain(writer, &give_up, &relay, context);
+    let written = drain(writer, &feeder, &give_up, &relay, context);
     feeder.drain_events(&mut |e| context.event(e));
     context.last_turn(|c| count(c, &*source, &feeder, &relay));
     // A reader that went away ends reception; what it said is the reason.
-    written.map_err(failure)?;
+    written?;
     received?;
     Ok(Verdict::Yes)
-}
-
-/// An endpoint's error with its status and what to type next.
-fn failure(e: EndpointError) -> Error {
-    let hint = e.hint();
-    let error = if e.is_usage() {
-        Error::usage(e)
-    } else {
-        Error::failure(e)
-    };
-    match hint {
-        Some(hint) => error.hint(hint),
-        None => error,
-    }
 }
 
 fn count(out: &mut dyn Counters, source: &dyn Source, feeder: &Feeder, relay: &Relay) {
@@ -364,7 +362,7 @@ fn receive(
     let mut known = None;
     while !context.stopping() {
         let before = feeder.batch().len();
-        let received = source.receive(feeder.batch(), TURN).map_err(failure)?;
+        let received = source.receive(feeder.batch(), TURN)?;
         if let Some(seam) = &mut seam {
             for packet in feeder.batch().packets_mut().iter_mut().skip(before) {
                 seam.push(packet);
@@ -390,7 +388,7 @@ fn receive(
                 return Ok(());
             };
             let endpoint = Endpoint::File(path.clone());
-            *source = open_input(&endpoint, &plan.input_options).map_err(failure)?;
+            *source = open_input(&endpoint, &plan.input_options)?;
             if !seam.again() {
                 let name = path.display();
                 return Err(Error::failure(anyhow!(
@@ -426,25 +424,37 @@ fn tell(source: &mut Box<dyn Source>, feeder: &mut Feeder, relay: &Relay, contex
     context.turn(|c| count(c, &**source, feeder, relay));
 }
 
-/// Waits for the writer: to the end of a file, or for [`DRAIN`] once the end was asked for.
+/// Waits for the writer: to the end of a file, or for [`DRAIN`] once the end was asked for. What
+/// is left then is said: by the writer, or here where even that stands still.
 fn drain(
     writer: JoinHandle<Result<(), EndpointError>>,
+    feeder: &Feeder,
     give_up: &AtomicBool,
     relay: &Relay,
     context: &mut Context,
-) -> Result<(), EndpointError> {
+) -> Result<(), Error> {
     let mut asked = None::<Instant>;
     while !writer.is_finished() {
         std::thread::sleep(Duration::from_millis(2));
         relay.drain_events(&mut |e| context.event(e));
         context.turn(|c| relay.counters(c));
-        if context.stopping() && asked.get_or_insert_with(Instant::now).elapsed() > DRAIN {
-            // A reader that stands still is not waited for.
+        if !context.stopping() {
+            continue;
+        }
+        let since = asked.get_or_insert_with(Instant::now).elapsed();
+        if since > DRAIN {
             give_up.store(true, Ordering::Relaxed);
+        }
+        if since > ABANDON {
+            let packets = feeder.waiting();
+            context.event(&OutputEvent::GivenUp { packets });
             return Ok(());
         }
     }
-    let ended = writer.join().unwrap_or(Ok(()));
+    let ended = writer.join();
     relay.drain_events(&mut |e| context.event(e));
-    ended
+    match ended {
+        Ok(ended) => Ok(ended?),
+        Err(_) => Err(Error::failure(anyhow!("the thread that writes has failed"))),
+    }
 }

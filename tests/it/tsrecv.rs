@@ -1,15 +1,21 @@
 //! `tsrecv` with real files, pipes and sockets; sockets live in a namespace that the test makes.
 
 use std::fs::{self, File};
+use std::io::{Read as _, Write as _};
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use headend::stream::playout::{Playout, PlayoutOptions};
 use headend::stream::restamp::Seam;
 use headend::stream::{Batch, Framer, Reorder, RtpHeader};
 use headend::units::{Arrival, BitRate, Ticks27M};
 
-use crate::harness::{Run, Running, assert_same_packets, captures, command};
+use nix::sys::signal::Signal;
+
+use crate::harness::{Run, Running, assert_same_packets, captures, command, wait_for};
 
 #[test]
 fn every_capture_passes_byte_for_byte() {
@@ -69,6 +75,59 @@ fn a_reader_that_goes_away_is_a_normal_end() {
     tsrecv.args(["-i", "exec:cat /dev/zero | tr '\\0' G"]);
     let mut running = Running::spawn(&mut tsrecv);
     drop(running.0.stdout.take());
+    assert_eq!(running.wait(), 0);
+}
+
+#[test]
+fn a_reader_that_stands_still_does_not_hold_up_the_end_and_what_is_left_is_said() {
+    let mut tsrecv = command("tsrecv");
+    tsrecv
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut running = Running::spawn(&mut tsrecv);
+    let _reader = running.0.stdout.take().unwrap();
+    let mut stdin = running.0.stdin.take().unwrap();
+    let fed = Arc::new(AtomicUsize::new(0));
+    let feeder = std::thread::spawn({
+        let fed = Arc::clone(&fed);
+        move || {
+            while stdin.write_all(&[0x47; 1880]).is_ok() {
+                fed.fetch_add(1880, Ordering::Relaxed);
+            }
+        }
+    });
+    // A MiB in each pipe: the rest is inside, and finds no room.
+    wait_for("a full pipe", || fed.load(Ordering::Relaxed) > 2_500_000);
+    let asked = Instant::now();
+    running.signal(Signal::SIGTERM);
+    assert_eq!(running.wait(), 0);
+    feeder.join().unwrap();
+    assert!(asked.elapsed() < Duration::from_secs(6));
+    let mut said = String::new();
+    let mut stderr = running.0.stderr.take().unwrap();
+    stderr.read_to_string(&mut said).unwrap();
+    assert!(
+        said.contains("output_given_up stream: left_packets="),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_fifo_that_nobody_opens_does_not_hold_up_the_end() {
+    let fifo = Path::new(env!("CARGO_TARGET_TMPDIR")).join("tsrecv-unopened.fifo");
+    let _ = fs::remove_file(&fifo);
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let mut tsrecv = command("tsrecv");
+    tsrecv.args(["-i", "exec:exec cat /dev/zero", "-o"]);
+    let mut running = Running::spawn(tsrecv.arg(&fifo));
+    let me = running.0.id();
+    // The handlers are in place when there is a child; the FIFO is opened after that.
+    wait_for("its input", || {
+        fs::read_to_string(format!("/proc/{me}/task/{me}/children"))
+            .is_ok_and(|children| !children.trim().is_empty())
+    });
+    running.signal(Signal::SIGTERM);
     assert_eq!(running.wait(), 0);
 }
 

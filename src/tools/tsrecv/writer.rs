@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::TURN;
 use crate::io::clock::{Clock, SystemClock};
 use crate::io::queue::{Outlet, Taken};
-use crate::io::{EndpointError, Relay, Sink};
+use crate::io::{EndpointError, OutputEvent, Relay, Sink};
 use crate::stream::event::Event;
 use crate::stream::playout::Playout;
 use crate::stream::{Batch, Counters, Framing};
@@ -39,12 +39,20 @@ pub(super) struct Writer {
     /// Packets on their way to the sink, where they are not those of the queue.
     pub(super) out: Batch,
     pub(super) give_up: Arc<AtomicBool>,
+    /// Packets that came after that.
+    pub(super) left: u64,
 }
 
 impl Writer {
     /// Writes until the queue ends.
     pub(super) fn run(mut self) -> Result<(), EndpointError> {
         let ended = self.write_all();
+        let relay = &self.relay;
+        self.sink.drain_events(&mut |e| relay.post(e));
+        if self.left > 0 {
+            let packets = self.left;
+            relay.post(&OutputEvent::GivenUp { packets });
+        }
         let (sink, playout) = (&self.sink, &self.playout);
         self.relay.post_counters(|c| counters(c, &**sink, playout));
         ended
@@ -78,10 +86,7 @@ impl Writer {
             ended?;
         }
         self.send_out()?;
-        self.sink.flush()?;
-        let relay = &self.relay;
-        self.sink.drain_events(&mut |e| relay.post(e));
-        Ok(())
+        self.sink.flush()
     }
 
     fn follow_framing(&mut self) {
@@ -95,6 +100,10 @@ impl Writer {
     }
 
     fn write(&mut self, batch: &Batch) -> Result<(), EndpointError> {
+        if self.gives_up() {
+            self.left += batch.len() as u64;
+            return Ok(());
+        }
         if self.playout.is_none() && self.wanted.is_none() {
             return self.sink.send(batch);
         }
@@ -151,14 +160,25 @@ impl Writer {
         if self.wait
             && let Some(due) = self.out.last_arrival()
         {
-            while SystemClock.now() < due && !self.give_up.load(Ordering::Relaxed) {
+            while SystemClock.now() < due && !self.gives_up() {
                 let step = SystemClock.now() + Ticks27M::from(TURN);
                 SystemClock.sleep_until(due.min(step));
             }
         }
-        let sent = self.sink.send(&self.out);
+        let sent = match self.gives_up() {
+            true => {
+                self.left += self.out.len() as u64;
+                Ok(())
+            }
+            false => self.sink.send(&self.out),
+        };
         self.out.clear();
         sent
+    }
+
+    /// True when there has been time enough since the end was asked for.
+    fn gives_up(&self) -> bool {
+        self.give_up.load(Ordering::Relaxed)
     }
 
     /// Posts events, and from time to time counters, for the other thread to report.
