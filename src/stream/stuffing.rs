@@ -3,11 +3,13 @@
 //! The output is a row of slots, one packet long at the rate. A packet takes the first slot at or
 //! behind its own instant; slots before it carry null packets. The PCRs in a packet are moved by
 //! as much as the packet is (ISO/IEC 13818-1 §2.4.2.2 asks for ±500 ns; slots are rounded to one
-//! tick of 27 MHz, 37 ns). Null packets that come in are dropped first.
+//! tick of 27 MHz, 37 ns). Null packets that come in are dropped first. Where a null packet would
+//! stand and a clock was silent for [`Stuffer::CLOCK_SILENCE`], a packet with its PCR alone stands
+//! instead: moved packets would else be further apart than the 100 ms of §2.7.2.
 
 use super::Counters;
 use super::event::{Event, Severity, Value};
-use crate::ts::{PACKET_SIZE, Packet, Pid};
+use crate::ts::{ContinuityCounter, PACKET_SIZE, Packet, Pcr, Pid};
 use crate::units::{BitRate, StreamTime, Ticks27M};
 
 /// Packets were dropped because the stream has more bits than the rate.
@@ -15,6 +17,8 @@ use crate::units::{BitRate, StreamTime, Ticks27M};
 pub struct RateExceeded {
     /// How far the output had fallen behind.
     pub behind: Ticks27M,
+    /// Packets dropped since the start.
+    pub dropped: u64,
 }
 
 impl Event for RateExceeded {
@@ -28,6 +32,7 @@ impl Event for RateExceeded {
 
     fn fields(&self, field: &mut dyn FnMut(&'static str, Value)) {
         field("behind_ms", self.behind.as_millis().into());
+        field("dropped_packets", self.dropped.into());
     }
 }
 
@@ -51,13 +56,28 @@ pub struct Stuffer {
     rate: BitRate,
     origin: Option<StreamTime>,
     slot: u64,
+    clocks: Vec<Clock>,
     stuffed: u64,
     dropped: u64,
     behind: Ticks27M,
     event: Option<RateExceeded>,
 }
 
+/// A PID with PCRs, as it went out.
+#[derive(Copy, Clone, Debug)]
+struct Clock {
+    pid: Pid,
+    /// That of its last packet with a payload.
+    counter: ContinuityCounter,
+    pcr: Pcr,
+    at: StreamTime,
+}
+
 impl Stuffer {
+    /// How long a clock may be silent before a null packet gives way to a PCR.
+    pub const CLOCK_SILENCE: Ticks27M = Ticks27M::from_millis(80);
+    /// How many clocks are seen to; those of further programs go as they come.
+    const MOST_CLOCKS: usize = 64;
     /// How far the output may fall behind before packets are dropped. Encoders burst for some
     /// frames; a decoder's clock is not moved further than its buffers hold.
     pub const MOST_BEHIND: Ticks27M = Ticks27M::from_millis(500);
@@ -68,6 +88,7 @@ impl Stuffer {
             rate,
             origin: None,
             slot: 0,
+            clocks: Vec::new(),
             stuffed: 0,
             dropped: 0,
             behind: Ticks27M::ZERO,
@@ -97,7 +118,7 @@ impl Stuffer {
         let origin = *self.origin.get_or_insert(due);
         let mut at = self.slot_time(origin);
         while at < due {
-            out(&Packet::NULL, at);
+            out(&self.filler(at), at);
             self.stuffed += 1;
             self.slot += 1;
             at = self.slot_time(origin);
@@ -105,15 +126,55 @@ impl Stuffer {
         self.behind = self.behind.max(at - due);
         if at - due > Self::MOST_BEHIND {
             self.dropped += 1;
-            self.event = Some(RateExceeded { behind: at - due });
+            self.event = Some(RateExceeded {
+                behind: at - due,
+                dropped: self.dropped,
+            });
             return;
         }
         let mut packet = *packet;
         if let Some(pcr) = packet.pcr() {
             packet.set_pcr(pcr + (at - due));
         }
+        self.note(&packet, at);
         out(&packet, at);
         self.slot += 1;
+    }
+
+    /// Remembers the clock that goes out in this packet, and the counter of its PID.
+    fn note(&mut self, packet: &Packet, at: StreamTime) {
+        let (pid, counter) = (packet.pid(), packet.continuity_counter());
+        let room = self.clocks.len() < Self::MOST_CLOCKS;
+        let clock = self.clocks.iter_mut().find(|clock| clock.pid == pid);
+        match (clock, packet.pcr()) {
+            (Some(clock), pcr) => {
+                clock.counter = counter;
+                if let Some(pcr) = pcr {
+                    (clock.pcr, clock.at) = (pcr, at);
+                }
+            }
+            (None, Some(pcr)) if room => {
+                self.clocks.push(Clock {
+                    pid,
+                    counter,
+                    pcr,
+                    at,
+                });
+            }
+            _ => {}
+        }
+    }
+
+    /// What stands where nothing is due.
+    fn filler(&mut self, at: StreamTime) -> Packet {
+        let due = |clock: &&mut Clock| at - clock.at >= Self::CLOCK_SILENCE;
+        match self.clocks.iter_mut().find(due) {
+            Some(clock) => {
+                (clock.pcr, clock.at) = (clock.pcr + (at - clock.at), at);
+                Packet::pcr_only(clock.pid, clock.counter, clock.pcr)
+            }
+            None => Packet::NULL,
+        }
     }
 
     /// Hands over what was observed since the last call.
@@ -189,6 +250,36 @@ mod tests {
         let mut said = Vec::new();
         stuffer.drain_events(&mut |e| said.push((e.name(), e.severity())));
         assert_eq!(said, [("cbr_rate_exceeded", Severity::Error)]);
+    }
+
+    /// PCRs each 100 ms, moved by up to a slot: the output has one at least each 82 ms.
+    #[test]
+    fn a_clock_is_never_silent_for_long() {
+        let mut stuffer = Stuffer::new(BitRate::new(1_000_003));
+        let (mut last, mut counters) = (None::<(Pcr, StreamTime)>, Vec::new());
+        for n in 0..200i64 {
+            let mut packet = Packet::new(VIDEO, ContinuityCounter::wrapping(n as u8));
+            packet.set_adaptation_field_control(true, true);
+            packet.as_bytes_mut()[4..12].copy_from_slice(&[7, 0x10, 0, 0, 0, 0, 0x7E, 0]);
+            packet.set_pcr(Pcr::from_ticks(n as u64 * 2_700_000).unwrap());
+            let due = StreamTime::from_ticks(n * 2_700_000);
+            stuffer.push(&packet, due, &mut |p, at| {
+                let Some(pcr) = p.pcr() else { return };
+                if let Some((before, then)) = last {
+                    assert!(at - then <= Ticks27M::from_millis(82));
+                    assert!(((pcr - before) - (at - then)).get().abs() <= 1);
+                }
+                last = Some((pcr, at));
+                counters.push((p.has_payload(), p.continuity_counter().get()));
+            });
+        }
+        // A PCR alone has the counter of the packet before it.
+        assert!(
+            counters
+                .windows(2)
+                .all(|w| w[1].1 == (w[0].1 + u8::from(w[1].0)) % 16)
+        );
+        assert!(counters.len() > 300);
     }
 
     #[test]
