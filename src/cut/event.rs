@@ -48,7 +48,7 @@ pub enum CutEvent {
         /// How often it jumps.
         jumps: u32,
     },
-    /// A time stamp could not be moved: it does not stand in one packet.
+    /// A time stamp could not be moved: it is scrambled, or does not stand in one packet.
     StampNotMoved {
         /// Its PID.
         pid: Pid,

@@ -3,8 +3,10 @@
 //! The packets a cutter puts out pass here. A PCR that does not follow from the one before gets
 //! discontinuity_indicator where it is missing: a decoder would otherwise wait, or drop what it
 //! has. With rebasing, all clocks are moved by what the first PCR shows, and over a jump the clock
-//! counts on (the indicator stays: the packets before and behind still do not belong together): PCR, PTS, DTS and the pts_adjustment of SCTE 35 alike. Every move is a whole number of
-//! 90 kHz ticks, so that stamps and clock keep their distance to the tick.
+//! counts on (the indicator stays: the packets before and behind still do not belong together):
+//! PCR, OPCR, PTS, DTS and the pts_adjustment of SCTE 35 alike. Every move is a whole number of
+//! 90 kHz ticks, so that stamps and clock keep their distance to the tick. Stamps that cannot be
+//! moved (scrambled, or cut by a packet's end) are told.
 
 use std::collections::BTreeMap;
 
@@ -12,8 +14,9 @@ use super::contents::Contents;
 use super::event::CutEvent;
 use crate::si::SpliceInfo;
 use crate::stream::codec::Codec;
+use crate::stream::restamp::{shift, shift_clock};
 use crate::stream::timeline::Timeline;
-use crate::ts::{Packet, PesHeader, Pid, Section};
+use crate::ts::{Packet, Pid, Scrambling, Section};
 use crate::units::{StreamTime, Ticks27M};
 
 /// One program's clock.
@@ -32,7 +35,7 @@ struct Role {
     clock: bool,
     splices: bool,
     /// Number of the clock its stamps belong to.
-    owner: u8,
+    owner: u16,
 }
 
 /// Watches and moves the clocks of a stream.
@@ -81,6 +84,11 @@ impl Retimer {
 
     /// Gives each PID its role by the contents; clocks that run go on.
     fn assign(&mut self) {
+        // Between a PAT and its PMTs a program is not known, and its clock goes on all the same.
+        if self.contents.is_complete() {
+            let named = self.contents.clocks();
+            self.clocks.retain(|clock| named.contains(&clock.pid));
+        }
         self.roles.fill(Role::default());
         self.roles[Pid::PAT.index()].psi = true;
         for program in self.contents.programs() {
@@ -95,7 +103,8 @@ impl Retimer {
                 });
                 clocks.len() - 1
             });
-            let owner = u8::try_from(number).unwrap_or(0);
+            // One a PID: at most 8192 of them.
+            let owner = number as u16;
             let role = &mut self.roles[program.clock.index()];
             (role.clock, role.owner) = (true, owner);
             for (pid, codec) in &program.streams {
@@ -120,8 +129,10 @@ impl Retimer {
                 event(CutEvent::ProgramChange { pid: packet.pid() });
                 self.assign();
             }
-            if self.rebase && packet.has_payload() {
-                if role.splices {
+            if self.rebase {
+                let by = self.shift(role);
+                if role.splices && packet.has_payload() {
+                    shift_clock(packet, by);
                     let pid = packet.pid();
                     let packet = std::mem::replace(packet, Packet::NULL);
                     let whole = self.splice(role, packet, event);
@@ -132,8 +143,8 @@ impl Retimer {
                         at += more - 1;
                         self.splices.remove(&pid);
                     }
-                } else if packet.payload_unit_start() {
-                    self.stamps(role, packet, event);
+                } else if !shift(packet, by) {
+                    event(CutEvent::StampNotMoved { pid: packet.pid() });
                 }
             }
             at += 1;
@@ -143,9 +154,14 @@ impl Retimer {
         }
     }
 
-    /// Gives back what still waits, at the end.
-    pub fn finish(&mut self, packets: &mut Vec<Packet>) {
-        packets.extend(std::mem::take(&mut self.splices).into_values().flatten());
+    /// Gives back what still waits, at the end: sections that are not whole.
+    pub fn finish(&mut self, packets: &mut Vec<Packet>, event: &mut dyn FnMut(CutEvent)) {
+        for (pid, held) in std::mem::take(&mut self.splices) {
+            if !held.is_empty() {
+                event(CutEvent::StampNotMoved { pid });
+            }
+            packets.extend(held);
+        }
     }
 
     fn clock(&mut self, packet: &mut Packet, role: Role, event: &mut dyn FnMut(CutEvent)) {
@@ -173,47 +189,18 @@ impl Retimer {
             let skipped = (by - step).get().div_euclid(300) * 300;
             clock.shift -= Ticks27M::new(skipped);
         }
-        if !self.rebase {
-            return;
-        }
-        let first = Ticks27M::new(-i64::try_from(pcr.base() * 300).unwrap_or(0));
-        if self.zero.is_none() {
+        if self.rebase && self.zero.is_none() {
+            let first = Ticks27M::new(-i64::try_from(pcr.base() * 300).unwrap_or(0));
             self.zero = Some(first);
             for clock in &mut self.clocks {
                 clock.shift = first;
             }
         }
-        let shift = self.shift(role);
-        packet.set_pcr(pcr + shift);
     }
 
     fn shift(&self, role: Role) -> Ticks27M {
         let clock = self.clocks.get(usize::from(role.owner));
         clock.map_or(Ticks27M::ZERO, |clock| clock.shift)
-    }
-
-    fn stamps(&self, role: Role, packet: &mut Packet, event: &mut dyn FnMut(CutEvent)) {
-        let (pid, shift) = (packet.pid(), self.shift(role));
-        let payload = packet.payload_mut();
-        let Some(header) = PesHeader::new(payload) else {
-            return;
-        };
-        let (pts, dts) = (header.pts(), header.dts());
-        let flagged = payload.get(7).is_some_and(|flags| flags & 0x80 != 0);
-        match pts {
-            Some(pts) => {
-                PesHeader::set_pts(payload, pts + shift);
-            }
-            None if flagged
-                && !PesHeader::new(payload).is_some_and(|h| h.stream_id().is_bare()) =>
-            {
-                event(CutEvent::StampNotMoved { pid });
-            }
-            None => {}
-        }
-        if let Some(dts) = dts {
-            PesHeader::set_dts(payload, dts + shift);
-        }
     }
 
     /// Takes a packet of splice information; gives back all that waited once every section in
@@ -226,8 +213,12 @@ impl Retimer {
     ) -> Vec<Packet> {
         let (pid, shift) = (packet.pid(), self.shift(role));
         let held = self.splices.entry(pid).or_default();
+        let clear = packet.scrambling() == Scrambling::Clear;
         held.push(packet);
-        let moved = move_splices(held, shift);
+        let moved = match clear {
+            true => move_splices(held, shift),
+            false => Some(false),
+        };
         if moved.is_none() && held.len() < MOST_HELD {
             return Vec::new();
         }
@@ -266,4 +257,148 @@ fn move_splices(packets: &mut [Packet], shift: Ticks27M) -> Option<bool> {
         rest = others;
     }
     Some(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::si::descriptor::Descriptors;
+    use crate::si::{
+        PatEntry, PatFields, PmtFields, PmtStream, ServiceId, StreamType, TransportStreamId,
+    };
+    use crate::stream::SectionPacketizer;
+    use crate::ts::{ContinuityCounter, Dts, Pcr, PesHeader, Pts, SectionBuf};
+
+    const PMT: Pid = Pid::from_field(0x20);
+
+    fn packets(pid: Pid, section: &SectionBuf) -> Vec<Packet> {
+        let mut packets = Vec::new();
+        SectionPacketizer::new(pid).push([section], |packet| packets.push(*packet));
+        packets
+    }
+
+    /// The picture and clock of the program of this number.
+    fn video(number: u16) -> Pid {
+        Pid::from_field(0x100 + number)
+    }
+
+    /// The tables of programs 1 to `last`; a section of a PAT holds 253 at most.
+    fn tables(version: u8, last: u16) -> Vec<Packet> {
+        let line = |number| PatEntry {
+            program: ServiceId(number),
+            pid: PMT,
+        };
+        let entries: Vec<PatEntry> = (1..=last).map(line).collect();
+        let parts = entries.chunks(200);
+        let parts_total = parts.len() as u8;
+        let mut all = Vec::new();
+        for (number, entries) in (0u8..).zip(parts) {
+            let mut fields = PatFields::new(TransportStreamId(1), version, entries);
+            (fields.syntax.number, fields.syntax.last_number) = (number, parts_total - 1);
+            all.extend(packets(Pid::PAT, &fields.to_section().unwrap()));
+        }
+        for number in 1..=last {
+            let (service, pid) = (ServiceId(number), video(number));
+            let streams = [PmtStream {
+                stream_type: StreamType::AVC,
+                pid,
+                descriptors: Descriptors::NONE,
+            }];
+            let pmt = PmtFields::new(service, version, pid, Descriptors::NONE, &streams);
+            all.extend(packets(PMT, &pmt.to_section().unwrap()));
+        }
+        all
+    }
+
+    fn retimer(last: u16) -> Retimer {
+        let mut contents = Contents::new();
+        tables(0, last).iter().for_each(|packet| {
+            contents.push(packet);
+        });
+        assert!(contents.is_complete());
+        Retimer::new(contents, true)
+    }
+
+    fn clock(number: u16, ms: i64) -> Packet {
+        let pcr = Pcr::from_ticks(0).unwrap() + Ticks27M::from_millis(ms);
+        Packet::pcr_only(video(number), ContinuityCounter::default(), pcr)
+    }
+
+    fn push(retimer: &mut Retimer, packet: Packet) -> (Packet, Vec<CutEvent>) {
+        let (mut packets, mut events) = (vec![packet], Vec::new());
+        retimer.push(&mut packets, &mut |event| events.push(event));
+        (packets[0], events)
+    }
+
+    /// A PES packet with both stamps, at 10 s, of which the first `bytes` stand in the packet.
+    fn picture(bytes: usize) -> Packet {
+        let mut pes = [
+            0, 0, 1, 0xE0, 0, 0, 0x80, 0xC0, 10, 0x31, 0, 1, 0, 1, 0x11, 0, 1, 0, 1,
+        ];
+        PesHeader::set_pts(&mut pes, Pts::wrapping(900_000));
+        PesHeader::set_dts(&mut pes, Dts::wrapping(900_000));
+        let mut packet = Packet::new(video(1), ContinuityCounter::default());
+        packet.set_payload_unit_start(true);
+        packet.fill_payload(&pes[..bytes]);
+        packet
+    }
+
+    #[test]
+    fn three_hundred_clocks_are_told_apart() {
+        let mut retimer = retimer(300);
+        for number in 1..=300 {
+            let (_, events) = push(&mut retimer, clock(number, i64::from(number) * 100_000));
+            assert_eq!(events, [], "{number}");
+        }
+        for number in 1..=300 {
+            let at = i64::from(number) * 100_000 + 40;
+            assert_eq!(push(&mut retimer, clock(number, at)).1, [], "{number}");
+        }
+        let first = |packet: Packet| packet.pcr().unwrap().ticks();
+        assert_eq!(first(push(&mut retimer, clock(1, 100_080)).0), 80 * 27_000);
+    }
+
+    #[test]
+    fn clocks_that_no_program_names_are_let_go() {
+        let mut retimer = retimer(3);
+        assert_eq!(retimer.clocks.len(), 3);
+        let mut packets = tables(1, 1);
+        retimer.push(&mut packets, &mut |_| {});
+        assert_eq!(retimer.clocks.len(), 1);
+        assert_eq!(retimer.clocks[0].pid, video(1));
+    }
+
+    #[test]
+    fn the_original_clock_moves_with_the_clock() {
+        let mut retimer = retimer(1);
+        let mut packet = clock(1, 10_000);
+        // OPCR_flag, and behind the PCR an OPCR of the same value.
+        let bytes = packet.as_bytes_mut();
+        bytes[5] |= 0x08;
+        bytes.copy_within(6..12, 12);
+        let (moved, events) = push(&mut retimer, packet);
+        assert_eq!(events, []);
+        assert_eq!(moved.pcr().map(Pcr::ticks), Some(0));
+        let opcr = moved.adaptation().and_then(|field| field.opcr());
+        assert_eq!(opcr.map(Pcr::ticks), Some(0));
+    }
+
+    #[test]
+    fn what_cannot_be_moved_is_told_and_what_is_scrambled_is_left_alone() {
+        let mut retimer = retimer(1);
+        push(&mut retimer, clock(1, 10_000));
+        let told = [CutEvent::StampNotMoved { pid: video(1) }];
+        let (moved, events) = push(&mut retimer, picture(19));
+        let header = PesHeader::new(moved.payload()).unwrap();
+        assert_eq!(header.pts().map(Pts::ticks), Some(0));
+        assert_eq!(header.dts().map(Dts::ticks), Some(0));
+        assert_eq!(events, []);
+        // The DTS stands in the next packet.
+        assert_eq!(push(&mut retimer, picture(16)).1, told);
+        let mut scrambled = picture(19);
+        scrambled.as_bytes_mut()[3] |= 0x80;
+        let (kept, events) = push(&mut retimer, scrambled);
+        assert_eq!(kept, scrambled);
+        assert_eq!(events, told);
+    }
 }

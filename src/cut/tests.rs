@@ -283,7 +283,7 @@ fn cut(
     }
     cutter.finish(&mut out);
     retimer.push(&mut out, &mut |e| events.push(e));
-    retimer.finish(&mut out);
+    retimer.finish(&mut out, &mut |e| events.push(e));
     all.append(&mut out);
     Ok((plan, all, events))
 }

@@ -24,12 +24,7 @@ pub fn whole_stamps(span: Ticks27M) -> Ticks27M {
 /// the payload is scrambled.
 pub fn shift(packet: &mut Packet, by: Ticks27M) -> bool {
     let by = whole_stamps(by);
-    if let Some(pcr) = packet.pcr() {
-        packet.set_pcr(pcr + by);
-        if let Some(opcr) = packet.adaptation().and_then(|field| field.opcr()) {
-            packet.set_opcr(opcr + by);
-        }
-    }
+    shift_clock(packet, by);
     if !packet.payload_unit_start() || packet.payload().is_empty() {
         return true;
     }
@@ -48,6 +43,17 @@ pub fn shift(packet: &mut Packet, by: Ticks27M) -> bool {
         PesHeader::set_pts(payload, pts + by);
     }
     announced == usize::from(pts.is_some()) + usize::from(dts.is_some())
+}
+
+/// Moves PCR and OPCR alone, by `by` rounded by [`whole_stamps`].
+pub fn shift_clock(packet: &mut Packet, by: Ticks27M) {
+    let by = whole_stamps(by);
+    if let Some(pcr) = packet.pcr() {
+        packet.set_pcr(pcr + by);
+        if let Some(opcr) = packet.adaptation().and_then(|field| field.opcr()) {
+            packet.set_opcr(opcr + by);
+        }
+    }
 }
 
 /// A SCTE 35 section that stands whole in this payload; false when it goes on in the next packet.

@@ -416,7 +416,7 @@ fn cut<M: Material>(
         }
         retimer.push(&mut out, &mut |event| events.push(event));
         if ended {
-            retimer.finish(&mut out);
+            retimer.finish(&mut out, &mut |event| events.push(event));
         }
         events.drain(..).for_each(|event| context.event(&event));
         if let Err(e) = output.write(&out) {
