@@ -71,12 +71,10 @@ pub fn check(
     found: &mut dyn FnMut(Finding),
 ) -> Result<usize, RingError> {
     let lock_path = dir.join(LOCK);
-    let lock = match mend || storage.size(&lock_path).is_ok() {
-        // One who may only read cannot lock; a ring that is not recorded is looked at as a whole.
-        true => storage.lock(&lock_path).or_else(|e| match mend {
-            true => Err(RingError::io("locking", &lock_path)(e)),
-            false => Ok(None),
-        })?,
+    let lock = match mend {
+        true => storage
+            .lock(&lock_path)
+            .map_err(RingError::io("locking", &lock_path))?,
         false => None,
     };
     if mend && lock.is_none() {
@@ -84,6 +82,8 @@ pub fn check(
             dir: dir.to_owned(),
         });
     }
+    // Who only looks keeps no recorder out: it looks whether there is one.
+    let recorded = || !mend && storage.is_locked(&lock_path).unwrap_or(true);
     let layout = match Layout::read(storage, dir) {
         Err(RingError::Settings { path, why }) => {
             found(Finding::Settings { why });
@@ -96,12 +96,20 @@ pub fn check(
         }
         other => other?,
     };
-    let live = lock.is_none() && storage.size(&lock_path).is_ok();
-    let skip = usize::from(live);
-    let looked_at = layout.segments.len().saturating_sub(skip);
-    for (i, name) in layout.segments.iter().enumerate().take(looked_at) {
-        let newest = i + 1 == layout.segments.len();
-        look(storage, dir, name, newest, mend, found)?;
+    let mut looked_at = layout.segments.len();
+    if let Some((newest, before)) = layout.segments.split_last() {
+        for name in before {
+            look(storage, dir, name, false, mend, found)?;
+        }
+        let mut of_newest = Vec::new();
+        if !recorded() {
+            look(storage, dir, newest, true, mend, &mut |f| of_newest.push(f))?;
+        }
+        if recorded() {
+            looked_at -= 1;
+        } else {
+            of_newest.into_iter().for_each(&mut *found);
+        }
     }
     for orphan in &layout.orphans {
         let name = orphan.strip_prefix(dir).unwrap_or(orphan);

@@ -5,6 +5,7 @@ use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
@@ -12,6 +13,9 @@ use nix::sys::statvfs;
 use nix::sys::uio::pwritev;
 
 use super::storage::{Access, DirEntry, Lock, Storage, StoredFile};
+
+/// How long a lock that is held is left alone before the second and last try.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// The machine's own file system.
 #[derive(Copy, Clone, Debug, Default)]
@@ -73,13 +77,31 @@ impl Storage for Disk {
             .create(true)
             .truncate(false)
             .open(path)?;
-        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+        let mut taken = Flock::lock(file, FlockArg::LockExclusiveNonblock);
+        if let Err((file, Errno::EWOULDBLOCK)) = taken {
+            // It may have been one who only looks, for an instant.
+            std::thread::sleep(LOOK);
+            taken = Flock::lock(file, FlockArg::LockExclusiveNonblock);
+        }
+        match taken {
             Ok(lock) => {
                 lock.set_len(0)?;
                 lock.write_all_at(format!("{}\n", std::process::id()).as_bytes(), 0)?;
                 Ok(Some(Box::new(DiskLock { _lock: lock })))
             }
             Err((_, Errno::EWOULDBLOCK)) => Ok(None),
+            Err((_, errno)) => Err(errno.into()),
+        }
+    }
+
+    fn is_locked(&self, path: &Path) -> io::Result<bool> {
+        let file = match File::open(path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(false),
+            other => other?,
+        };
+        match Flock::lock(file, FlockArg::LockSharedNonblock) {
+            Ok(_) => Ok(false),
+            Err((_, Errno::EWOULDBLOCK)) => Ok(true),
             Err((_, errno)) => Err(errno.into()),
         }
     }

@@ -66,6 +66,8 @@ struct State {
     fault: Option<Fault>,
     capacity: Option<u64>,
     read_only: bool,
+    /// Bytes of removed files that are not free yet; counted while this is `Some`.
+    unfreed: Option<u64>,
 }
 
 /// The simulated disk; clones are the same disk.
@@ -106,6 +108,11 @@ impl SimDisk {
 
     pub(super) fn set_capacity(&self, bytes: Option<u64>) {
         self.state().capacity = bytes;
+    }
+
+    /// From now on the room of removed files does not come back.
+    pub(super) fn free_late(&self) {
+        self.state().unfreed = Some(0);
     }
 
     pub(super) fn set_read_only(&self, read_only: bool) {
@@ -206,7 +213,8 @@ impl State {
         live.iter()
             .filter_map(|i| self.inodes.get(i))
             .map(|i| i.now.len() as u64)
-            .sum()
+            .sum::<u64>()
+            + self.unfreed.unwrap_or(0)
     }
 
     fn room(&self) -> u64 {
@@ -276,7 +284,11 @@ impl Storage for SimDisk {
 
     fn remove(&self, path: &Path) -> io::Result<()> {
         let mut state = self.change()?;
-        state.names.remove(path).ok_or(io::ErrorKind::NotFound)?;
+        let inode = state.names.remove(path).ok_or(io::ErrorKind::NotFound)?;
+        let size = state.inodes[&inode].now.len() as u64;
+        if let Some(unfreed) = &mut state.unfreed {
+            *unfreed += size;
+        }
         state.journal.push(NameOp::Unlink(path.to_owned()));
         Ok(())
     }
@@ -320,6 +332,10 @@ impl Storage for SimDisk {
             disk: self.clone(),
             path: path.to_owned(),
         })))
+    }
+
+    fn is_locked(&self, path: &Path) -> io::Result<bool> {
+        Ok(self.call()?.locks.contains(path))
     }
 
     fn free_bytes(&self, _dir: &Path) -> io::Result<u64> {

@@ -50,6 +50,8 @@ pub trait Storage: Send + Sync {
     fn sync_dir(&self, dir: &Path) -> io::Result<()>;
     /// Takes the exclusive lock `path`, and says in it who holds it; `None` when another does.
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Lock>>>;
+    /// True while someone holds the lock `path`; changes nothing.
+    fn is_locked(&self, path: &Path) -> io::Result<bool>;
     /// Bytes that are free for this user on the file system of `dir`.
     fn free_bytes(&self, dir: &Path) -> io::Result<u64>;
 }

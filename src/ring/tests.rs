@@ -592,6 +592,57 @@ fn the_oldest_go_by_age_by_bytes_and_for_room() {
 }
 
 #[test]
+fn room_that_comes_back_late_does_not_empty_the_ring() {
+    let mut bench = Bench::new();
+    bench.changes.min_free = Some(crate::units::ByteCount::new(50_000));
+    let mut writer = bench.open().unwrap();
+    let mut upkeep = bench.upkeep(&writer);
+    for _ in 0..200 {
+        bench.pass(ms(50));
+        bench.receive(&mut writer, 7);
+    }
+    let before = bench.ring().segments().len();
+    let used = bench.ring().summary().unwrap().bytes;
+    bench.disk.free_late();
+    // A segment is 26 kB of packets: two give what is missing, side files and all.
+    bench.disk.set_capacity(Some(used + 10_000));
+    upkeep.expire(&mut |_| ());
+    assert_eq!(bench.ring().segments().len(), before - 2);
+    // What cannot be removed is not gone.
+    bench.disk.set_read_only(true);
+    let mut told = 0;
+    upkeep.expire(&mut |_| told += 1);
+    assert!(told > 0);
+    assert_eq!(bench.ring().segments().len(), before - 2);
+}
+
+#[test]
+fn who_only_looks_at_a_ring_keeps_no_recorder_out() {
+    let mut bench = Bench::new();
+    let mut writer = bench.open().unwrap();
+    for _ in 0..100 {
+        bench.pass(ms(51));
+        bench.receive(&mut writer, 14);
+    }
+    let segments = bench.ring().segments().len();
+    let dir = Path::new(DIR);
+    let look = || check(&bench.disk, dir, false, &mut |f| panic!("{f}")).unwrap();
+    // The segment that is being written is left out.
+    assert_eq!(look(), segments - 1);
+    drop(writer);
+    assert_eq!(look(), segments);
+    // A recorder that starts while the first segment is looked at is let in.
+    let first = bench.ring().segments()[0].path(dir, "idx");
+    Storage::remove(&bench.disk, &first).unwrap();
+    let mut started = None;
+    let looked_at = check(&bench.disk, dir, false, &mut |_| {
+        started = Some(bench.open().unwrap());
+    });
+    assert_eq!(looked_at.unwrap(), segments - 1);
+    assert!(started.is_some());
+}
+
+#[test]
 fn a_reader_that_is_overtaken_is_told_and_keeps_what_it_holds() {
     let mut bench = Bench::new();
     bench.changes.keep = Some(Ticks27M::SECOND * 3);

@@ -224,31 +224,40 @@ impl Upkeep {
         if let Some(max) = keep.max_bytes {
             gone = gone.max(self.beyond(segments, max));
         }
-        for segment in segments.iter().take(gone) {
-            self.remove(segment, event);
+        // File systems may give room back late: what was removed in this turn counts as free.
+        let free = match keep.min_free {
+            Some(least) => self.storage.free_bytes(&self.dir).ok().zip(Some(least)),
+            None => None,
+        };
+        let mut removed = 0;
+        let mut left: Vec<&SegmentName> = Vec::with_capacity(segments.len());
+        for (i, segment) in segments.iter().enumerate() {
+            let short = free.is_some_and(|(free, least)| free.saturating_add(removed) < least);
+            if i >= gone && !(short && i + 1 < segments.len()) {
+                left.push(segment);
+                continue;
+            }
+            gone = gone.max(i + 1);
+            match self.remove(segment) {
+                Ok(bytes) => removed += bytes,
+                Err(e) => {
+                    event(failed("removing an old segment", &e));
+                    left.push(segment);
+                }
+            }
         }
-        while let Some(segment) = segments.get(gone)
-            && gone + 1 < segments.len()
-            && keep.min_free.is_some_and(|least| {
-                let free = self.storage.free_bytes(&self.dir);
-                free.is_ok_and(|free| free < least)
-            })
-        {
-            self.remove(segment, event);
-            gone += 1;
-        }
-        if let Some(oldest) = segments.get(gone) {
+        if let Some(oldest) = left.first() {
             let start = oldest.start;
             if gone > aged && !self.short {
                 event(RingEvent::ShortOfRoom { oldest: start });
             }
             self.short = gone > aged;
-            let left = segments.iter().skip(gone).map(|s| s.start.ticks());
-            let least = left.min().unwrap_or(i64::MIN);
+            let least = left.iter().map(|s| s.start.ticks()).min();
+            let least = least.unwrap_or(i64::MIN);
             self.shared.oldest.store(least, Ordering::Relaxed);
         }
         for epoch in &layout.epochs {
-            if !segments.iter().skip(gone).any(|s| s.epoch == epoch.number) {
+            if !left.iter().any(|s| s.epoch == epoch.number) {
                 let dir = epoch_dir(&self.dir, epoch.number);
                 let _ = self.storage.remove(&dir.join(EPOCH_SETTINGS));
                 let _ = self.storage.remove_dir(&dir);
@@ -272,16 +281,19 @@ impl Upkeep {
         0
     }
 
-    fn remove(&self, segment: &SegmentName, event: &mut dyn FnMut(RingEvent)) {
+    /// Removes a segment; returns the bytes that its files had.
+    fn remove(&self, segment: &SegmentName) -> io::Result<u64> {
+        let mut bytes = 0;
         for extension in FILES {
-            match self.storage.remove(&segment.path(&self.dir, extension)) {
-                Err(e) if e.kind() != io::ErrorKind::NotFound => {
-                    event(failed("removing an old segment", &e));
-                    return;
-                }
-                _ => {}
+            let path = segment.path(&self.dir, extension);
+            let size = self.storage.size(&path).unwrap_or(0);
+            match self.storage.remove(&path) {
+                Ok(()) => bytes += size,
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+                Err(e) => return Err(e),
             }
         }
+        Ok(bytes)
     }
 }
 
