@@ -3,13 +3,18 @@
 //! A program that dies is started again, after a pause that doubles from half a second to half a
 //! minute; one that lived for a while starts over with the shortest. An input program that ends
 //! with status 0 has said that there is no more.
+//!
+//! A program whose pipe is closed and that lives on is sent SIGTERM after two seconds, and SIGKILL
+//! after two more. One that reads our packets may take its time for its end, as an encoder does,
+//! until our own end is asked for.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, ErrorKind};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, killpg};
@@ -33,6 +38,10 @@ const LIVED: Ticks27M = Ticks27M::new(10 * 27_000_000);
 const LINES: usize = 64;
 /// Bytes of a line that are shown.
 const LINE_BYTES: usize = 500;
+/// What a program is given to end by itself, and then to heed SIGTERM.
+const GRACE: Ticks27M = Ticks27M::new(2 * 27_000_000);
+/// How often is looked whether a program has ended.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// What a program does.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +58,11 @@ pub enum ExecEvent {
         /// The pause.
         again_in: Ticks27M,
     },
+    /// It did not run, or closed its stdin: packets for it were dropped.
+    Dropped {
+        /// How many.
+        packets: u64,
+    },
 }
 
 impl Event for ExecEvent {
@@ -56,13 +70,14 @@ impl Event for ExecEvent {
         match self {
             Self::Said { .. } => "exec_stderr",
             Self::Died { .. } => "exec_died",
+            Self::Dropped { .. } => "exec_dropped",
         }
     }
 
     fn severity(&self) -> Severity {
         match self {
             Self::Said { .. } => Severity::Info,
-            Self::Died { .. } => Severity::Error,
+            Self::Died { .. } | Self::Dropped { .. } => Severity::Error,
         }
     }
 
@@ -73,8 +88,41 @@ impl Event for ExecEvent {
                 field("status", Value::from(how.as_str()));
                 field("restart_in_ms", Value::from(again_in.as_millis()));
             }
+            Self::Dropped { packets } => field("lost_packets", Value::from(*packets)),
         }
     }
+}
+
+/// Sends the lines of a program's stderr; a progress display ends them by carriage returns.
+fn pass_lines(mut stderr: impl BufRead, lines: &SyncSender<String>) {
+    let mut line = Vec::with_capacity(LINE_BYTES);
+    loop {
+        let (used, ended) = match stderr.fill_buf() {
+            Ok([]) => break,
+            Ok(bytes) => {
+                let end = bytes.iter().position(|b| matches!(b, b'\n' | b'\r'));
+                let part = bytes.iter().take(end.unwrap_or(bytes.len()));
+                line.extend(part.take(LINE_BYTES - line.len()));
+                (end.map_or(bytes.len(), |end| end + 1), end.is_some())
+            }
+            Err(e) if e.kind() == ErrorKind::Interrupted => continue,
+            Err(_) => break,
+        };
+        stderr.consume(used);
+        if ended {
+            pass_line(&mut line, lines);
+        }
+    }
+    pass_line(&mut line, lines);
+}
+
+fn pass_line(line: &mut Vec<u8>, lines: &SyncSender<String>) {
+    let text = String::from_utf8_lossy(line);
+    let text = text.trim_end();
+    if !text.is_empty() {
+        let _ = lines.try_send(text.to_owned());
+    }
+    line.clear();
 }
 
 /// A program and its restarts.
@@ -82,6 +130,9 @@ impl Event for ExecEvent {
 struct Program {
     command: String,
     child: Option<Child>,
+    /// Since when it is to end, and what it was sent for that.
+    ending: Option<Arrival>,
+    sent: Option<Signal>,
     stderr: Option<Receiver<String>>,
     started: Arrival,
     pause: Ticks27M,
@@ -96,6 +147,8 @@ impl Program {
         Self {
             command: command.to_owned(),
             child: None,
+            ending: None,
+            sent: None,
             stderr: None,
             started: Arrival::default(),
             pause: PAUSES.0,
@@ -126,22 +179,40 @@ impl Program {
             let (sender, receiver) = sync_channel(LINES);
             self.stderr = Some(receiver);
             // Ends with the program, whose stderr it drains so that it never blocks.
-            std::thread::spawn(move || {
-                for line in BufReader::new(stderr).split(b'\n').map_while(Result::ok) {
-                    let line = String::from_utf8_lossy(&line[..line.len().min(LINE_BYTES)]);
-                    let _ = sender.try_send(line.trim_end().to_owned());
-                }
-            });
+            std::thread::spawn(move || pass_lines(BufReader::new(stderr), &sender));
         }
         self.child = Some(child);
+        (self.ending, self.sent) = (None, None);
         self.started = SystemClock.now();
         self.again = None;
         ours.ok_or_else(|| std::io::Error::from(std::io::ErrorKind::BrokenPipe))
     }
 
-    /// Waits for the end of the program, whose pipe is closed already.
-    fn reap(&mut self) -> Option<ExitStatus> {
-        self.child.take()?.wait().ok()
+    /// Looks whether the program has ended, whose pipe is closed already; one that lives on is
+    /// made to.
+    fn reap(&mut self) -> Reaped {
+        let Some(child) = &mut self.child else {
+            return Reaped::Ended(None);
+        };
+        let ended = child.try_wait();
+        if !matches!(ended, Ok(None)) {
+            self.child = None;
+            return Reaped::Ended(ended.ok().flatten());
+        }
+        let now = SystemClock.now();
+        let since = now - *self.ending.get_or_insert(now);
+        let signal = match since {
+            s if s >= GRACE * 2 => Some(Signal::SIGKILL),
+            s if s >= GRACE => Some(Signal::SIGTERM),
+            _ => None,
+        };
+        if let (Some(signal), Ok(group)) = (signal, i32::try_from(child.id()))
+            && self.sent != Some(signal)
+        {
+            self.sent = Some(signal);
+            let _ = killpg(Pid::from_raw(group), signal);
+        }
+        Reaped::Lives
     }
 
     /// Plans the restart of a program that ended.
@@ -169,13 +240,21 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        if let Some(mut child) = self.child.take() {
-            if let Ok(group) = i32::try_from(child.id()) {
-                let _ = killpg(Pid::from_raw(group), Signal::SIGTERM);
-            }
-            let _ = child.wait();
+        // Without delay: nobody waits for what it would still do.
+        self.ending = Some(SystemClock.now() + -GRACE);
+        while self.reap() == Reaped::Lives {
+            std::thread::sleep(LOOK);
         }
     }
+}
+
+/// What [`Program::reap`] saw.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+enum Reaped {
+    /// It has not ended yet.
+    Lives,
+    /// It has, with this status where the system knows one.
+    Ended(Option<ExitStatus>),
 }
 
 /// Packets out of a program.
@@ -218,14 +297,19 @@ impl Source for ExecSource {
                 return Ok(received);
             }
             self.pipe = None;
-            return match self.program.reap() {
-                Some(status) if status.success() => Ok(Received::End),
-                Some(status) => {
-                    self.program.plan(status.to_string());
-                    Ok(Received::Idle)
+        }
+        if self.program.child.is_some() {
+            return Ok(match self.program.reap() {
+                Reaped::Lives => {
+                    std::thread::sleep(LOOK.min(patience));
+                    Received::Idle
                 }
-                None => Ok(Received::End),
-            };
+                Reaped::Ended(Some(status)) if !status.success() => {
+                    self.program.plan(status.to_string());
+                    Received::Idle
+                }
+                Reaped::Ended(_) => Received::End,
+            });
         }
         let Some(again) = self.program.again else {
             return Ok(Received::End);
@@ -271,6 +355,8 @@ pub(super) struct ExecSink {
     pipe: Option<FileSink>,
     packets: u64,
     dropped: u64,
+    /// Dropped and not said yet.
+    unsaid: u64,
 }
 
 impl ExecSink {
@@ -286,6 +372,7 @@ impl ExecSink {
             pipe: None,
             packets: 0,
             dropped: 0,
+            unsaid: 0,
         };
         sink.start()?;
         Ok(sink)
@@ -322,8 +409,12 @@ impl Sink for ExecSink {
             }
         }
         self.dropped += batch.len() as u64;
-        if self.pipe.take().is_some() {
-            let how = self.program.reap().map(|s| s.to_string());
+        self.unsaid += batch.len() as u64;
+        self.pipe = None;
+        if self.program.child.is_some()
+            && let Reaped::Ended(status) = self.program.reap()
+        {
+            let how = status.map(|s| s.to_string());
             self.program.plan(how.unwrap_or_default());
         }
         Ok(())
@@ -341,6 +432,10 @@ impl Sink for ExecSink {
         if let Some(pipe) = &mut self.pipe {
             pipe.drain_events(sink);
         }
+        let packets = std::mem::take(&mut self.unsaid);
+        if packets > 0 {
+            sink(&ExecEvent::Dropped { packets });
+        }
     }
 
     fn counters(&self, out: &mut dyn Counters) {
@@ -357,8 +452,15 @@ impl Sink for ExecSink {
 impl Drop for ExecSink {
     fn drop(&mut self) {
         // Closing its stdin is the end of its input: it may write out what it has.
-        if self.pipe.take().is_some() {
-            let _ = self.program.reap();
+        if self.pipe.take().is_none() {
+            return;
+        }
+        while self.program.reap() == Reaped::Lives {
+            if !self.options.stop.load(Ordering::Relaxed) {
+                // An encoder may have much to do yet: its time runs from a request to stop.
+                self.program.ending = None;
+            }
+            std::thread::sleep(LOOK);
         }
     }
 }
@@ -405,5 +507,58 @@ mod tests {
         let seen = names(&mut source);
         assert_eq!(seen.iter().filter(|n| *n == "exec_died").count(), 2);
         assert_eq!(source.program.pause, PAUSES.0 * 4);
+    }
+
+    #[test]
+    fn a_program_that_lives_on_without_its_pipe_is_ended() {
+        let command = "trap '' TERM; exec >&-; while :; do sleep 1; done";
+        let mut source = ExecSource::open("exec:x".into(), command).unwrap();
+        let mut batch = Batch::with_capacity(64);
+        let started = SystemClock.now();
+        while source.program.restarts == 0 {
+            let patience = Duration::from_millis(100);
+            source.receive(&mut batch, patience).unwrap();
+            assert!(SystemClock.now() - started < Ticks27M::SECOND * 30);
+        }
+        assert!(SystemClock.now() - started >= GRACE * 2);
+    }
+
+    #[test]
+    fn a_program_that_never_ends_its_reading_is_ended_once_that_is_asked_for() {
+        let options = OutputOptions::default();
+        let sink = ExecSink::open("exec:x".into(), "exec sleep 1000", &options).unwrap();
+        options.stop.store(true, Ordering::Relaxed);
+        let started = SystemClock.now();
+        drop(sink);
+        assert!(SystemClock.now() - started < Ticks27M::SECOND * 30);
+    }
+
+    #[test]
+    fn packets_for_a_program_that_died_are_dropped_and_said() {
+        let options = OutputOptions::default();
+        let mut sink = ExecSink::open("exec:x".into(), "exit 3", &options).unwrap();
+        let mut batch = Batch::with_capacity(64);
+        batch.push(&crate::ts::Packet::NULL, Arrival::default());
+        let mut seen = std::collections::BTreeSet::new();
+        let started = SystemClock.now();
+        while !seen.contains("exec_died") || !seen.contains("exec_dropped") {
+            sink.send(&batch).unwrap();
+            sink.drain_events(&mut |e| {
+                seen.insert(e.name());
+            });
+            assert!(SystemClock.now() - started < Ticks27M::SECOND * 30);
+        }
+        assert!(sink.dropped > 0);
+    }
+
+    #[test]
+    fn lines_end_with_either_sign_and_are_bounded() {
+        let (sender, receiver) = sync_channel(LINES);
+        let long = "x".repeat(100_000);
+        let said = format!("frame=1\rframe=2\r\n{long}\nlast");
+        pass_lines(BufReader::with_capacity(7, said.as_bytes()), &sender);
+        drop(sender);
+        let lines: Vec<String> = receiver.iter().collect();
+        assert_eq!(lines, ["frame=1", "frame=2", &long[..LINE_BYTES], "last"]);
     }
 }

@@ -67,7 +67,7 @@ use writer::{OUT_PACKETS, UNKNOWN_FRAMING, Writer};
 /// `sync_byte_error`, `tail_dropped`, `foreign_datagrams`. Changed: `source_changed`,
 /// `rtp_restarted`, `arrival_clock_reanchored`, `pace_clock_jump`, `playout_behind`,
 /// `loop_again`. Waiting: `input_waiting`, `input_back`, `receive_buffer_clamped` with the sysctl
-/// to set, `exec_died`, `exec_stderr`. Each is also a counter of `--stats` and `--stats-json`,
+/// to set, `exec_died`, `exec_dropped`, `exec_stderr`. Each is also a counter of `--stats` and `--stats-json`,
 /// where `departure_error_p50_us`, `_p99_us` and `_max_us` tell how evenly datagrams left.
 ///
 /// # MEMORY
