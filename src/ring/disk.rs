@@ -30,10 +30,20 @@ impl Storage for Disk {
         let mut names = Vec::new();
         for entry in fs::read_dir(dir)? {
             let entry = entry?;
-            names.push(DirEntry {
-                name: entry.file_name().to_string_lossy().into_owned(),
-                directory: entry.file_type()?.is_dir(),
-            });
+            let mut kind = entry.file_type()?;
+            if !kind.is_file() && !kind.is_dir() {
+                // What a link leads to counts; one that leads nowhere is as good as absent.
+                let Ok(metadata) = fs::metadata(entry.path()) else {
+                    continue;
+                };
+                kind = metadata.file_type();
+            }
+            if kind.is_file() || kind.is_dir() {
+                names.push(DirEntry {
+                    name: entry.file_name().to_string_lossy().into_owned(),
+                    directory: kind.is_dir(),
+                });
+            }
         }
         Ok(names)
     }
@@ -174,3 +184,26 @@ struct DiskLock {
 }
 
 impl Lock for DiskLock {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_that_leads_nowhere_is_not_there() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("1.ts"), "x").unwrap();
+        fs::create_dir(folder.path().join("epoch-1")).unwrap();
+        std::os::unix::fs::symlink("1.ts", folder.path().join("2.ts")).unwrap();
+        std::os::unix::fs::symlink("/nonexistent", folder.path().join("3.ts")).unwrap();
+        let mut found: Vec<_> = Disk
+            .list(folder.path())
+            .unwrap()
+            .into_iter()
+            .map(|entry| (entry.name, entry.directory))
+            .collect();
+        found.sort();
+        let expected = [("1.ts", false), ("2.ts", false), ("epoch-1", true)];
+        assert_eq!(found, expected.map(|(name, dir)| (name.to_owned(), dir)));
+    }
+}
