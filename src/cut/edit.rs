@@ -94,6 +94,8 @@ pub struct Cutter {
     stop: u64,
     /// What passed before `start`; `None` behind it.
     held: Option<Vec<Packet>>,
+    /// Packets that did not fit there.
+    not_held: u64,
 }
 
 /// The slot of null packets.
@@ -109,6 +111,7 @@ impl Cutter {
             start: instructions.start,
             stop: instructions.stop,
             held: Some(Vec::new()),
+            not_held: 0,
         };
         cutter.slots[Pid::NULL.index()] = NULLS;
         for script in instructions.scripts {
@@ -196,7 +199,7 @@ impl Cutter {
         };
         match &mut self.held {
             Some(held) if held.len() < MOST_HELD => track.take(at, packet, false, held),
-            Some(_) => {}
+            Some(_) => self.not_held += 1,
             None => track.take(at, packet, true, out),
         }
     }
@@ -217,6 +220,12 @@ impl Cutter {
                 }
             }
         }
+    }
+
+    /// Packets that were left out because more of them precede the random-access point than are
+    /// held.
+    pub fn not_held(&self) -> u64 {
+        self.not_held
     }
 
     /// Appends what is still to be put in, after the last packet.

@@ -53,6 +53,24 @@ pub enum CutEvent {
         /// Its PID.
         pid: Pid,
     },
+    /// Packets that precede the in-point in the material and belong behind it were left out:
+    /// more of them than are held.
+    NotHeld {
+        /// How many.
+        packets: u64,
+    },
+    /// More sound around an edge than is held: some streams are cut at their PES packets there.
+    SoundNotSplit {
+        /// How many bytes were not held.
+        bytes: u64,
+    },
+    /// Random-access points were passed over: too many wait for their leading pictures.
+    PointsMissed {
+        /// PID of the picture.
+        pid: Pid,
+        /// How many.
+        count: u64,
+    },
 }
 
 impl Event for CutEvent {
@@ -66,6 +84,9 @@ impl Event for CutEvent {
             Self::ProgramChange { .. } => "program_change",
             Self::ClockBroken { .. } => "clock_broken",
             Self::StampNotMoved { .. } => "stamp_not_moved",
+            Self::NotHeld { .. } => "cut_packets_not_held",
+            Self::SoundNotSplit { .. } => "cut_sound_not_split",
+            Self::PointsMissed { .. } => "cut_points_missed",
         }
     }
 
@@ -84,10 +105,13 @@ impl Event for CutEvent {
             | Self::ClockJump { pid, .. }
             | Self::ClockWrap { pid }
             | Self::ProgramChange { pid }
+            | Self::PointsMissed { pid, .. }
             | Self::StampNotMoved { pid } => Subject::Pid(*pid),
-            Self::StartsLate { .. } | Self::EndsEarly { .. } | Self::ClockBroken { .. } => {
-                Subject::Stream
-            }
+            Self::StartsLate { .. }
+            | Self::EndsEarly { .. }
+            | Self::ClockBroken { .. }
+            | Self::NotHeld { .. }
+            | Self::SoundNotSplit { .. } => Subject::Stream,
         }
     }
 
@@ -101,6 +125,9 @@ impl Event for CutEvent {
                 field("by_ms", by.as_millis().into());
                 field("announced", i64::from(*announced).into());
             }
+            Self::NotHeld { packets } => field("packets", (*packets).into()),
+            Self::SoundNotSplit { bytes } => field("bytes", (*bytes).into()),
+            Self::PointsMissed { count, .. } => field("points", (*count).into()),
             Self::ClockBroken { jumps } => field("jumps", i64::from(*jumps).into()),
             Self::ClockWrap { .. } | Self::ProgramChange { .. } | Self::StampNotMoved { .. } => {}
         }

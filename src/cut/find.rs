@@ -71,6 +71,7 @@ pub struct Finder {
     start: Option<Start>,
     pending: VecDeque<Pending>,
     scrambled: bool,
+    missed: u64,
 }
 
 impl Finder {
@@ -87,6 +88,7 @@ impl Finder {
             start: None,
             pending: VecDeque::new(),
             scrambled: false,
+            missed: 0,
         }
     }
 
@@ -103,6 +105,11 @@ impl Finder {
     /// True when packets of the PID were scrambled.
     pub fn saw_scrambled(&self) -> bool {
         self.scrambled
+    }
+
+    /// Points that were passed over: too many before them wait for their leading pictures.
+    pub fn missed(&self) -> u64 {
+        self.missed
     }
 
     /// Takes the next packet; returns true when a PCR came or a point is complete.
@@ -175,6 +182,7 @@ impl Finder {
             pcr: pts.to_pcr(),
         };
         if self.pending.len() == Self::MOST_PENDING {
+            self.missed += 1;
             return;
         }
         self.pending.push_back(Pending {

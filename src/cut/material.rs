@@ -32,7 +32,8 @@ pub trait Material {
     /// When the place cannot be read.
     fn seek(&mut self, position: u64) -> Result<(), Self::Error>;
 
-    /// The next packets; `None` at the end. Junk between packets is passed over.
+    /// The next packets; `None` at the end. Junk between packets is passed over; a run without
+    /// packets stands for a long stretch of it.
     ///
     /// # Errors
     /// When reading fails.

@@ -211,7 +211,7 @@ impl Survey {
             let jumps = self.line.jumps();
             events.push(CutEvent::ClockBroken { jumps });
         }
-        let first = self.in_point(material, from.unwrap_or(self.origin), snap)?;
+        let first = self.in_point(material, from.unwrap_or(self.origin), snap, &mut events)?;
         if let Some(asked) = from
             && first.time - asked > Self::SAME
             && matches!(snap, Snap::Outward | Snap::Before | Snap::Closed)
@@ -220,7 +220,7 @@ impl Survey {
             events.push(CutEvent::StartsLate { by });
         }
         let last = match to {
-            Some(to) => self.out_point(material, to, snap)?,
+            Some(to) => self.out_point(material, to, snap, &mut events)?,
             None => None,
         };
         let mut scripts = Scripts::new(first.point.position);
@@ -273,6 +273,10 @@ impl Survey {
                 (end, exit, edge.position)
             }
         };
+        let bytes = entry.bytes_not_kept() + exit.bytes_not_kept();
+        if bytes > 0 {
+            events.push(CutEvent::SoundNotSplit { bytes });
+        }
         let from = Place::of(&first);
         if from.leading > 0 {
             let count = from.leading;

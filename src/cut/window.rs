@@ -75,6 +75,7 @@ pub struct Window {
     around: (Option<Mark>, Option<Mark>),
     point: u64,
     bytes_kept: usize,
+    bytes_not_kept: u64,
     end: u64,
 }
 
@@ -93,6 +94,7 @@ impl Window {
             around: (None, None),
             point,
             bytes_kept: 0,
+            bytes_not_kept: 0,
             end: 0,
         }
     }
@@ -100,6 +102,11 @@ impl Window {
     /// PAT and PMTs as they stand behind the last packet.
     pub fn contents(&self) -> &Contents {
         &self.contents
+    }
+
+    /// Bytes of sound beyond what a window keeps: the PES packets they belong to are not split.
+    pub fn bytes_not_kept(&self) -> u64 {
+        self.bytes_not_kept
     }
 
     /// Takes the next packet.
@@ -146,9 +153,13 @@ impl Window {
         };
         pes.came += payload.len();
         pes.stuffed = packet.has_adaptation() && packet.payload_offset() > 5;
-        if codec.is_some_and(Codec::is_audio) && self.bytes_kept < MOST_SOUND {
-            pes.bytes.extend_from_slice(payload);
-            self.bytes_kept += payload.len();
+        if codec.is_some_and(Codec::is_audio) {
+            if self.bytes_kept < MOST_SOUND {
+                pes.bytes.extend_from_slice(payload);
+                self.bytes_kept += payload.len();
+            } else {
+                self.bytes_not_kept += payload.len() as u64;
+            }
         }
         if let Some(rap) = carried
             .detector
@@ -160,7 +171,7 @@ impl Window {
     }
 }
 
-/// Which side of an edge, and of which kind.
+/// What divides the packets before from those behind.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub struct Edge {
     /// The instant that divides.
@@ -307,8 +318,8 @@ impl Window {
         }
     }
 
-    /// True when a PID that is still kept is in the middle of a PES packet, or a second picture
-    /// has not come to a place where it can begin.
+    /// True when a PID beside `main` is in the middle of a PES packet that is presented before the
+    /// edge.
     pub fn is_unsettled(&self, main: Pid, edge: Edge) -> bool {
         self.carried.iter().any(|(pid, carried)| {
             let waits = |pes: &Pes| edge.is_passed_by(pes) == Some(false) && !pes.is_whole();

@@ -128,8 +128,10 @@ impl Recording {
     }
 
     /// Goes from `at` to where packets begin, in whatever framing; to the end when they do not.
+    /// Gives up behind a long stretch without packets, not `sure` then: who asked may have to stop.
     fn find(&mut self) -> Result<(), InputError> {
-        loop {
+        let begin = self.at;
+        while self.at - begin < READ_BYTES as u64 {
             self.fill()?;
             let last = self.held_from + self.held.len() as u64 >= self.size;
             let view = self.view();
@@ -163,6 +165,7 @@ impl Recording {
             let done = view.len().saturating_sub(TO_LOCK * 204).max(1);
             self.skip(done);
         }
+        Ok(())
     }
 
     fn skip(&mut self, bytes: usize) {
@@ -226,6 +229,13 @@ impl Material for Recording {
             self.fill()?;
             if !self.sure {
                 self.find()?;
+                if !self.sure && self.at < self.size {
+                    return Ok(Some(Run {
+                        position: self.at,
+                        stride: self.framing.size() as u64,
+                        packets: &[],
+                    }));
+                }
                 self.fill()?;
             }
             good = self.good();

@@ -11,6 +11,7 @@ use crate::cli::when::{When, zone};
 use crate::cli::{Common, Context, Error, Level, ToolArgs, Verdict};
 use crate::cut::edit::Cutter;
 use crate::cut::error::SurveyError;
+use crate::cut::event::CutEvent;
 use crate::cut::material::Material;
 use crate::cut::retime::Retimer;
 use crate::cut::survey::{Plan, Snap, Survey};
@@ -22,10 +23,12 @@ use crate::units::{StreamTime, Ticks27M, WallTime};
 mod output;
 mod report;
 mod ringed;
+mod watched;
 
 use output::Output;
 use report::{Done, Report};
 use ringed::{RingFault, Ringed};
+use watched::Watched;
 
 /// Cut a range out of a recording, nothing re-encoded
 ///
@@ -225,8 +228,8 @@ pub fn run(args: Args, context: &mut Context) -> Result<Verdict, Error> {
         let scale = Scale::Utc { zone, now };
         let (from, to) = times(&args, &scale)?;
         let mut ring = Ringed::open(&args.source).map_err(ring_error)?;
-        let survey =
-            Survey::of(&mut ring, from).map_err(|e| survey_error(&args, &scale, e, ring_error))?;
+        let survey = Survey::of(&mut Watched::new(&mut ring, context, ring_error), from)
+            .map_err(|e| survey_error(&args, &scale, e))?;
         let plan = plan(
             &args,
             context,
@@ -240,7 +243,19 @@ pub fn run(args: Args, context: &mut Context) -> Result<Verdict, Error> {
             let words = format!("gap of {length} in the ring at {since}: {}", cause.name());
             context.say(Level::Warning, &words);
         }
-        return deliver(&args, context, &plan, &mut ring, &scale, ring_error);
+        let verdict = deliver(&args, context, &plan, &mut ring, &scale, ring_error)?;
+        for (name, bytes) in ring.shortened() {
+            let words =
+                format!("{name} was shortened while it was read: {bytes} bytes are missing");
+            context.say(Level::Warning, &words);
+        }
+        return Ok(verdict);
+    }
+    if args.tz.is_some() {
+        return Err(
+            Error::usage(anyhow!("--tz is for rings: times in a file have no zone"))
+                .hint("leave --tz out"),
+        );
     }
     let mut file = Recording::open(&args.source).map_err(input_error)?;
     let unread = Scale::File {
@@ -248,8 +263,8 @@ pub fn run(args: Args, context: &mut Context) -> Result<Verdict, Error> {
     };
     // Words first: a wrong one is refused before anything is read.
     times(&args, &unread)?;
-    let survey =
-        Survey::of(&mut file, None).map_err(|e| survey_error(&args, &unread, e, input_error))?;
+    let survey = Survey::of(&mut Watched::new(&mut file, context, input_error), None)
+        .map_err(|e| survey_error(&args, &unread, e))?;
     let scale = Scale::File {
         origin: survey.origin(),
     };
@@ -349,8 +364,13 @@ fn plan<M: Material>(
 ) -> Result<Plan, Error> {
     context.ready();
     let plan = survey
-        .plan(source, from, to, args.snap.into())
-        .map_err(|e| survey_error(args, scale, e, error))?;
+        .plan(
+            &mut Watched::new(source, context, error),
+            from,
+            to,
+            args.snap.into(),
+        )
+        .map_err(|e| survey_error(args, scale, e))?;
     for event in &plan.events {
         context.event(event);
     }
@@ -432,6 +452,10 @@ fn cut<M: Material>(
         }
         progress.set(reached.saturating_sub(plan.read.start));
     }
+    if cutter.not_held() > 0 {
+        let packets = cutter.not_held();
+        context.event(&CutEvent::NotHeld { packets });
+    }
     if let Err(e) = output.finish() {
         return Err(interrupted(context).unwrap_or(e));
     }
@@ -457,10 +481,16 @@ fn input_error(e: InputError) -> Error {
 }
 
 fn ring_error(e: RingFault) -> Error {
-    Error::failure(e)
+    let hint = e.hint();
+    let error = if e.is_usage() {
+        Error::usage(e)
+    } else {
+        Error::failure(e)
+    };
+    hint.into_iter().fold(error, Error::hint)
 }
 
-fn survey_error<E>(args: &Args, scale: &Scale, e: SurveyError<E>, error: fn(E) -> Error) -> Error {
+fn survey_error(args: &Args, scale: &Scale, e: SurveyError<Error>) -> Error {
     let mut times = String::new();
     let mut usage = true;
     match &e {
@@ -478,7 +508,7 @@ fn survey_error<E>(args: &Args, scale: &Scale, e: SurveyError<E>, error: fn(E) -
     let scrambled = matches!(e, SurveyError::Scrambled { .. });
     let source = args.source.display();
     let cause = match e {
-        SurveyError::Material(e) => return error(e),
+        SurveyError::Material(e) => return e,
         e => anyhow!("cannot cut '{source}': {e}{times}"),
     };
     if scrambled {

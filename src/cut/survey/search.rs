@@ -4,6 +4,7 @@ use super::Snap;
 use super::Survey;
 use crate::cut::contents::Contents;
 use crate::cut::error::SurveyError;
+use crate::cut::event::CutEvent;
 use crate::cut::find::{Finder, Point};
 use crate::cut::material::Material;
 use crate::stream::rap::RapKind;
@@ -18,12 +19,13 @@ pub(super) struct Found {
 }
 
 /// What a search came upon: the last at or before the instant, the first at or behind it, the
-/// clock at the end of the search.
+/// clock at the end of the search, how many points were passed over.
 #[derive(Default)]
 pub(super) struct Around {
     pub(super) before: Option<Found>,
     pub(super) behind: Option<Found>,
     pub(super) last: Option<StreamTime>,
+    pub(super) missed: u64,
 }
 
 impl Survey {
@@ -32,8 +34,10 @@ impl Survey {
         material: &mut M,
         asked: StreamTime,
         snap: Snap,
+        events: &mut Vec<CutEvent>,
     ) -> Result<Found, SurveyError<M::Error>> {
         let around = self.around(material, asked, snap)?;
+        self.tell_missed(&around, events);
         let last = around.last;
         let gone = last.is_some_and(|last| asked - last > Self::FIRST_LOOK);
         if around.behind.is_none() && gone {
@@ -62,8 +66,10 @@ impl Survey {
         material: &mut M,
         asked: StreamTime,
         snap: Snap,
+        events: &mut Vec<CutEvent>,
     ) -> Result<Option<Found>, SurveyError<M::Error>> {
         let around = self.around(material, asked, snap)?;
+        self.tell_missed(&around, events);
         Ok(match snap {
             Snap::Outward | Snap::After | Snap::Closed => around.behind,
             // Of what lies beyond the end, the end is nearer than any point.
@@ -73,6 +79,13 @@ impl Survey {
             },
             Snap::Before | Snap::Nearest => around.choose(asked, snap),
         })
+    }
+
+    fn tell_missed(&self, around: &Around, events: &mut Vec<CutEvent>) {
+        let (pid, count) = (self.picture(), around.missed);
+        if count > 0 {
+            events.push(CutEvent::PointsMissed { pid, count });
+        }
     }
 
     pub(super) fn picture(&self) -> Pid {
@@ -122,6 +135,7 @@ impl Survey {
                     if contents.push(packet).is_some() {
                         let now = finder_for(&contents);
                         if now.as_ref().map(Finder::pid) != finder.as_ref().map(Finder::pid) {
+                            around.missed += finder.map_or(0, |f| f.missed());
                             finder = now;
                         }
                     }
@@ -159,6 +173,9 @@ impl Survey {
                 if asked - time <= Self::SAME && around.behind.is_none() {
                     around.behind = Some(found(&point));
                 }
+            }
+            if around.behind.is_some() || !more {
+                around.missed += finder.as_ref().map_or(0, Finder::missed);
             }
             if around.behind.is_some() {
                 return Ok(around);

@@ -29,6 +29,24 @@ pub(super) enum RingFault {
     Read(String, io::Error),
 }
 
+impl RingFault {
+    /// True when the words of the person are wrong, as with tsring: status 2.
+    pub(super) fn is_usage(&self) -> bool {
+        match self {
+            Self::Ring(e) => !matches!(e, RingError::Io { .. } | RingError::Locked { .. }),
+            Self::Gone(_) | Self::Read(..) => false,
+        }
+    }
+
+    /// What to type next, where one thing is likely.
+    pub(super) fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Ring(e) => e.hint(),
+            Self::Gone(_) | Self::Read(..) => None,
+        }
+    }
+}
+
 impl fmt::Display for RingFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -55,6 +73,8 @@ struct Part {
     name: SegmentName,
     position: u64,
     bytes: u64,
+    /// What of them was gone when it was to be read.
+    missing: u64,
 }
 
 /// An open segment: what is open stays readable when its name expires.
@@ -93,6 +113,7 @@ impl Ringed {
                 name: *name,
                 position,
                 bytes,
+                missing: 0,
             });
             position += bytes;
         }
@@ -117,6 +138,12 @@ impl Ringed {
                 _ => None,
             })
             .collect()
+    }
+
+    /// The segments that were shorter than when the ring was opened, and by how many bytes.
+    pub(super) fn shortened(&self) -> impl Iterator<Item = (String, u64)> {
+        let parts = self.parts.iter().filter(|part| part.missing > 0);
+        parts.map(|part| (part.name.display(), part.missing))
     }
 
     /// Opens the segment at `position`; the number of its part.
@@ -196,7 +223,7 @@ impl Material for Ringed {
             return Ok(None);
         };
         let number = open.part;
-        let Some(part) = self.parts.get(number) else {
+        let Some(part) = self.parts.get_mut(number) else {
             return Ok(None);
         };
         let offset = at - part.position;
@@ -211,6 +238,7 @@ impl Material for Ringed {
         held.truncate(read / PACKET_SIZE * PACKET_SIZE);
         // A segment that was shortened ends here.
         self.at = if held.is_empty() {
+            part.missing = part.missing.max(part.bytes - offset);
             part.position + part.bytes
         } else {
             at + held.len() as u64

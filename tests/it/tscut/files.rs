@@ -100,6 +100,35 @@ fn a_signal_ends_it_and_leaves_nothing() {
 }
 
 #[test]
+fn a_signal_ends_the_search_for_the_edges_too() {
+    // 64 GiB without a packet behind the programme: looking for its end takes minutes.
+    let folder = tempfile::tempdir().unwrap();
+    let source = folder.path().join("damaged.ts");
+    let whole = std::fs::copy(plain(), &source).unwrap();
+    let file = std::fs::File::options().write(true).open(&source).unwrap();
+    file.set_len(64 << 30).unwrap();
+    let out = folder.path().join("stopped.ts");
+    let said = folder.path().join("said");
+    let mut running = command("tscut")
+        .args([source.as_os_str(), "-o".as_ref(), out.as_os_str()])
+        .stderr(std::fs::File::create(&said).unwrap())
+        .spawn()
+        .unwrap();
+    let io = format!("/proc/{}/io", running.id());
+    wait_for("the search behind the packets", || {
+        let counts = std::fs::read_to_string(&io).unwrap_or_default();
+        let read = counts.lines().find_map(|l| l.strip_prefix("rchar: "));
+        read.is_some_and(|n| n.parse::<u64>().unwrap() > whole + (32 << 20))
+    });
+    let pid = nix::unistd::Pid::from_raw(running.id() as i32);
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+    assert_eq!(running.wait().unwrap().code(), Some(3));
+    let said = std::fs::read_to_string(&said).unwrap();
+    assert!(said.contains("interrupted: no file was written"), "{said}");
+    assert!(!out.exists());
+}
+
+#[test]
 fn a_missing_ffmpeg_is_said_and_leaves_nothing() {
     let out = place("no-ffmpeg.mp4");
     Run::new("tscut")
@@ -182,6 +211,7 @@ fn wrong_usage_is_refused_with_status_2() {
     for (args, words) in [
         (&["--from", "12"][..], "--from: '12' is not a duration"),
         (&["--from", "9s", "--to", "8s"], "does not lie behind"),
+        (&["--tz", "UTC"], "--tz is for rings"),
         (&["--from", "1h"], "it ends before the in-point"),
         (
             &["--from", "5s", "--to", "5.1s", "--snap", "before"],

@@ -204,5 +204,5 @@ fn an_empty_directory_is_no_ring() {
     Run::new("tscut")
         .args([dir.path().as_os_str(), "-o".as_ref(), "x.ts".as_ref()])
         .run()
-        .expect(3, &["tscut: error:"]);
+        .expect(2, &["tscut: error:", "tscut: hint: tsring record DIR"]);
 }
