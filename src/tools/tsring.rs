@@ -195,3 +195,16 @@ fn directory(dir: &std::path::Path) -> Result<PathBuf, Error> {
     }
     Ok(dir.to_owned())
 }
+
+/// The directory operand of what reads a ring, refused early when it is not there: no restart
+/// would make it.
+fn existing(dir: &std::path::Path) -> Result<PathBuf, Error> {
+    if let Err(e) = std::fs::metadata(dir)
+        && e.kind() == std::io::ErrorKind::NotFound
+    {
+        let words = anyhow::anyhow!("'{}': there is no such directory", dir.display());
+        let hint = format!("'tsring record {}' makes a ring there", dir.display());
+        return Err(Error::usage(words).hint(hint));
+    }
+    directory(dir)
+}

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::path::PathBuf;
 
-use super::{directory, ring_error};
+use super::{existing, ring_error};
 use crate::cli::{Common, Context, Error, Verdict};
 use crate::ring::{Disk, Finding, check};
 
@@ -24,7 +24,7 @@ pub(super) struct Args {
 
 /// Runs `tsring check`.
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<Verdict, Error> {
-    let dir = directory(&args.dir)?;
+    let dir = existing(&args.dir)?;
     let mut found = Vec::new();
     let checked = check(&Disk, &dir, args.repair, &mut |finding| {
         found.push(finding);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::{Range, directory, ring_error};
+use super::{Range, existing, ring_error};
 use crate::cli::{Common, Context, Error, Verdict};
 use crate::ring::{Disk, Ring, Summary};
 use crate::units::{BitRate, ByteCount, Ticks27M, WallTime};
@@ -106,7 +106,7 @@ struct SpliceInfo {
 
 /// Runs `tsring info`.
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<Verdict, Error> {
-    let dir = directory(&args.dir)?;
+    let dir = existing(&args.dir)?;
     let ring = Ring::open(Arc::new(Disk), &dir).map_err(ring_error)?;
     let summary = ring.summary().map_err(ring_error)?;
     let range = args.range.resolve(ring.first())?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 
-use super::{directory, endpoint_error, instant, ring_error};
+use super::{endpoint_error, existing, instant, ring_error};
 use crate::cli::when::When;
 use crate::cli::{Common, Context, Error, Level, Verdict};
 use crate::io::clock::{Clock, SystemClock};
@@ -60,7 +60,7 @@ const TOGETHER: Ticks27M = Ticks27M::from_millis(4);
 
 /// Runs `tsring play`.
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<Verdict, Error> {
-    let dir = directory(&args.dir)?;
+    let dir = existing(&args.dir)?;
     let ring = Ring::open(Arc::new(Disk), &dir).map_err(ring_error)?;
     let (now, wall) = (SystemClock.now(), SystemClock.wall());
     let from = match (instant(args.from.as_ref(), args.tz.as_deref())?, args.delay) {

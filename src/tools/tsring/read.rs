@@ -11,7 +11,7 @@ use anyhow::{Context as _, anyhow};
 use nix::errno::Errno;
 use nix::fcntl::{SpliceFFlags, splice};
 
-use super::{Range, directory, endpoint_error, ring_error};
+use super::{Range, endpoint_error, existing, ring_error};
 use crate::cli::{Common, Context, Error, Level, Verdict};
 use crate::io::clock::{Clock, SystemClock};
 use crate::io::{Endpoint, OutputOptions, Sink, open_output};
@@ -45,7 +45,7 @@ const BUFFER: usize = (1 << 20) / PACKET_SIZE * PACKET_SIZE;
 
 /// Runs `tsring read`.
 pub(super) fn run(args: Args, context: &mut Context) -> Result<Verdict, Error> {
-    let dir = directory(&args.dir)?;
+    let dir = existing(&args.dir)?;
     let ring = Ring::open(Arc::new(Disk), &dir).map_err(ring_error)?;
     let now = SystemClock.wall();
     let (from, to) = args.range.resolve(ring.first())?;
