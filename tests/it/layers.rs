@@ -129,6 +129,13 @@ fn a_module_uses_only_what_stands_before_it() {
                 wrong.push(line.says(&format!("{} uses {other}", line.layer)));
             }
         }
+        // A line each: what stands in braces on lines of their own is not seen here.
+        if ["crate::{", "headend::{"]
+            .iter()
+            .any(|open| line.text.contains(open))
+        {
+            wrong.push(line.says("write a `use` for each layer"));
+        }
         let tool = line
             .file
             .trim_start_matches("tools/")

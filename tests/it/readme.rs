@@ -58,13 +58,15 @@ impl Site {
         self.senders.push(Running(sender.unwrap()));
     }
 
-    /// Starts the pipeline in a process group of its own.
+    /// Starts the pipeline in a process group of its own. The shell lives on when that is ended,
+    /// to tell how its members did.
     fn start(&self, name: &str) -> Pipeline {
         let rings = self.folder.join("rings").display().to_string();
         let line = pipeline(name)
             .replace("eth1", "lo")
             .replace("/var/lib/tsring", &rings)
             .replace("--delay 2h", "--delay 2s");
+        let line = format!("trap : TERM\n{line}\n");
         let path = std::env::var("PATH").unwrap();
         let tools = tool("tsrecv").parent().unwrap().display().to_string();
         let log = fs::File::create(self.folder.join(format!("{name}.log"))).unwrap();
@@ -113,11 +115,10 @@ impl Pipeline {
 
     /// Ends it as a service manager does, every member at once.
     #[track_caller]
-    fn stop(mut self) {
+    fn stop(self) {
         let group = Pid::from_raw(i32::try_from(self.shell.0.id()).unwrap());
         killpg(group, Signal::SIGTERM).unwrap();
-        self.shell.wait();
-        self.said_no_error();
+        self.finish();
     }
 
     #[track_caller]
