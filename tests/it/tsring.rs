@@ -256,6 +256,58 @@ fn what_is_passed_on_is_what_is_recorded() {
     assert!(tsring(&["read", &ring]).run().stdout == bytes);
 }
 
+/// Starts `tsring` with nobody who reads its stdout, and returns the end that would.
+fn stalled(args: &[&str], stdin: Stdio) -> (Running, std::io::PipeReader) {
+    let (reader, writer) = std::io::pipe().unwrap();
+    let mut tsring = command("tsring");
+    tsring.args(args).stdin(stdin).stdout(writer);
+    (Running::spawn(&mut tsring), reader)
+}
+
+/// What SIGTERM leads to, and that it does so soon: 2 s for the reader, and some to start and end.
+fn ends_soon(running: &mut Running) -> i32 {
+    std::thread::sleep(Duration::from_millis(500));
+    let start = Instant::now();
+    running.signal(Signal::SIGTERM);
+    let status = running.wait();
+    let took = start.elapsed();
+    assert!(took < Duration::from_millis(3_500), "{took:?}");
+    status
+}
+
+#[test]
+fn a_reader_of_stdout_that_stands_still_keeps_nobody_from_ending() {
+    let (_keep, ring) = dir();
+    file(&ring, &stream(0, 30_000));
+    let (mut read, _stdout) = stalled(&["read", &ring], Stdio::null());
+    assert_eq!(ends_soon(&mut read), 0);
+    let from = ["play", &ring, "--from", "2026-11-20T00:00:00Z"];
+    let (mut play, _stdout) = stalled(&from, Stdio::null());
+    std::thread::sleep(Duration::from_secs(3)); // 1 MiB of pipe at 5 Mb/s
+    assert_eq!(ends_soon(&mut play), 0);
+}
+
+#[test]
+fn a_reader_of_the_tee_that_stands_still_stops_no_recording() {
+    let (_keep, ring) = dir();
+    let (input, mut feed) = std::io::pipe().unwrap();
+    let args = ["record", &ring, "--tee", "--queue", "1s,1MiB"];
+    let (mut record, _stdout) = stalled(&args, input.into());
+    // Much more than the pipe and the queues hold.
+    let bytes = stream(0, 50_000);
+    feed.write_all(&bytes).unwrap();
+    wait_for("all to be recorded", || {
+        fs::read_dir(&ring).is_ok_and(|entries| {
+            let sizes = entries
+                .flatten()
+                .filter(|e| e.path().extension() == Some("ts".as_ref()));
+            sizes.map(|e| e.metadata().unwrap().len()).sum::<u64>() == bytes.len() as u64
+        })
+    });
+    assert_eq!(ends_soon(&mut record), 0);
+    assert!(tsring(&["read", &ring]).run().stdout == bytes);
+}
+
 #[test]
 fn a_ring_is_played_at_its_own_pace() {
     let (_keep, ring) = dir();

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::anyhow;
@@ -72,12 +71,11 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<Verdict, Error> 
         let words = format!("{from} is before the ring, which begins at {first}");
         context.say(Level::Warning, &words);
     }
-    let stop = Arc::new(AtomicBool::new(false));
     let options = OutputOptions {
         departure: Departure::ByArrival {
             delay: Ticks27M::ZERO,
         },
-        stop: Arc::clone(&stop),
+        stop: context.signals().stop_flag(),
         ..OutputOptions::default()
     };
     let sink = open_output(&args.output, &options).map_err(endpoint_error)?;
@@ -91,10 +89,10 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<Verdict, Error> 
         waits: !matches!(args.output, Endpoint::Socket(_)),
         follow: args.delay.is_some(),
         sink,
-        stop,
         sent: 0,
     };
     let played = player.play(&ring, from, context);
+    player.sink.drain_events(&mut |e| context.event(e));
     context.last_turn(|c| player.sink.counters(c));
     played.map(|()| match player.sent {
         0 if !player.follow => Verdict::No,
@@ -137,7 +135,6 @@ struct Player {
     waits: bool,
     follow: bool,
     sink: Box<dyn Sink>,
-    stop: Arc<AtomicBool>,
     sent: u64,
 }
 
@@ -205,7 +202,6 @@ impl Player {
         self.sink.drain_events(&mut |e| context.event(e));
         context.turn(|c| self.sink.counters(c));
         if context.stopping() {
-            self.stop.store(true, Ordering::Relaxed);
             return;
         }
         SystemClock.sleep_until(until.min(SystemClock.now() + TURN));

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, anyhow};
 use nix::errno::Errno;
 use nix::fcntl::{SpliceFFlags, splice};
+use nix::poll::{PollFd, PollFlags, poll};
 
 use super::{Range, endpoint_error, existing, ring_error};
 use crate::cli::{Common, Context, Error, Level, Verdict};
@@ -40,6 +41,8 @@ pub(super) struct Args {
 
 /// Bytes copied between two looks at signals.
 const TURN_BYTES: u64 = 8 << 20;
+/// How long room in a pipe is waited for at a time, in milliseconds.
+const ROOM: u8 = 100;
 /// Bytes read at a time where the kernel cannot copy by itself.
 const BUFFER: usize = (1 << 20) / PACKET_SIZE * PACKET_SIZE;
 
@@ -53,7 +56,7 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<Verdict, Error> {
     // What is recorded from now on is not waited for.
     let end = to.unwrap_or(WallTime::from_ticks(i64::MAX));
     let from = from.unwrap_or(WallTime::from_ticks(i64::MIN));
-    let mut output = Output::open(&args.output)?;
+    let mut output = Output::open(&args.output, context)?;
     let total = total(ring.cursor(from, Some(end))).map_err(ring_error)?;
     context.ready();
     let mut progress = context.progress("reading", total);
@@ -66,6 +69,12 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<Verdict, Error> {
             break;
         };
         let copied = output.copy(&mut cursor, offset, len)?;
+        output.drain_events(context);
+        let Some(copied) = copied else {
+            // Who reads the pipe takes its time.
+            context.turn(|c| c.set("out_packets", done / PACKET_SIZE as u64));
+            continue;
+        };
         if copied == 0 {
             return Err(Error::failure(anyhow!(
                 "{}: a segment became shorter while it was read",
@@ -78,8 +87,14 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<Verdict, Error> {
     }
     progress.finish();
     output.finish()?;
+    output.drain_events(context);
+    if context.stopping() && done < total {
+        let left = (total - done).div_ceil(PACKET_SIZE as u64);
+        let words = format!("stopped: {left} packets of the range were not written");
+        context.say(Level::Warning, &words);
+    }
     context.last_turn(|c| c.set("out_packets", done / PACKET_SIZE as u64));
-    if done == 0 {
+    if done == 0 && !context.stopping() {
         context.say(Level::Warning, "there is nothing in that range");
         return Ok(Verdict::No);
     }
@@ -142,6 +157,8 @@ struct Output {
     /// segments' ends are not those of pages, and copy_file_range then took a third more time
     /// than a copy through a buffer.
     splices: bool,
+    endpoint: Endpoint,
+    options: OutputOptions,
     name: String,
     buffer: Vec<u8>,
 }
@@ -151,8 +168,15 @@ enum Out {
     Sink(Box<dyn Sink>, Batch),
 }
 
+impl Out {
+    fn sink(endpoint: &Endpoint, options: &OutputOptions) -> Result<Self, Error> {
+        let sink = open_output(endpoint, options).map_err(endpoint_error)?;
+        Ok(Self::Sink(sink, Batch::with_capacity(BUFFER / PACKET_SIZE)))
+    }
+}
+
 impl Output {
-    fn open(endpoint: &Endpoint) -> Result<Self, Error> {
+    fn open(endpoint: &Endpoint, context: &Context) -> Result<Self, Error> {
         let name = endpoint.to_string();
         let file = match endpoint {
             Endpoint::Standard if io::stdout().is_terminal() => {
@@ -163,6 +187,8 @@ impl Output {
                 let copy = io::stdout().as_fd().try_clone_to_owned();
                 Some(File::from(copy.context("cannot write to stdout")?))
             }
+            // A FIFO is waited for, until the end is asked for: that is the sink's work.
+            Endpoint::File(path) if std::fs::metadata(path).is_ok_and(|m| !m.is_file()) => None,
             Endpoint::File(path) => {
                 let file = File::create(path);
                 Some(file.with_context(|| format!("cannot make '{name}'"))?)
@@ -170,35 +196,46 @@ impl Output {
             Endpoint::Socket(_) | Endpoint::Exec(_) => None,
         };
         let kind = file.as_ref().map(|f| f.metadata().map(|m| m.file_type()));
-        let splices = matches!(kind, Some(Ok(kind)) if kind.is_fifo());
+        let kind = kind.and_then(Result::ok);
+        let splices = kind.is_some_and(|kind| kind.is_fifo());
+        let straight = kind.is_some_and(|kind| kind.is_file() || kind.is_char_device());
+        let options = OutputOptions {
+            stop: context.signals().stop_flag(),
+            ..OutputOptions::default()
+        };
         let out = match file {
-            Some(file) => Out::File(file),
-            None => {
-                let sink = open_output(endpoint, &OutputOptions::default());
-                let batch = Batch::with_capacity(BUFFER / PACKET_SIZE);
-                Out::Sink(sink.map_err(endpoint_error)?, batch)
-            }
+            Some(file) if splices || straight => Out::File(file),
+            _ => Out::sink(endpoint, &options)?,
         };
         Ok(Self {
             out,
             splices,
+            endpoint: endpoint.clone(),
+            options,
             name,
             buffer: Vec::new(),
         })
     }
 
-    /// Copies at most `len` bytes at `offset` of the cursor's file; returns how many it were.
-    fn copy(&mut self, cursor: &mut Cursor, offset: u64, len: u64) -> Result<u64, Error> {
+    /// Copies at most `len` bytes at `offset` of the cursor's file; returns how many it were, or
+    /// `None` while there is no room for any.
+    fn copy(&mut self, cursor: &mut Cursor, offset: u64, len: u64) -> Result<Option<u64>, Error> {
         let input = cursor.file().and_then(|f| f.descriptor());
         if let (true, Some(input), Out::File(out)) = (self.splices, input, &self.out) {
             let moved = splice_all(input, out, offset, len);
             let moved = moved.with_context(|| format!("cannot write to '{}'", self.name))?;
-            if let Some(moved) = moved {
-                cursor.advance(moved);
-                return Ok(moved);
+            match moved {
+                Moved::Bytes(moved) => {
+                    cursor.advance(moved);
+                    return Ok(Some(moved));
+                }
+                Moved::Full => return Ok(None),
+                // This pair of files cannot: the rest goes through memory.
+                Moved::Cannot => {
+                    self.splices = false;
+                    self.out = Out::sink(&self.endpoint, &self.options)?;
+                }
             }
-            // This pair of files cannot: the rest goes through memory.
-            self.splices = false;
         }
         self.buffer.resize(BUFFER, 0);
         let (_, read) = cursor.read(&mut self.buffer, None).map_err(ring_error)?;
@@ -214,7 +251,13 @@ impl Output {
                 written.with_context(|| format!("cannot write to '{}'", self.name))?;
             }
         }
-        Ok(read as u64)
+        Ok(Some(read as u64))
+    }
+
+    fn drain_events(&mut self, context: &Context) {
+        if let Out::Sink(sink, _) = &mut self.out {
+            sink.drain_events(&mut |e| context.event(e));
+        }
     }
 
     fn finish(&mut self) -> Result<(), Error> {
@@ -225,26 +268,37 @@ impl Output {
     }
 }
 
-/// Moves all of `len` bytes into a pipe, or up to the end of the input; `None` when the kernel
-/// cannot.
-fn splice_all(input: BorrowedFd<'_>, out: &File, offset: u64, len: u64) -> io::Result<Option<u64>> {
+/// What became of a move.
+enum Moved {
+    /// So many bytes; 0 at the end of the input.
+    Bytes(u64),
+    /// The pipe has no room.
+    Full,
+    /// The kernel cannot.
+    Cannot,
+}
+
+/// Moves up to `len` bytes into a pipe, as many as it takes; waits for room a moment.
+fn splice_all(input: BorrowedFd<'_>, out: &File, offset: u64, len: u64) -> io::Result<Moved> {
     let mut at = i64::try_from(offset).map_err(io::Error::other)?;
     let mut left = usize::try_from(len).map_err(io::Error::other)?;
+    let how = SpliceFFlags::SPLICE_F_MOVE | SpliceFFlags::SPLICE_F_NONBLOCK;
     while left > 0 {
-        match splice(
-            input,
-            Some(&mut at),
-            out,
-            None,
-            left,
-            SpliceFFlags::SPLICE_F_MOVE,
-        ) {
+        match splice(input, Some(&mut at), out, None, left, how) {
             Ok(0) => break,
             Ok(moved) => left -= moved,
             Err(Errno::EINTR) => {}
-            Err(Errno::EINVAL) if left as u64 == len => return Ok(None),
+            // What is slow to be read is left alone in between, for signals to be seen.
+            Err(Errno::EAGAIN) if (left as u64) < len => break,
+            Err(Errno::EAGAIN) => {
+                let mut fds = [PollFd::new(out.as_fd(), PollFlags::POLLOUT)];
+                if matches!(poll(&mut fds, ROOM), Ok(0) | Err(Errno::EINTR)) {
+                    return Ok(Moved::Full);
+                }
+            }
+            Err(Errno::EINVAL) if left as u64 == len => return Ok(Moved::Cannot),
             Err(errno) => return Err(errno.into()),
         }
     }
-    Ok(Some(len - left as u64))
+    Ok(Moved::Bytes(len - left as u64))
 }

@@ -1,5 +1,7 @@
 //! `tsring record`.
 
+use std::fs::File;
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -94,6 +96,8 @@ const TURN: Duration = Duration::from_millis(100);
 const SELF_PACED_BYTES: u64 = 1 << 20;
 /// How often the receiving thread posts its counters.
 const POST_EVERY: Duration = Duration::from_millis(500);
+/// How often the end of the tee is looked for.
+const LOOK: Duration = Duration::from_millis(20);
 /// Stacks of the threads here: they call nothing deep.
 const STACK: usize = 256 << 10;
 
@@ -137,7 +141,10 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<Verdict, Error> {
     let relay = Relay::default();
     let mut tee = args
         .tee
-        .then(|| Tee::open(limits, live, &relay))
+        .then(|| {
+            let stop = context.signals().stop_flag();
+            Tee::open(args.queue, is_regular(&args.input), stop, &relay)
+        })
         .transpose()?;
     let (feeder, mut outlet) = queue(limits);
     let drops = Arc::new(AtomicU64::new(0));
@@ -166,37 +173,39 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<Verdict, Error> {
         writer.overflowed(drops.swap(0, Ordering::Relaxed));
         if taken == Taken::Packets {
             writer.append(&batch);
-            if let Some(tee) = &mut tee {
-                tee.pass(&batch, context);
-            }
         }
-        writer.drain_events(&mut |e| context.event(e));
-        relay.drain_events(&mut |e| context.event(e));
-        context.turn(|c| {
-            writer.counters(c);
-            relay.counters(c);
-        });
+        if let Some(tee) = &mut tee {
+            tee.pass(&batch, &mut || {
+                writer.turn(clock.now(), clock.wall());
+                look_around(&mut writer, &relay, context);
+                !context.stopping()
+            });
+        }
+        look_around(&mut writer, &relay, context);
         if context.stopping() {
             stop.store(true, Ordering::Relaxed);
         }
-        if taken == Taken::End {
+        let upkeep_died = upkeep.is_finished() && !stop.load(Ordering::Relaxed);
+        if taken == Taken::End || upkeep_died {
             break;
         }
     }
     stop.store(true, Ordering::Relaxed);
-    let received = reception.join().unwrap_or(Ok(()));
+    let received = joined(reception, "receives");
     writer.close();
-    let _ = upkeep.join();
-    if let Some(tee) = tee {
-        tee.finish()?;
-    }
+    let kept_up = joined(upkeep, "syncs and expires");
+    let passed_on = tee.map_or(Ok(()), |tee| {
+        tee.finish(&mut || look_around(&mut writer, &relay, context))
+    });
     writer.drain_events(&mut |e| context.event(e));
     relay.drain_events(&mut |e| context.event(e));
     context.last_turn(|c| {
         writer.counters(c);
         relay.counters(c);
     });
-    received.map_err(endpoint_error)?;
+    received?.map_err(endpoint_error)?;
+    kept_up?;
+    passed_on?;
     if writer.lacks_clock() && writer.written().packets > 0 {
         let words = anyhow!("{}: no two PCRs to date the packets by", args.input);
         return Err(Error::failure(words).hint("record it without --clock pcr"));
@@ -214,6 +223,35 @@ fn spawn<T: Send + 'static>(
 ) -> Result<JoinHandle<T>, Error> {
     let builder = std::thread::Builder::new().name(name.to_owned());
     Ok(builder.stack_size(STACK).spawn(body)?)
+}
+
+/// What a thread came to; one that panicked is a failure of the whole.
+fn joined<T>(thread: JoinHandle<T>, does: &str) -> Result<T, Error> {
+    let ended = thread.join();
+    ended.map_err(|_| Error::failure(anyhow!("the thread that {does} panicked")))
+}
+
+/// Sees to events, statistics and signals.
+fn look_around(writer: &mut Writer, relay: &Relay, context: &mut Context) {
+    writer.drain_events(&mut |e| context.event(e));
+    relay.drain_events(&mut |e| context.event(e));
+    context.turn(|c| {
+        writer.counters(c);
+        relay.counters(c);
+    });
+}
+
+/// True for an input that can wait as long as it takes.
+fn is_regular(input: &Endpoint) -> bool {
+    let metadata = match input {
+        Endpoint::Standard => {
+            let owned = std::io::stdin().as_fd().try_clone_to_owned();
+            owned.and_then(|owned| File::from(owned).metadata())
+        }
+        Endpoint::File(path) => std::fs::metadata(path),
+        Endpoint::Socket(_) | Endpoint::Exec(_) => return false,
+    };
+    metadata.is_ok_and(|m| m.is_file())
 }
 
 fn keep_up(mut upkeep: Upkeep, stop: &AtomicBool, relay: &Relay) {
@@ -302,52 +340,74 @@ impl Reception {
 /// `--tee`: stdout behind a queue of its own, so that who reads it cannot stop the recording.
 struct Tee {
     feeder: Feeder,
-    live: bool,
+    /// A regular file is recorded: it waits for who reads stdout. Nothing else does.
+    waits: bool,
+    relay: Relay,
     thread: JoinHandle<Result<(), EndpointError>>,
     gone: bool,
 }
 
 impl Tee {
-    fn open(limits: Limits, live: bool, relay: &Relay) -> Result<Self, Error> {
-        let sink = open_output(&Endpoint::Standard, &OutputOptions::default());
+    fn open(
+        limits: Limits,
+        waits: bool,
+        stop: Arc<AtomicBool>,
+        relay: &Relay,
+    ) -> Result<Self, Error> {
+        let options = OutputOptions {
+            stop,
+            ..OutputOptions::default()
+        };
+        let sink = open_output(&Endpoint::Standard, &options);
         let sink = sink.map_err(endpoint_error)?;
         let (feeder, outlet) = queue(limits);
-        let relay = relay.clone();
+        let copies = relay.clone();
         Ok(Self {
             feeder,
-            live,
-            thread: spawn("tee", move || copy(outlet, sink, &relay))?,
+            waits,
+            relay: relay.clone(),
+            thread: spawn("tee", move || copy(outlet, sink, &copies))?,
             gone: false,
         })
     }
 
-    fn pass(&mut self, batch: &Batch, context: &Context) {
+    /// Passes a batch on; to be called in every turn, with an empty one too. `turn` is called
+    /// while it waits, and is false once the end was asked for.
+    fn pass(&mut self, batch: &Batch, turn: &mut dyn FnMut() -> bool) {
         for (at, mut packets) in batch.runs() {
             while !packets.is_empty() && !self.gone {
                 let taken = self.feeder.batch().extend(packets, at);
                 packets = packets.get(taken..).unwrap_or_default();
                 if self.feeder.batch().room() == 0 {
-                    self.hand_on(context);
+                    self.hand_on(turn);
                 }
             }
         }
-        self.hand_on(context);
+        self.hand_on(turn);
     }
 
-    fn hand_on(&mut self, context: &Context) {
-        if self.live {
-            self.gone = !self.feeder.offer(SystemClock.now());
-        } else {
-            while !self.feeder.hand_on(TURN) && !context.stopping() {}
-            self.gone = self.feeder.is_abandoned();
+    fn hand_on(&mut self, turn: &mut dyn FnMut() -> bool) {
+        while self.waits && !self.feeder.hand_on(TURN) {
+            self.waits = turn();
         }
-        self.feeder.drain_events(&mut |e| context.event(e));
+        if self.waits {
+            self.gone = self.feeder.is_abandoned();
+        } else {
+            self.gone = !self.feeder.offer(SystemClock.now());
+        }
+        let relay = &self.relay;
+        self.feeder.drain_events(&mut |e| relay.post(e));
     }
 
-    /// A reader that went away ended its copy, not the recording.
-    fn finish(mut self) -> Result<(), Error> {
+    /// Waits until all is passed on, or given up after a request to stop. A reader that went away
+    /// ended its copy, not the recording.
+    fn finish(mut self, turn: &mut dyn FnMut()) -> Result<(), Error> {
         self.feeder.close();
-        match self.thread.join().unwrap_or(Ok(())).map_err(endpoint_error) {
+        while !self.thread.is_finished() {
+            turn();
+            std::thread::sleep(LOOK);
+        }
+        match joined(self.thread, "passes packets on")?.map_err(endpoint_error) {
             Err(e) if !e.is_broken_pipe() => Err(e),
             _ => Ok(()),
         }
@@ -357,11 +417,14 @@ impl Tee {
 fn copy(mut outlet: Outlet, mut sink: Box<dyn Sink>, relay: &Relay) -> Result<(), EndpointError> {
     let mut batch = Batch::with_capacity(BATCH_PACKETS);
     loop {
-        match outlet.take(&mut batch, TURN) {
+        let taken = outlet.take(&mut batch, TURN);
+        match taken {
             Taken::Packets => sink.send(&batch)?,
-            Taken::Idle => sink.flush()?,
-            Taken::End => return sink.flush(),
+            Taken::Idle | Taken::End => sink.flush()?,
         }
         sink.drain_events(&mut |e| relay.post(e));
+        if taken == Taken::End {
+            return Ok(());
+        }
     }
 }
