@@ -12,7 +12,7 @@ pub enum SurveyError<E> {
     Material(E),
     /// There is no packet.
     Empty,
-    /// No PAT and PMT at the start.
+    /// No PAT and PMT that is whole and of a correct CRC_32 at the start.
     NoPrograms,
     /// No program has picture or sound of a known kind.
     NothingToCutBy,
@@ -51,7 +51,7 @@ impl<E> fmt::Display for SurveyError<E> {
         match self {
             Self::Material(_) => f.write_str("it cannot be read"),
             Self::Empty => f.write_str("there is no transport packet in it"),
-            Self::NoPrograms => f.write_str("no PAT and PMT at its start"),
+            Self::NoPrograms => f.write_str("no PAT and PMT with a correct CRC_32 at its start"),
             Self::NothingToCutBy => {
                 f.write_str("no program with picture or sound of a known kind in its PMTs")
             }
