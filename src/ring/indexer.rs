@@ -312,7 +312,9 @@ impl Indexer {
                     continue;
                 };
                 let seen = self.videos.iter().any(|v| v.pid == stream.pid);
-                if seen || self.videos.len() >= MAX_VIDEOS - VIDEO as usize {
+                // A PMT may claim the PID of a table; tables go first.
+                let table = self.classes[stream.pid.index()] == TABLES;
+                if seen || table || self.videos.len() >= MAX_VIDEOS - VIDEO as usize {
                     continue;
                 }
                 let known = before

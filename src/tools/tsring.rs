@@ -26,7 +26,7 @@ use crate::units::WallTime;
 ///
 /// DIR is a directory of multicat 2.3, which reads it while it is recorded (`info` prints the
 /// command), and whose own directories are read here. What was written when a process is killed
-/// is there at once; at most half a second of reception is lost, and at a power loss what was
+/// is there at once; at most one second of reception is lost, and at a power loss what was
 /// received since the last sync (`--sync`). The next start appends.
 ///
 /// Reception never waits for the disk: a queue of 2 s and 16 MB stands between the two. What it
@@ -36,6 +36,13 @@ use crate::units::WallTime;
 ///
 /// Times are those of arrival, in UTC: RFC 3339, `YYYY-MM-DD HH:MM[:SS]` in `--tz`, `@unix`,
 /// `now-2h`.
+///
+/// # Memory
+///
+/// `record` holds `--queue` (16 MiB), once more with `--tee`, or 1 MiB where the input waits by
+/// itself; with `--clock pcr` up to 32768 packets (6 MB) until the next PCR; and up to 65536
+/// records of the index that are not written yet, and as many that sum up the ring. `read` and
+/// `play` hold 1 MiB of packets at most.
 ///
 /// # Examples
 ///
