@@ -46,8 +46,11 @@ impl Output {
                 Ok(Self::File(StagedFile::create(path).map_err(output_error)?))
             }
             (None, _) => {
-                let sink =
-                    open_output(endpoint, &OutputOptions::default()).map_err(output_error)?;
+                let options = OutputOptions {
+                    stop: context.signals().stop_flag(),
+                    ..OutputOptions::default()
+                };
+                let sink = open_output(endpoint, &options).map_err(output_error)?;
                 Ok(Self::Endpoint(sink, Batch::with_capacity(BATCH_PACKETS)))
             }
             (Some(container), Endpoint::File(path)) => {
