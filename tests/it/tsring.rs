@@ -456,3 +456,55 @@ fn we_read_multicats_rings_with_an_offset_too() {
         );
     }
 }
+
+#[test]
+fn a_recording_filed_faster_than_received_keeps_to_its_size() {
+    let folder = tempfile::tempdir().unwrap();
+    let ring = folder.path().join("ring");
+    // 12 s at 5 Mb/s: 7.5 MB in segments of 625 kB.
+    let packets = 5_000_000 / 8 / 188 * 12;
+    let options = [
+        "--segment",
+        "1s",
+        "--max-bytes",
+        "2M",
+        "--clock",
+        "pcr",
+        "--at",
+    ];
+    let ran = Run::new("tsring")
+        .args(["record".as_ref(), ring.as_os_str()])
+        .args(options)
+        .args(["2026-01-01T00:00:00Z"])
+        .stdin(stream(0, packets))
+        .run();
+    ran.expect(0, &["ring_short_of_room"]);
+    let left: u64 = fs::read_dir(&ring)
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .filter(|entry| {
+            entry
+                .path()
+                .extension()
+                .is_some_and(|e| e != "json" && e != "lock")
+        })
+        .map(|entry| entry.metadata().unwrap().len())
+        .sum();
+    assert!(
+        (625_000..=2_000_000).contains(&left),
+        "{left} bytes are left"
+    );
+}
+
+#[test]
+fn a_ring_that_is_not_there_is_a_matter_of_usage() {
+    for command in ["read", "info", "check"] {
+        let ran = Run::new("tsring")
+            .args([command, "/nonexistent/ring"])
+            .run();
+        ran.expect(
+            2,
+            &["'/nonexistent/ring': there is no such directory", "hint:"],
+        );
+    }
+}

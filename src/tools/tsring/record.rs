@@ -259,6 +259,8 @@ fn keep_up(mut upkeep: Upkeep, stop: &AtomicBool, relay: &Relay) {
         std::thread::sleep(Upkeep::TURN.to_duration());
         upkeep.turn(SystemClock.now(), &mut |e| relay.post(&e));
     }
+    // A recording filed faster than it was received may have ended before the first turn.
+    upkeep.expire(&mut |e| relay.post(&e));
 }
 
 /// The thread that receives.
