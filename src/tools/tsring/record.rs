@@ -161,7 +161,8 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<Verdict, Error> {
     let upkeep = Upkeep::new(disk, &dir, writer.shared(), now);
     let upkeep = spawn("upkeep", {
         let (stop, relay) = (Arc::clone(&stop), relay.clone());
-        move || keep_up(upkeep, &stop, &relay)
+        let filed = matches!(args.clock, ClockArg::Pcr);
+        move || keep_up(upkeep, filed, &stop, &relay)
     })?;
     context.ready();
     context.status(&format!("recording {} into {}", args.input, dir.display()));
@@ -254,13 +255,15 @@ fn is_regular(input: &Endpoint) -> bool {
     metadata.is_ok_and(|m| m.is_file())
 }
 
-fn keep_up(mut upkeep: Upkeep, stop: &AtomicBool, relay: &Relay) {
+fn keep_up(mut upkeep: Upkeep, filed: bool, stop: &AtomicBool, relay: &Relay) {
     while !stop.load(Ordering::Relaxed) {
         std::thread::sleep(Upkeep::TURN.to_duration());
         upkeep.turn(SystemClock.now(), &mut |e| relay.post(&e));
     }
     // A recording filed faster than it was received may have ended before the first turn.
-    upkeep.expire(&mut |e| relay.post(&e));
+    if filed {
+        upkeep.expire(&mut |e| relay.post(&e));
+    }
 }
 
 /// The thread that receives.
