@@ -8,6 +8,7 @@
 //! - [`stream`]: machines over packets, without clock or I/O
 //! - [`ring`]: the circular recorder's store; of the machines, it alone touches files
 //! - [`cut`]: a range of a recording as a stream of its own
+//! - [`monitor`]: what is wrong with a stream, and what is in it
 //! - [`io`]: the outside world: endpoints, clocks, signals
 //! - [`cli`]: what all command lines share
 //! - [`tools`]: one file a tool
@@ -25,6 +26,8 @@ pub mod stream;
 pub mod ring;
 
 pub mod cut;
+
+pub mod monitor;
 
 pub mod io;
 

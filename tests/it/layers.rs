@@ -10,7 +10,7 @@ const LAYERS: &[&[&str]] = &[
     &["ts"],
     &["si"],
     &["stream"],
-    &["ring", "cut"],
+    &["ring", "cut", "monitor"],
     &["io"],
     &["cli"],
     &["tools"],
@@ -34,7 +34,7 @@ const OUTSIDE: &[&str] = &[
 ];
 
 /// Layers without clock, socket, log or environment.
-const PURE: &[&str] = &["units", "ts", "si", "stream", "ring", "cut"];
+const PURE: &[&str] = &["units", "ts", "si", "stream", "ring", "cut", "monitor"];
 
 /// `ring`'s storage on real files: the one place below `io` that touches the outside.
 const STORAGE: &str = "ring/disk.rs";
