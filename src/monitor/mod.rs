@@ -7,6 +7,8 @@
 
 mod check;
 mod finding;
+mod series;
 
 pub use check::{Check, Priority};
 pub use finding::{Finding, Moment, Out, Seen, Verdict};
+pub use series::{Point, Series};
