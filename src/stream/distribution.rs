@@ -21,6 +21,8 @@ const BUCKETS: usize = 2048;
 pub struct Distribution {
     buckets: Box<[u64]>,
     count: u64,
+    sum: u128,
+    min: u64,
     max: u64,
 }
 
@@ -36,6 +38,8 @@ impl Distribution {
         Self {
             buckets: vec![0; BUCKETS].into(),
             count: 0,
+            sum: 0,
+            min: u64::MAX,
             max: 0,
         }
     }
@@ -50,13 +54,28 @@ impl Distribution {
         if let Some(bucket) = self.buckets.get_mut(bucket_of(value)) {
             *bucket += times;
         }
-        self.count += times;
-        self.max = self.max.max(value);
+        if times > 0 {
+            self.count += times;
+            self.sum += u128::from(value) * u128::from(times);
+            self.min = self.min.min(value);
+            self.max = self.max.max(value);
+        }
     }
 
     /// How many values were counted.
     pub fn count(&self) -> u64 {
         self.count
+    }
+
+    /// The smallest value; `None` before the first.
+    pub fn min(&self) -> Option<u64> {
+        (self.count > 0).then_some(self.min)
+    }
+
+    /// The mean, rounded down; `None` before the first.
+    pub fn mean(&self) -> Option<u64> {
+        let mean = self.sum.checked_div(u128::from(self.count))?;
+        u64::try_from(mean).ok()
     }
 
     /// The largest value; `None` before the first.
@@ -115,8 +134,11 @@ mod tests {
     #[test]
     fn quantiles_of_nothing_are_none_and_of_one_value_are_it() {
         let mut d = Distribution::new();
+        d.add_many(5, 0);
         assert_eq!((d.quantile(50), d.max()), (None, None));
+        assert_eq!((d.min(), d.mean()), (None, None));
         d.add_many(1_000_003, 7);
+        assert_eq!((d.min(), d.mean()), (Some(1_000_003), Some(1_000_003)));
         assert_eq!(
             (d.quantile(1), d.quantile(99)),
             (Some(1_000_003), Some(1_000_003))
