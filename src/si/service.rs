@@ -5,8 +5,8 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 
 use super::descriptor::{
-    CaDescriptor, DescriptorTag, Descriptors, LanguageDescriptor, RegistrationDescriptor,
-    ServiceType, SubtitlingDescriptor, TeletextDescriptor,
+    CaDescriptor, Descriptor, DescriptorTag, Descriptors, LanguageDescriptor,
+    RegistrationDescriptor, ServiceType, SubtitlingDescriptor, TeletextDescriptor,
 };
 use super::{Language, Pmt, PmtStream, Programme, ServiceId, StreamType};
 use crate::ts::Pid;
@@ -203,6 +203,8 @@ pub struct ElementaryStream {
     pub language: Option<Language>,
     /// It has a conditional access descriptor of its own.
     pub scrambled: bool,
+    /// It may hold still pictures, by its video descriptor: stamps may then come seldom.
+    pub still: bool,
 }
 
 impl ElementaryStream {
@@ -216,8 +218,21 @@ impl ElementaryStream {
             codec,
             language: language(stream.descriptors),
             scrambled: stream.descriptors.get::<CaDescriptor<'_>>().is_some(),
+            still: stream.descriptors.iter().any(announces_stills),
         }
     }
+}
+
+/// still_picture_flag of video_stream_descriptor, AVC_still_present_flag of AVC_video_descriptor
+/// and HEVC_still_present_flag of HEVC_video_descriptor (ISO/IEC 13818-1 §2.6.2, §2.6.64, §2.6.95).
+fn announces_stills(d: Descriptor<'_>) -> bool {
+    let (byte, bit) = match d.tag {
+        DescriptorTag::VIDEO_STREAM => (0, 0x01),
+        DescriptorTag::AVC_VIDEO => (3, 0x80),
+        DescriptorTag::HEVC_VIDEO => (12, 0x40),
+        _ => return false,
+    };
+    d.payload.get(byte).is_some_and(|flags| flags & bit != 0)
 }
 
 /// The first language that some descriptor of a stream names.
@@ -342,6 +357,26 @@ mod tests {
             assert_eq!(s.codec, codec, "{descriptors:02x?}");
             assert_eq!(s.language.map(|l| l.to_string()).as_deref(), language);
             assert_eq!(s.kind, codec.map_or(StreamKind::Data, Codec::kind));
+        }
+    }
+
+    #[test]
+    fn still_pictures_are_announced_by_one_bit_of_the_video_descriptor() {
+        // (tag, length of the payload, byte, bit), from the syntax of the three descriptors.
+        for (tag, length, byte, bit) in
+            [(0x02, 1, 0, 0x01), (0x28, 4, 3, 0x80), (0x38, 13, 12, 0x40)]
+        {
+            for (place, flag) in (0..length).flat_map(|b| (0..8).map(move |f| (b, 1u8 << f))) {
+                let mut descriptor = vec![tag, length];
+                descriptor.resize(2 + usize::from(length), 0);
+                descriptor[2 + usize::from(place)] = flag;
+                let s = ElementaryStream::new(&stream(0x1B, &descriptor), Descriptors::NONE);
+                assert_eq!(
+                    s.still,
+                    (place, flag) == (byte, bit),
+                    "{tag:#x} {place} {flag:#x}"
+                );
+            }
         }
     }
 

@@ -30,6 +30,12 @@ use crate::ts::{Put, Take};
 pub struct DescriptorTag(pub u8);
 
 impl DescriptorTag {
+    /// video_stream_descriptor, of MPEG-1 and MPEG-2 video.
+    pub const VIDEO_STREAM: Self = Self(0x02);
+    /// AVC_video_descriptor.
+    pub const AVC_VIDEO: Self = Self(0x28);
+    /// HEVC_video_descriptor.
+    pub const HEVC_VIDEO: Self = Self(0x38);
     /// VBI_teletext_descriptor.
     pub const VBI_TELETEXT: Self = Self(0x46);
     /// AC-3_descriptor: its stream is AC-3.
