@@ -22,6 +22,13 @@ pub enum Fault {
     Terminal,
     /// The interface is not there, or has no address of the family.
     NoInterface(String),
+    /// A program that reads our packets failed.
+    Program {
+        /// How it ended, in the system's words.
+        how: String,
+        /// Packets that it has not taken.
+        lost: u64,
+    },
     /// The endpoint cannot be used so; why.
     Unusable(&'static str),
 }
@@ -63,6 +70,9 @@ impl EndpointError {
             Fault::Terminal => Some("name an endpoint: a file, udp://ADDR:PORT or a pipe".into()),
             Fault::Silent(_) => Some("without timeout= the input is waited for".into()),
             Fault::NoInterface(_) => Some("'ip -br address' lists the interfaces".into()),
+            Fault::Program { .. } => {
+                Some("its own words, if any, stand above as exec_stderr".into())
+            }
             Fault::Unusable(_) => None,
             Fault::System(_, e) => match e.raw_os_error() {
                 Some(libc::EADDRNOTAVAIL) => {
@@ -98,6 +108,13 @@ impl fmt::Display for EndpointError {
             ),
             Fault::NoInterface(name) => {
                 write!(f, "cannot open '{endpoint}': there is no interface {name}")
+            }
+            Fault::Program { how, lost: 0 } => write!(f, "'{endpoint}' failed: {how}"),
+            Fault::Program { how, lost } => {
+                write!(
+                    f,
+                    "'{endpoint}' ended early: {how}; {lost} packets were lost"
+                )
             }
             Fault::Unusable(why) => write!(f, "cannot use '{endpoint}': {why}"),
         }

@@ -6,7 +6,8 @@
 //!
 //! A program whose pipe is closed and that lives on is sent SIGTERM after two seconds, and SIGKILL
 //! after two more. One that reads our packets may take its time for its end, as an encoder does,
-//! until our own end is asked for.
+//! until our own end is asked for. Where it lost packets of an input that ended, or failed in the
+//! end, that is an error.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind};
@@ -22,7 +23,7 @@ use nix::unistd::Pid;
 
 use super::clock::{Clock, SystemClock};
 use super::file::{FileSink, FileSource};
-use super::{InputError, OutputError, OutputOptions, Received, Sink, Source};
+use super::{Fault, InputError, OutputError, OutputOptions, Received, Sink, Source};
 use crate::stream::event::{Event, Severity, Value};
 use crate::stream::{Batch, Counters, Framing, Pending};
 use crate::units::{Arrival, Ticks27M};
@@ -357,6 +358,8 @@ pub(super) struct ExecSink {
     dropped: u64,
     /// Dropped and not said yet.
     unsaid: u64,
+    /// How the program ended that ended last.
+    ended: Option<String>,
 }
 
 impl ExecSink {
@@ -373,6 +376,7 @@ impl ExecSink {
             packets: 0,
             dropped: 0,
             unsaid: 0,
+            ended: None,
         };
         sink.start()?;
         Ok(sink)
@@ -387,6 +391,31 @@ impl ExecSink {
         self.pipe = Some(sink);
         Ok(())
     }
+}
+
+impl ExecSink {
+    /// Closes the program's stdin, which is the end of its input, and waits for its own end: it
+    /// may write out what it has.
+    fn end(&mut self) -> Reaped {
+        if self.pipe.take().is_none() {
+            return Reaped::Ended(None);
+        }
+        loop {
+            let reaped = self.program.reap();
+            if reaped != Reaped::Lives {
+                return reaped;
+            }
+            if !self.options.stop.load(Ordering::Relaxed) {
+                // An encoder may have much to do yet: its time runs from a request to stop.
+                self.program.ending = None;
+            }
+            std::thread::sleep(LOOK);
+        }
+    }
+}
+
+fn words(status: Option<ExitStatus>) -> String {
+    status.map_or_else(|| "its status is unknown".to_owned(), |s| s.to_string())
 }
 
 impl Sink for ExecSink {
@@ -414,10 +443,30 @@ impl Sink for ExecSink {
         if self.program.child.is_some()
             && let Reaped::Ended(status) = self.program.reap()
         {
-            let how = status.map(|s| s.to_string());
-            self.program.plan(how.unwrap_or_default());
+            let how = words(status);
+            self.ended = Some(how.clone());
+            self.program.plan(how);
         }
         Ok(())
+    }
+
+    fn finish(&mut self) -> Result<(), OutputError> {
+        let lost = self.dropped;
+        let how = match (self.end(), lost) {
+            (Reaped::Ended(Some(status)), _) if !status.success() => Some(status.to_string()),
+            (_, 0) => None,
+            _ => self
+                .ended
+                .take()
+                .or_else(|| Some("it closed its stdin".into())),
+        };
+        match how {
+            // Who asked for the end has cut the stream off.
+            Some(how) if !self.options.stop.load(Ordering::Relaxed) => {
+                Err(OutputError::new(&self.name, Fault::Program { how, lost }))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn set_framing(&mut self, framing: Framing) {
@@ -451,17 +500,7 @@ impl Sink for ExecSink {
 
 impl Drop for ExecSink {
     fn drop(&mut self) {
-        // Closing its stdin is the end of its input: it may write out what it has.
-        if self.pipe.take().is_none() {
-            return;
-        }
-        while self.program.reap() == Reaped::Lives {
-            if !self.options.stop.load(Ordering::Relaxed) {
-                // An encoder may have much to do yet: its time runs from a request to stop.
-                self.program.ending = None;
-            }
-            std::thread::sleep(LOOK);
-        }
+        self.end();
     }
 }
 

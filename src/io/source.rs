@@ -74,6 +74,16 @@ pub trait Sink: Send {
         Ok(())
     }
 
+    /// Completes the output, at the end of a stream that was given as a whole: writes what was
+    /// kept back, and waits for a program to end.
+    ///
+    /// # Errors
+    /// As for [`Sink::send`]; [`Fault::Program`](super::Fault) when a program has not taken all
+    /// of it, or says by its status that it failed.
+    fn finish(&mut self) -> Result<(), OutputError> {
+        self.flush()
+    }
+
     /// Hands over what was observed since the last call.
     fn drain_events(&mut self, sink: &mut dyn FnMut(&dyn Event));
 

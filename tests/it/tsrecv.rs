@@ -217,6 +217,35 @@ fn a_program_is_an_input_and_an_output_and_its_words_are_in_the_log() {
 }
 
 #[test]
+fn a_file_that_a_program_has_not_taken_whole_is_a_failure() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, out) = (folder.path().join("in.ts"), folder.path().join("out.ts"));
+    // 7.5 MB: more than all pipes and queues hold
+    fs::write(
+        &file,
+        vec![*headend::ts::Packet::NULL.as_bytes(); 40_000].concat(),
+    )
+    .unwrap();
+    let run = |program: &str| Run::new("tsrecv").args([&file]).args([program]).run();
+    run("exec:exit 3").expect(
+        3,
+        &[
+            "'exec:exit 3' ended early: exit status: 3;",
+            "packets were lost",
+        ],
+    );
+    let early = run("exec:head -c 1880 >/dev/null");
+    early.expect(3, &["ended early: exit status: 0;", "packets were lost"]);
+    let late = run(&format!(
+        "exec:cat >'{}'; echo full >&2; exit 4",
+        out.display()
+    ));
+    late.expect(3, &["failed: exit status: 4", "exec_stderr", "full"]);
+    assert_same_packets(&fs::read(&out).unwrap(), &fs::read(&file).unwrap());
+    run("exec:cat >/dev/null").expect(0, &[]);
+}
+
+#[test]
 fn a_fifo_connects_two_programs() {
     let Some(capture) = captures().into_iter().next() else {
         return;

@@ -93,7 +93,7 @@ impl Output {
     pub(super) fn finish(self) -> Result<(), Error> {
         match self {
             Self::File(file) => file.place().map_err(output_error),
-            Self::Endpoint(mut sink, _) => sink.flush().map_err(output_error),
+            Self::Endpoint(mut sink, _) => sink.finish().map_err(output_error),
             Self::Remuxed(remuxer, file) => {
                 remuxer.finish().map_err(ffmpeg_error)?;
                 file.place().map_err(output_error)

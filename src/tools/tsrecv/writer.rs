@@ -86,7 +86,7 @@ impl Writer {
             ended?;
         }
         self.send_out()?;
-        self.sink.flush()
+        self.sink.finish()
     }
 
     fn follow_framing(&mut self) {

@@ -175,7 +175,7 @@ impl Player {
             self.send(&mut batch, context)?;
             idle_since = SystemClock.now();
         }
-        self.sink.flush().map_err(endpoint_error)
+        self.sink.finish().map_err(endpoint_error)
     }
 
     /// Sends a batch when its packets are due.

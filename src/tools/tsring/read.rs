@@ -262,7 +262,7 @@ impl Output {
 
     fn finish(&mut self) -> Result<(), Error> {
         match &mut self.out {
-            Out::Sink(sink, _) => sink.flush().map_err(endpoint_error),
+            Out::Sink(sink, _) => sink.finish().map_err(endpoint_error),
             Out::File(_) => Ok(()),
         }
     }
