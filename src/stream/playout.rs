@@ -6,7 +6,7 @@
 
 use super::event::{Event, Severity, Value};
 use super::pacer::Pacer;
-use super::stuffing::Stuffer;
+use super::stuffing::{RateExceeded, Stuffer};
 use super::{Counters, Pending};
 use crate::ts::Packet;
 use crate::units::{Arrival, BitRate, StreamTime, Ticks27M};
@@ -157,6 +157,11 @@ impl Playout {
                 None => leave(&packet, at),
             }
         }
+    }
+
+    /// What did not fit into the constant rate since the start, if anything.
+    pub fn exceeded(&self) -> Option<RateExceeded> {
+        self.stuffer.as_ref()?.exceeded()
     }
 
     /// Hands over what was observed since the last call.

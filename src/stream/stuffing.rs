@@ -7,8 +7,8 @@
 //! stand and a clock was silent for [`Stuffer::CLOCK_SILENCE`], a packet with its PCR alone stands
 //! instead: moved packets would else be further apart than the 100 ms of §2.7.2.
 
-use super::Counters;
 use super::event::{Event, Severity, Value};
+use super::{Counters, PeakRate};
 use crate::ts::{ContinuityCounter, PACKET_SIZE, Packet, Pcr, Pid};
 use crate::units::{BitRate, StreamTime, Ticks27M};
 
@@ -19,6 +19,8 @@ pub struct RateExceeded {
     pub behind: Ticks27M,
     /// Packets dropped since the start.
     pub dropped: u64,
+    /// The rate that would have carried all of it, so far.
+    pub needed: BitRate,
 }
 
 impl Event for RateExceeded {
@@ -33,6 +35,7 @@ impl Event for RateExceeded {
     fn fields(&self, field: &mut dyn FnMut(&'static str, Value)) {
         field("behind_ms", self.behind.as_millis().into());
         field("dropped_packets", self.dropped.into());
+        field("needed_bps", self.needed.get().into());
     }
 }
 
@@ -60,7 +63,9 @@ pub struct Stuffer {
     stuffed: u64,
     dropped: u64,
     behind: Ticks27M,
-    event: Option<RateExceeded>,
+    peak: PeakRate,
+    /// Packets dropped, and not said yet.
+    unsaid: u64,
 }
 
 /// A PID with PCRs, as it went out.
@@ -82,6 +87,9 @@ impl Stuffer {
     /// frames; a decoder's clock is not moved further than its buffers hold.
     pub const MOST_BEHIND: Ticks27M = Ticks27M::from_millis(500);
 
+    /// What of it the rounding to slots may take, at 150 kb/s and more.
+    const ROUNDING: Ticks27M = Ticks27M::from_millis(10);
+
     /// Slots at this rate.
     pub fn new(rate: BitRate) -> Self {
         Self {
@@ -92,7 +100,8 @@ impl Stuffer {
             stuffed: 0,
             dropped: 0,
             behind: Ticks27M::ZERO,
-            event: None,
+            peak: PeakRate::new(Self::MOST_BEHIND + -Self::ROUNDING),
+            unsaid: 0,
         }
     }
 
@@ -115,6 +124,7 @@ impl Stuffer {
         if packet.pid() == Pid::NULL {
             return;
         }
+        self.peak.push(due);
         let origin = *self.origin.get_or_insert(due);
         let mut at = self.slot_time(origin);
         while at < due {
@@ -126,10 +136,7 @@ impl Stuffer {
         self.behind = self.behind.max(at - due);
         if at - due > Self::MOST_BEHIND {
             self.dropped += 1;
-            self.event = Some(RateExceeded {
-                behind: at - due,
-                dropped: self.dropped,
-            });
+            self.unsaid += 1;
             return;
         }
         let mut packet = *packet;
@@ -179,13 +186,27 @@ impl Stuffer {
 
     /// Hands over what was observed since the last call.
     pub fn drain_events(&mut self, sink: &mut dyn FnMut(&dyn Event)) {
-        self.event.take().iter().for_each(|event| sink(event));
+        if std::mem::take(&mut self.unsaid) > 0
+            && let Some(exceeded) = self.exceeded()
+        {
+            sink(&exceeded);
+        }
+    }
+
+    /// What was dropped since the start, if anything.
+    pub fn exceeded(&self) -> Option<RateExceeded> {
+        (self.dropped > 0).then(|| RateExceeded {
+            behind: self.behind,
+            dropped: self.dropped,
+            needed: self.peak.needed(),
+        })
     }
 
     /// What was counted.
     pub fn counters(&self, out: &mut dyn Counters) {
         out.set("cbr_stuffed_packets", self.stuffed);
         out.set("cbr_dropped_packets", self.dropped);
+        out.set("cbr_needed_bps", self.peak.needed().get());
         out.set(
             "cbr_behind_max_us",
             u64::try_from(self.behind.get() / 27).unwrap_or(0),

@@ -18,6 +18,7 @@ use crate::io::{
 };
 use crate::stream::playout::{Playout, PlayoutOptions};
 use crate::stream::restamp::Seam;
+use crate::stream::stuffing::RateExceeded;
 use crate::stream::{Batch, Counters, Framing};
 use crate::ts::{Pid, PidSet};
 use crate::units::{BitRate, ByteCount, Ticks27M};
@@ -337,9 +338,24 @@ pub fn run(args: Args, context: &mut Context) -> Result<Verdict, Error> {
     feeder.drain_events(&mut |e| context.event(e));
     context.last_turn(|c| count(c, &*source, &feeder, &relay));
     // A reader that went away ends reception; what it said is the reason.
-    written?;
+    let exceeded = written?;
     received?;
-    Ok(Verdict::Yes)
+    match exceeded {
+        // Who asked for the end knows the loss by its events.
+        Some(exceeded) if !context.stopping() => Err(too_slow(&args, &exceeded)),
+        _ => Ok(Verdict::Yes),
+    }
+}
+
+/// A stream that has ended did not fit into `--cbr`.
+fn too_slow(args: &Args, exceeded: &RateExceeded) -> Error {
+    let rate = args.cbr.unwrap_or_default();
+    let needed = exceeded.needed.get().div_ceil(1000);
+    let lost = exceeded.dropped;
+    Error::failure(anyhow!(
+        "the stream has more than {rate}: {lost} packets were dropped"
+    ))
+    .hint(format!("--cbr {needed}k holds it"))
 }
 
 fn count(out: &mut dyn Counters, source: &dyn Source, feeder: &Feeder, relay: &Relay) {
@@ -427,12 +443,12 @@ fn tell(source: &mut Box<dyn Source>, feeder: &mut Feeder, relay: &Relay, contex
 /// Waits for the writer: to the end of a file, or for [`DRAIN`] once the end was asked for. What
 /// is left then is said: by the writer, or here where even that stands still.
 fn drain(
-    writer: JoinHandle<Result<(), EndpointError>>,
+    writer: JoinHandle<Result<Option<RateExceeded>, EndpointError>>,
     feeder: &Feeder,
     give_up: &AtomicBool,
     relay: &Relay,
     context: &mut Context,
-) -> Result<(), Error> {
+) -> Result<Option<RateExceeded>, Error> {
     let mut asked = None::<Instant>;
     while !writer.is_finished() {
         std::thread::sleep(Duration::from_millis(2));
@@ -448,7 +464,7 @@ fn drain(
         if since > ABANDON {
             let packets = feeder.waiting();
             context.event(&OutputEvent::GivenUp { packets });
-            return Ok(());
+            return Ok(None);
         }
     }
     let ended = writer.join();

@@ -246,6 +246,32 @@ fn a_file_that_a_program_has_not_taken_whole_is_a_failure() {
 }
 
 #[test]
+fn a_rate_that_is_too_low_is_a_failure_that_names_the_rate_to_take() {
+    let mut told = 0;
+    for capture in captures() {
+        let play = |rate: &str| {
+            let run = Run::new("tsrecv").args(["--cbr", rate, "-i"]);
+            run.args([&capture]).run()
+        };
+        let low = play("60k");
+        if low.status == 0 {
+            continue; // less than half a second, or no clock
+        }
+        let low = low.expect(3, &["packets were dropped", "needed_bps=", "hint: --cbr "]);
+        let (_, rate) = low.stderr.split_once("hint: --cbr ").unwrap();
+        let rate = rate.split(' ').next().unwrap();
+        let held = play(rate);
+        let said = &held.stderr;
+        assert!(
+            held.status == 0 && !said.contains("cbr_rate_exceeded"),
+            "{said}"
+        );
+        told += 1;
+    }
+    assert!(told >= 5 || captures().is_empty(), "{told}");
+}
+
+#[test]
 fn a_fifo_connects_two_programs() {
     let Some(capture) = captures().into_iter().next() else {
         return;

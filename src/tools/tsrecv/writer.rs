@@ -10,6 +10,7 @@ use crate::io::queue::{Outlet, Taken};
 use crate::io::{EndpointError, OutputEvent, Relay, Sink};
 use crate::stream::event::Event;
 use crate::stream::playout::Playout;
+use crate::stream::stuffing::RateExceeded;
 use crate::stream::{Batch, Counters, Framing};
 use crate::ts::{Packet, PidSet};
 use crate::units::{Arrival, Ticks27M};
@@ -44,10 +45,13 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Writes until the queue ends.
-    pub(super) fn run(mut self) -> Result<(), EndpointError> {
+    /// Writes until the queue ends; returns what did not fit into the constant rate.
+    pub(super) fn run(mut self) -> Result<Option<RateExceeded>, EndpointError> {
         let ended = self.write_all();
         let relay = &self.relay;
+        if let Some(playout) = &mut self.playout {
+            playout.drain_events(&mut |e| relay.post(e));
+        }
         self.sink.drain_events(&mut |e| relay.post(e));
         if self.left > 0 {
             let packets = self.left;
@@ -55,7 +59,7 @@ impl Writer {
         }
         let (sink, playout) = (&self.sink, &self.playout);
         self.relay.post_counters(|c| counters(c, &**sink, playout));
-        ended
+        ended.map(|()| playout.as_ref().and_then(Playout::exceeded))
     }
 
     fn write_all(&mut self) -> Result<(), EndpointError> {
