@@ -114,12 +114,17 @@ impl Pacer {
             }
             self.stretch_ends(tick.time, out);
         } else if self.held.len() >= Self::HELD_PACKETS {
-            let packets = self.held.len() as u64;
-            self.unclocked += packets;
-            self.events.push(PacerEvent::NoClock { packets });
+            if self.pace.is_some() {
+                self.unclocked(self.held.len() as u64);
+            }
             self.finish(out);
         }
         self.held.push(*packet);
+    }
+
+    fn unclocked(&mut self, packets: u64) {
+        self.unclocked += packets;
+        self.events.push(PacerEvent::NoClock { packets });
     }
 
     /// Lets go what is held, at the last pace: the end, or a clock that stopped.
@@ -129,6 +134,9 @@ impl Pacer {
             .map(|(_, time)| time)
             .or(self.last)
             .unwrap_or_default();
+        if self.pace.is_none() && self.held.len() > 1 {
+            self.unclocked(self.held.len() as u64);
+        }
         let (packets, span) = self.pace.unwrap_or((1, Ticks27M::ZERO));
         self.let_go(
             Spread {
@@ -261,6 +269,21 @@ mod tests {
         let mut names = Vec::new();
         pacer.drain_events(&mut |e| names.push(e.name()));
         assert_eq!(names, ["pace_without_clock"]);
+    }
+
+    #[test]
+    fn a_short_stream_without_clock_is_said_too() {
+        for packets in [
+            vec![Packet::NULL; 10],
+            vec![pcr_at(0), Packet::NULL, Packet::NULL],
+        ] {
+            let mut pacer = Pacer::new();
+            run(&mut pacer, &packets);
+            pacer.finish(&mut |_, _| {});
+            let mut names = Vec::new();
+            pacer.drain_events(&mut |e| names.push(e.name()));
+            assert_eq!(names, ["pace_without_clock"]);
+        }
     }
 
     #[test]

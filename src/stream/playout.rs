@@ -8,7 +8,7 @@ use super::event::{Event, Severity, Value};
 use super::pacer::Pacer;
 use super::stuffing::{RateExceeded, Stuffer};
 use super::{Counters, Pending};
-use crate::ts::Packet;
+use crate::ts::{Packet, PidSet};
 use crate::units::{Arrival, BitRate, StreamTime, Ticks27M};
 
 /// Behind by more than this, a playout does not try to catch up in a burst.
@@ -54,6 +54,17 @@ pub struct PlayoutOptions {
     pub live: bool,
 }
 
+impl Default for PlayoutOptions {
+    /// A file at its own speed, as it is.
+    fn default() -> Self {
+        Self {
+            speed_permille: 1000,
+            rate: None,
+            live: false,
+        }
+    }
+}
+
 /// Gives packets their departures.
 ///
 /// ```
@@ -77,6 +88,8 @@ pub struct PlayoutOptions {
 pub struct Playout {
     options: PlayoutOptions,
     pacer: Pacer,
+    /// The PIDs that leave; all of them when `None`.
+    wanted: Option<PidSet>,
     stuffer: Option<Stuffer>,
     /// Packets that the pacer let go, with their instants on the stream's line: those of one PCR
     /// interval, [`Pacer::HELD_PACKETS`] at most. What is stuffed between them is never held.
@@ -93,12 +106,21 @@ impl Playout {
         Self {
             options,
             pacer: Pacer::new(),
+            wanted: None,
             stuffer: options.rate.map(Stuffer::new),
             ready: Vec::new(),
             anchor: None,
             events: Pending::new(),
             behind: 0,
         }
+    }
+
+    /// The same, of which only these PIDs leave; `None`: all. The others keep the time: a clock may be among
+    /// them, and it is the whole stream whose bytes are evenly spaced.
+    #[must_use]
+    pub fn passing(mut self, wanted: Option<PidSet>) -> Self {
+        self.wanted = wanted;
+        self
     }
 
     /// Takes the next packet, at `now`; [`Playout::take`] is to follow.
@@ -152,6 +174,13 @@ impl Playout {
         let mut leave =
             |packet: &Packet, at: StreamTime| out(packet, leaves + scaled(at - from, speed));
         for (packet, at) in self.ready.drain(..) {
+            if self
+                .wanted
+                .as_ref()
+                .is_some_and(|w| !w.contains(packet.pid()))
+            {
+                continue;
+            }
             match &mut self.stuffer {
                 Some(stuffer) => stuffer.push(&packet, at, &mut leave),
                 None => leave(&packet, at),
@@ -232,6 +261,30 @@ mod tests {
         }
         assert!(worst < Ticks27M::from_millis(25), "{worst}");
         assert_eq!(playout.behind, 0);
+    }
+
+    /// 5 ms between packets, of which one PID of three leaves: it leaves when it would have.
+    #[test]
+    fn packets_that_do_not_leave_keep_the_time() {
+        let options = PlayoutOptions {
+            speed_permille: 1000,
+            rate: None,
+            live: false,
+        };
+        let pid = Pid::from_field(0x101);
+        let other = Packet::new(pid, ContinuityCounter::default());
+        let mut playout = Playout::new(options).passing(Some([pid].into_iter().collect()));
+        let mut out = Vec::new();
+        for n in 0..20i64 {
+            for packet in [pcr_at(n * 405_000), Packet::NULL, other] {
+                playout.push(&packet, Arrival::from_ticks(0));
+                playout.take(&mut |p, at| out.push((p.pid(), at.ticks())));
+            }
+        }
+        assert_eq!(out.len(), 19);
+        for (n, left) in out.iter().enumerate() {
+            assert_eq!(*left, (pid, n as i64 * 405_000 + 270_000));
+        }
     }
 
     #[test]

@@ -155,7 +155,7 @@ pub struct Args {
     #[arg(long, help_heading = "Filtering")]
     drop_null: bool,
 
-    /// Write 192-byte packets with their arrival times
+    /// Write 192-byte packets with their arrival times: of a file those of its PCRs
     #[arg(long, conflicts_with = "plain", help_heading = "Filtering")]
     timed: bool,
 
@@ -206,6 +206,8 @@ struct Plan {
     playing: Option<PlayoutOptions>,
     /// Packets wait for their departures: a socket sees to that itself, a pipe needs help.
     paced: bool,
+    /// The packets of a file get the arrival times that its PCRs give them.
+    dates: bool,
     framing: Option<Framing>,
     departure: Departure,
 }
@@ -245,10 +247,10 @@ impl Plan {
                 dedup: args.dedup,
                 ..InputOptions::default()
             },
-            again: file.filter(|_| args.again),
             wanted: wanted(args),
             playing,
             paced,
+            dates: args.timed && playing.is_none() && file.is_some(),
             framing: match (args.timed, args.plain) {
                 (true, _) => Some(Framing::Timed),
                 (_, true) => Some(Framing::Plain),
@@ -259,6 +261,7 @@ impl Plan {
             } else {
                 Departure::AtOnce
             },
+            again: file.filter(|_| args.again),
             input,
             output,
         })
@@ -320,10 +323,15 @@ pub fn run(args: Args, context: &mut Context) -> Result<Verdict, Error> {
     let writer = Writer {
         outlet,
         sink,
+        playout: plan
+            .playing
+            .map(|options| Playout::new(options).passing(plan.wanted.clone())),
         wanted: plan.wanted.clone(),
-        playout: plan.playing.map(Playout::new),
+        dates: plan.dates,
+        opened: None,
         wait: plan.paced && plan.departure == Departure::AtOnce,
-        keep_framing: plan.framing.is_none().then(|| Arc::clone(&framing)),
+        framing: Arc::clone(&framing),
+        keep_framing: plan.framing.is_none(),
         relay: relay.clone(),
         out: Batch::with_capacity(OUT_PACKETS),
         give_up: Arc::clone(&give_up),

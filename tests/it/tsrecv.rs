@@ -15,7 +15,7 @@ use headend::units::{Arrival, BitRate, Ticks27M};
 
 use nix::sys::signal::Signal;
 
-use crate::harness::{Run, Running, assert_same_packets, captures, command, wait_for};
+use crate::harness::{Run, Running, assert_same_packets, captures, command, samples, wait_for};
 
 #[test]
 fn every_capture_passes_byte_for_byte() {
@@ -269,6 +269,74 @@ fn a_rate_that_is_too_low_is_a_failure_that_names_the_rate_to_take() {
         told += 1;
     }
     assert!(told >= 5 || captures().is_empty(), "{told}");
+}
+
+/// Each PCR packet's arrival header counts as its PCR does (SMPTE and Blu-ray's 30 bits at 27 MHz),
+/// also where the PID of the PCRs is not among those that are kept.
+#[test]
+fn a_file_without_arrival_times_gets_those_of_its_clock() {
+    let Some(folder) = samples() else { return };
+    let file = folder.join("bbb-h264-mp2.ts");
+    let pcr = |p: &[u8]| {
+        let has = p[3] & 0x20 != 0 && p[4] > 0 && p[5] & 0x10 != 0;
+        let base = u64::from(u32::from_be_bytes([p[6], p[7], p[8], p[9]])) << 1;
+        has.then(|| {
+            (base | u64::from(p[10] >> 7)) * 300
+                + u64::from(u16::from_be_bytes([p[10], p[11]]) & 0x1FF)
+        })
+    };
+    let header = |p: &[u8]| u32::from_be_bytes([p[0], p[1], p[2], p[3]]) & 0x3FFF_FFFF;
+    let run = Run::new("tsrecv").args(["--timed"]).args([&file]).run();
+    assert_eq!((run.status, run.stderr.as_str()), (0, ""));
+    let packets: Vec<&[u8]> = run.stdout.chunks(192).collect();
+    let clocks: Vec<(u32, u64)> = packets
+        .iter()
+        .filter_map(|p| Some((header(p), pcr(&p[4..])?)))
+        .collect();
+    assert!(clocks.len() > 100, "{}", clocks.len());
+    for pair in clocks.windows(2) {
+        let arrivals = u64::from(pair[1].0.wrapping_sub(pair[0].0) & 0x3FFF_FFFF);
+        assert_eq!(arrivals, pair[1].1 - pair[0].1);
+    }
+    let sound = |p: &&[u8]| u16::from_be_bytes([p[5], p[6]]) & 0x1FFF == 0x101;
+    let expected: Vec<u8> = packets
+        .iter()
+        .filter(|p| sound(p))
+        .flat_map(|p| &p[4..])
+        .copied()
+        .collect();
+    let run = Run::new("tsrecv")
+        .args(["--timed", "--pid", "0x101"])
+        .args([&file])
+        .run();
+    let kept: Vec<u8> = run
+        .stdout
+        .chunks(192)
+        .flat_map(|p| &p[4..])
+        .copied()
+        .collect();
+    assert_same_packets(&kept, &expected);
+    let spans = |packets: Vec<u32>| -> Vec<u32> {
+        packets
+            .windows(2)
+            .map(|w| w[1].wrapping_sub(w[0]) & 0x3FFF_FFFF)
+            .collect()
+    };
+    assert_eq!(
+        spans(run.stdout.chunks(192).map(header).collect()),
+        spans(
+            packets
+                .iter()
+                .filter(|p| sound(p))
+                .map(|p| header(p))
+                .collect()
+        )
+    );
+    let none = Run::new("tsrecv")
+        .args(["--timed"])
+        .args([folder.join("ait.ts")])
+        .run();
+    none.expect(0, &["pace_without_clock"]);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::io::clock::{Clock, SystemClock};
 use crate::io::queue::{Outlet, Taken};
 use crate::io::{EndpointError, OutputEvent, Relay, Sink};
 use crate::stream::event::Event;
-use crate::stream::playout::Playout;
+use crate::stream::playout::{Playout, PlayoutOptions};
 use crate::stream::stuffing::RateExceeded;
 use crate::stream::{Batch, Counters, Framing};
 use crate::ts::{Packet, PidSet};
@@ -32,10 +32,16 @@ pub(super) struct Writer {
     pub(super) sink: Box<dyn Sink>,
     pub(super) wanted: Option<PidSet>,
     pub(super) playout: Option<Playout>,
+    /// Makes a playout of which arrival times are taken, for an input that has none.
+    pub(super) dates: bool,
+    /// When such an input was opened: its playout is as fast as the reader.
+    pub(super) opened: Option<Arrival>,
     /// The sink takes packets at once: they are held until they are due.
     pub(super) wait: bool,
-    /// The input's framing, where it is the output's too.
-    pub(super) keep_framing: Option<Arc<AtomicU8>>,
+    /// The input's framing.
+    pub(super) framing: Arc<AtomicU8>,
+    /// It is the output's too.
+    pub(super) keep_framing: bool,
     pub(super) relay: Relay,
     /// Packets on their way to the sink, where they are not those of the queue.
     pub(super) out: Batch,
@@ -84,7 +90,7 @@ impl Writer {
             self.post(&mut posted);
         }
         if let Some(mut playout) = self.playout.take() {
-            playout.finish(SystemClock.now());
+            playout.finish(self.now());
             let ended = self.play(&mut playout);
             self.playout = Some(playout);
             ended?;
@@ -94,13 +100,23 @@ impl Writer {
     }
 
     fn follow_framing(&mut self) {
-        let Some(framing) = &self.keep_framing else {
+        let known = self.framing.load(Ordering::Acquire);
+        let Some(framing) = Framing::ALL.into_iter().find(|f| *f as u8 == known) else {
             return;
         };
-        let wanted = framing.load(Ordering::Acquire);
-        if let Some(framing) = Framing::ALL.into_iter().find(|f| *f as u8 == wanted) {
+        if self.keep_framing {
             self.sink.set_framing(framing);
         }
+        if std::mem::take(&mut self.dates) && framing != Framing::Timed {
+            let playout = Playout::new(PlayoutOptions::default());
+            self.playout = Some(playout.passing(self.wanted.clone()));
+            self.opened = Some(SystemClock.now());
+        }
+    }
+
+    /// The time for the playout.
+    fn now(&self) -> Arrival {
+        self.opened.unwrap_or_else(|| SystemClock.now())
     }
 
     fn write(&mut self, batch: &Batch) -> Result<(), EndpointError> {
@@ -124,8 +140,8 @@ impl Writer {
                 ended = ended.and_then(|()| self.send_out());
             }
             Some(mut playout) => {
-                let now = SystemClock.now();
-                for packet in batch.packets().iter().filter(passes) {
+                let now = self.now();
+                for packet in batch.packets() {
                     playout.push(packet, now);
                     ended = ended.and_then(|()| self.play(&mut playout));
                 }
