@@ -14,7 +14,7 @@ complete -c tsrecv -l pace -d 'Play at the speed of the PCRs (default from a fil
 complete -c tsrecv -l loop -d 'Play a file again and again: counters, clocks and stamps go on over the seam'
 complete -c tsrecv -l dedup -d 'Drop datagrams without RTP that repeat one of the last 50 ms (or --reorder) byte for byte'
 complete -c tsrecv -l drop-null -d 'Drop null packets'
-complete -c tsrecv -l timed -d 'Write 192-byte packets with their arrival times'
+complete -c tsrecv -l timed -d 'Write 192-byte packets with their arrival times: of a file those of its PCRs'
 complete -c tsrecv -l plain -d 'Write 188-byte packets whatever comes in'
 complete -c tsrecv -s v -l verbose -d 'Say more on stderr'
 complete -c tsrecv -s q -l quiet -d 'Say errors only'

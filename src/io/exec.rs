@@ -264,6 +264,8 @@ pub(super) struct ExecSource {
     program: Program,
     pipe: Option<FileSource>,
     packets: u64,
+    /// Bytes of the programs before the one that runs.
+    bytes_before: u64,
 }
 
 impl ExecSource {
@@ -273,6 +275,7 @@ impl ExecSource {
             program: Program::new(command),
             pipe: None,
             packets: 0,
+            bytes_before: 0,
         };
         source.start()?;
         Ok(source)
@@ -297,6 +300,7 @@ impl Source for ExecSource {
             if received != Received::End {
                 return Ok(received);
             }
+            self.bytes_before = self.bytes();
             self.pipe = None;
         }
         if self.program.child.is_some() {
@@ -332,6 +336,10 @@ impl Source for ExecSource {
         false
     }
 
+    fn bytes(&self) -> u64 {
+        self.bytes_before + self.pipe.as_ref().map_or(0, FileSource::bytes)
+    }
+
     fn drain_events(&mut self, sink: &mut dyn FnMut(&dyn Event)) {
         self.program.drain_events(sink);
         if let Some(pipe) = &mut self.pipe {
@@ -344,6 +352,7 @@ impl Source for ExecSource {
             pipe.counters(out);
         }
         out.set("in_packets", self.packets);
+        out.set("in_bytes", self.bytes());
         out.set("exec_restarts_total", self.program.restarts);
     }
 }

@@ -234,6 +234,10 @@ impl Source for FileSource {
         self.kind == Kind::Device
     }
 
+    fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     fn length(&self) -> Option<u64> {
         let length = self.file.metadata().ok()?.len();
         (self.kind == Kind::Regular).then_some(length)

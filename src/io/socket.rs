@@ -93,12 +93,7 @@ pub(super) fn open_receiver(endpoint: &SocketEndpoint) -> Result<Opened, Endpoin
     if multicast {
         sys::join(fd, address, endpoint.source, index).map_err(fail("join"))?;
     }
-    for (level, name) in [
-        (libc::SOL_SOCKET, libc::SO_TIMESTAMPNS),
-        (libc::SOL_SOCKET, libc::SO_RXQ_OVFL),
-    ] {
-        sys::set_option(fd, level, name, 1).map_err(fail("open"))?;
-    }
+    sys::set_option(fd, libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, 1).map_err(fail("open"))?;
     // Kernels before 5.0 have none; they deliver each datagram by itself.
     let _ = sys::set_option(fd, libc::SOL_UDP, libc::UDP_GRO, 1);
     let asked = endpoint

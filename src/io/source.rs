@@ -37,6 +37,9 @@ pub trait Source: Send {
     /// their arrivals mean something.
     fn is_live(&self) -> bool;
 
+    /// Bytes that came so far, packets or not.
+    fn bytes(&self) -> u64;
+
     /// Bytes from the beginning to the end, where there is one: of a regular file.
     fn length(&self) -> Option<u64> {
         None

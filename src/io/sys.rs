@@ -12,7 +12,7 @@ use libc::{c_int, c_void, cmsghdr, iovec, mmsghdr, sockaddr_storage, socklen_t};
 
 /// Datagrams a call at most.
 pub const DATAGRAMS: usize = 64;
-/// Bytes of control messages a datagram: a time stamp, a drop counter, a segment size (80 bytes).
+/// Bytes of control messages a datagram: a time stamp and a segment size (56 bytes).
 const CONTROL_BYTES: usize = 128;
 
 /// Sets a socket option that is an `int`.
@@ -37,6 +37,32 @@ fn set<T>(fd: BorrowedFd<'_>, level: c_int, name: c_int, value: &T) -> io::Resul
     };
     if r == 0 {
         Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+/// Datagrams that the socket has lost since it was opened, for want of room in its receive buffer,
+/// modulo 2^32. SO_RXQ_OVFL tells the same, but only with a next datagram, which may never come.
+///
+/// # Errors
+/// Those of getsockopt(2); kernels before 4.12 have no SO_MEMINFO.
+pub fn drops(fd: BorrowedFd<'_>) -> io::Result<u32> {
+    const DROPS: usize = libc::SK_MEMINFO_DROPS as usize;
+    let mut info = [0u32; DROPS + 1];
+    let mut len = size_of_val(&info) as socklen_t;
+    // SAFETY: the kernel writes `len` bytes at most into `info`, which has as many.
+    let r = unsafe {
+        libc::getsockopt(
+            fd.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_MEMINFO,
+            info.as_mut_ptr().cast(),
+            &raw mut len,
+        )
+    };
+    if r == 0 {
+        Ok(info[DROPS])
     } else {
         Err(io::Error::last_os_error())
     }
@@ -150,8 +176,6 @@ pub struct Received {
     pub realtime: Option<i64>,
     /// The size of each where several were coalesced (UDP_GRO); the last may be shorter.
     pub segment: Option<usize>,
-    /// Datagrams that the socket has lost so far for want of room, modulo 2^32 (SO_RXQ_OVFL).
-    pub drops: Option<u32>,
     /// It was longer than the memory for it.
     pub truncated: bool,
 }
@@ -282,9 +306,6 @@ fn control(header: &libc::msghdr, received: &mut Received) {
                 (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS) if len >= size_of::<libc::timespec>() => {
                     let t = data.cast::<libc::timespec>().read_unaligned();
                     received.realtime = Some(t.tv_sec * 1_000_000_000 + t.tv_nsec);
-                }
-                (libc::SOL_SOCKET, libc::SO_RXQ_OVFL) if len >= 4 => {
-                    received.drops = Some(data.cast::<u32>().read_unaligned());
                 }
                 (libc::SOL_UDP, libc::UDP_GRO) if len >= 4 => {
                     let size = data.cast::<c_int>().read_unaligned();

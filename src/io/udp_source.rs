@@ -81,8 +81,8 @@ pub(super) struct UdpSource {
     safe: Ticks27M,
     last_arrival: Arrival,
     receive_buffer: usize,
-    /// The kernel's drop counter as last seen.
-    drops_seen: Option<u32>,
+    /// The kernel's drop counter as last seen; it starts at zero with the socket.
+    drops_seen: u32,
     sender: Option<IpAddr>,
     silence: Silence,
     events: Pending<ReceptionEvent>,
@@ -97,6 +97,7 @@ struct Counts {
     bytes: u64,
     kernel_drops: u64,
     foreign: u64,
+    rtcp: u64,
     other_sender: u64,
     repeats: u64,
     calls: u64,
@@ -130,7 +131,7 @@ impl UdpSource {
             safe: SHORTEST_LINGER,
             last_arrival: Arrival::default(),
             receive_buffer: opened.receive_buffer,
-            drops_seen: None,
+            drops_seen: 0,
             sender: None,
             silence: Silence::new(
                 endpoint.to_string(),
@@ -211,16 +212,6 @@ impl UdpSource {
                 .unwrap_or(now)
                 .max(self.last_arrival);
             self.last_arrival = arrival;
-            if let Some(drops) = datagram.drops {
-                // The counter starts at zero with the socket.
-                let new = u64::from(drops.wrapping_sub(self.drops_seen.unwrap_or(0)));
-                if new > 0 {
-                    self.counts.kernel_drops += new;
-                    self.events
-                        .push(ReceptionEvent::KernelDrops { datagrams: new });
-                }
-                self.drops_seen = Some(drops);
-            }
             self.counts.bytes += datagram.len as u64;
             let segment = datagram.segment.unwrap_or(datagram.len).max(1);
             let members = datagram.len.div_ceil(segment) as u64;
@@ -322,6 +313,10 @@ impl UdpSource {
             }
             return;
         }
+        if RtpHeader::is_rtcp(datagram) {
+            self.counts.rtcp += 1;
+            return;
+        }
         if let Some(repeats) = &mut self.repeats
             && repeats.is_repeat(datagram, arrival)
         {
@@ -386,6 +381,19 @@ impl UdpSource {
             self.gather(now);
         }
         Ok(())
+    }
+
+    /// Asks what the kernel has lost since it was asked last.
+    fn see_drops(&mut self) {
+        let Ok(drops) = sys::drops(self.socket.as_fd()) else {
+            return;
+        };
+        let datagrams = u64::from(drops.wrapping_sub(self.drops_seen));
+        self.drops_seen = drops;
+        if datagrams > 0 {
+            self.counts.kernel_drops += datagrams;
+            self.events.push(ReceptionEvent::KernelDrops { datagrams });
+        }
     }
 
     /// Receives until the socket is empty or the batch full.
@@ -466,10 +474,15 @@ impl Source for UdpSource {
         true
     }
 
+    fn bytes(&self) -> u64 {
+        self.counts.bytes
+    }
+
     fn drain_events(&mut self, sink: &mut dyn FnMut(&dyn Event)) {
         if let Some(event) = self.opening.take() {
             sink(&event);
         }
+        self.see_drops();
         self.events.drain(sink);
         self.reorder.drain_events(sink);
         self.framer.drain_events(sink);
@@ -486,6 +499,7 @@ impl Source for UdpSource {
         out.set("receive_calls_total", counts.calls);
         out.set("coalesced_datagrams", counts.coalesced);
         out.set("foreign_datagrams", counts.foreign);
+        out.set("rtcp_datagrams", counts.rtcp);
         out.set("other_sender_datagrams", counts.other_sender);
         if self.repeats.is_some() {
             out.set("repeated_datagrams", counts.repeats);

@@ -2,7 +2,8 @@
 //!
 //! A datagram that comes in order passes at once. One that is ahead waits for those it has
 //! overtaken, the window at most; what has not come by then is lost. A jump by which a sender
-//! has started anew is believed when a second datagram continues it (RFC 3550 appendix A.1).
+//! has started anew is believed when a second datagram continues it (RFC 3550 appendix A.1). The
+//! very first datagram waits too: it may have overtaken others.
 
 use std::collections::BTreeMap;
 
@@ -86,12 +87,14 @@ struct Held {
 /// let mut reorder = Reorder::new(Ticks27M::from_millis(50));
 /// let at = Arrival::from_ticks(0);
 /// let header = |sequence| RtpHeader { sequence, timestamp: 0, ssrc: 1, marker: false };
-/// assert_eq!(reorder.push(&header(65535), b"a", at), Pushed::Next);
+/// assert_eq!(reorder.push(&header(65535), b"a", at), Pushed::Kept);
 /// assert_eq!(reorder.push(&header(1), b"c", at), Pushed::Kept);
 /// assert!(reorder.pop(at).is_none());
 /// assert_eq!(reorder.push(&header(0), b"b", at), Pushed::Kept);
+/// let at = at + Ticks27M::from_millis(50);
 /// let out: Vec<_> = std::iter::from_fn(|| reorder.pop(at)).collect();
-/// assert_eq!(out.iter().map(|(_, p)| &p[..]).collect::<Vec<_>>(), [b"b", b"c"]);
+/// assert_eq!(out.iter().map(|(_, p)| &p[..]).collect::<Vec<_>>(), [b"a", b"b", b"c"]);
+/// assert_eq!(reorder.push(&header(2), b"d", at), Pushed::Next);
 /// ```
 #[derive(Debug)]
 pub struct Reorder {
@@ -99,6 +102,10 @@ pub struct Reorder {
     ssrc: u32,
     /// The unwrapped number due next; `None` before the first datagram.
     next: Option<i64>,
+    /// When the first datagram came, while those that it may have overtaken are waited for.
+    starting: Option<Arrival>,
+    /// The number at which the sequence began; what lies before was never waited for.
+    first: i64,
     /// Datagrams ahead of `next`, by unwrapped number.
     held: BTreeMap<i64, Held>,
     held_bytes: usize,
@@ -121,6 +128,8 @@ impl Reorder {
             window,
             ssrc: 0,
             next: None,
+            starting: None,
+            first: 0,
             held: BTreeMap::new(),
             held_bytes: 0,
             stray: None,
@@ -138,8 +147,8 @@ impl Reorder {
     pub fn push(&mut self, header: &RtpHeader, payload: &[u8], arrival: Arrival) -> Pushed {
         let Some(next) = self.next else {
             self.start(header);
-            self.step();
-            return Pushed::Next;
+            self.starting = Some(arrival);
+            return self.hold(self.first, payload, arrival);
         };
         // The unwrapped number nearest to the one that is due.
         let ahead = i64::from(header.sequence.wrapping_sub(next as u16) as i16);
@@ -151,7 +160,14 @@ impl Reorder {
             return Pushed::Next;
         }
         self.stray = None;
-        if ahead < 0 {
+        let number = next + ahead;
+        if ahead < 0 && self.starting.is_none() {
+            if number < self.first {
+                // Nobody has missed it yet: it is said to be lost as it comes.
+                self.lost += 1;
+                let (datagrams, first) = (1, header.sequence);
+                self.events.push(ReorderEvent::Lost { datagrams, first });
+            }
             let came = ahead >= -64 && self.seen & 1 << (-ahead - 1) != 0;
             *(if came {
                 &mut self.duplicates
@@ -160,7 +176,7 @@ impl Reorder {
             }) += 1;
             return Pushed::Dropped;
         }
-        self.hold(next + ahead, payload, arrival)
+        self.hold(number, payload, arrival)
     }
 
     /// True, and counted as come, when this is the datagram that is due and nothing waits:
@@ -179,6 +195,13 @@ impl Reorder {
     /// The next datagram of those that were kept, once it is its turn at `now`.
     pub fn pop(&mut self, now: Arrival) -> Option<(Arrival, Box<[u8]>)> {
         let (number, held) = self.held.first_key_value()?;
+        if let Some(since) = self.starting {
+            if now - since < self.window && self.held_bytes <= MAX_HELD_BYTES {
+                return None;
+            }
+            self.starting = None;
+            (self.next, self.first) = (Some(*number), *number);
+        }
         let gap = *number - self.next?;
         let due = now - held.arrival >= self.window || self.held_bytes > MAX_HELD_BYTES;
         if gap > 0 {
@@ -197,7 +220,8 @@ impl Reorder {
     /// nothing waits.
     pub fn due_in(&self, now: Arrival) -> Option<Ticks27M> {
         let (_, held) = self.held.first_key_value()?;
-        Some(held.arrival + self.window - now)
+        let since = self.starting.unwrap_or(held.arrival);
+        Some(since + self.window - now)
     }
 
     /// At the end of the input: nothing more is waited for.
@@ -221,7 +245,9 @@ impl Reorder {
 
     fn start(&mut self, header: &RtpHeader) {
         self.ssrc = header.ssrc;
-        self.next = Some(i64::from(header.sequence));
+        self.first = i64::from(header.sequence);
+        self.next = Some(self.first);
+        self.starting = None;
         self.seen = 0;
     }
 

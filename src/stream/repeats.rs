@@ -11,12 +11,18 @@ const MEMORY: usize = 4096;
 
 /// Recognises a datagram that is, byte for byte, one of the last.
 ///
-/// Datagrams of null packets alone repeat by nature and are never recognised.
+/// Datagrams of null packets alone are all alike: of them, as many are taken for repeats as there
+/// were among the others within the window, so that a doubled stream keeps its rate.
 #[derive(Debug)]
 pub struct Repeats {
     window: Ticks27M,
     hasher: RandomState,
-    last: VecDeque<(u64, Arrival)>,
+    /// Datagrams that were new, and when they came.
+    new: VecDeque<(u64, Arrival)>,
+    /// When datagrams came that were not.
+    repeated: VecDeque<Arrival>,
+    /// The share of a null datagram that is due to pass, in thousandths.
+    owed: u64,
 }
 
 impl Repeats {
@@ -25,26 +31,49 @@ impl Repeats {
         Self {
             window,
             hasher: RandomState::new(),
-            last: VecDeque::new(),
+            new: VecDeque::new(),
+            repeated: VecDeque::new(),
+            owed: 0,
         }
     }
 
     /// True when these bytes came before within the window; else they are remembered.
     pub fn is_repeat(&mut self, datagram: &[u8], at: Arrival) -> bool {
+        let window = self.window;
+        forget(&mut self.new, |(_, came)| at - *came > window);
+        forget(&mut self.repeated, |came| at - *came > window);
         let (packets, _) = Packet::slice_of(datagram);
         if packets.iter().all(|p| p.pid() == Pid::NULL) {
-            return false;
-        }
-        let over = |(_, came): &(u64, Arrival)| at - *came > self.window;
-        while self.last.len() >= MEMORY || self.last.front().is_some_and(over) {
-            self.last.pop_front();
+            return !self.lets_null_pass();
         }
         let hash = self.hasher.hash_one(datagram);
-        if self.last.iter().any(|(h, _)| *h == hash) {
-            return true;
+        let known = self.new.iter().any(|(h, _)| *h == hash);
+        if known {
+            self.repeated.push_back(at);
+        } else {
+            self.new.push_back((hash, at));
         }
-        self.last.push_back((hash, at));
-        false
+        known
+    }
+
+    fn lets_null_pass(&mut self) -> bool {
+        let (new, repeated) = (self.new.len() as u64, self.repeated.len() as u64);
+        self.owed += match new {
+            0 => 1000,
+            _ => (1000 * new).div_ceil(new + repeated),
+        };
+        let passes = self.owed >= 1000;
+        if passes {
+            self.owed -= 1000;
+        }
+        passes
+    }
+}
+
+/// Drops what is over, and makes room for one more.
+fn forget<T>(queue: &mut VecDeque<T>, over: impl Fn(&T) -> bool) {
+    while queue.len() >= MEMORY || queue.front().is_some_and(&over) {
+        queue.pop_front();
     }
 }
 
@@ -54,7 +83,7 @@ mod tests {
     use crate::ts::ContinuityCounter;
 
     #[test]
-    fn a_repeat_is_known_for_the_window_and_null_packets_never_are() {
+    fn a_repeat_is_known_for_the_window() {
         let at = |ms: i64| Arrival::from_ticks(ms * 27_000);
         let mut repeats = Repeats::new(Ticks27M::from_millis(50));
         let one = Packet::new(Pid::PAT, ContinuityCounter::default());
@@ -62,7 +91,39 @@ mod tests {
         assert!(!repeats.is_repeat(one, at(0)));
         assert!(repeats.is_repeat(one, at(50)));
         assert!(!repeats.is_repeat(one, at(51)), "the first is forgotten");
-        assert!(!repeats.is_repeat(Packet::NULL.as_bytes(), at(51)));
-        assert!(!repeats.is_repeat(Packet::NULL.as_bytes(), at(52)));
+    }
+
+    /// A second of a stream, two of each 20 datagrams of which are null packets, as it is and doubled
+    /// by a network that delays the second of each by 3 ms.
+    #[test]
+    fn null_datagrams_pass_in_their_number_whether_the_stream_is_doubled_or_not() {
+        let datagram = |n: i64| match n % 20 {
+            7 | 8 => *Packet::NULL.as_bytes(),
+            _ => {
+                let mut packet = Packet::new(Pid::PAT, ContinuityCounter::default());
+                packet.as_bytes_mut()[180..].copy_from_slice(&n.to_be_bytes());
+                *packet.as_bytes()
+            }
+        };
+        for delays in [&[0][..], &[0, 3], &[0, 3, 5]] {
+            let mut sent: Vec<(i64, i64)> = (0..1000)
+                .flat_map(|n| delays.iter().map(move |d| (n + d, n)))
+                .collect();
+            sent.sort();
+            let mut repeats = Repeats::new(Ticks27M::from_millis(50));
+            let mut passed = [0u32; 2];
+            for (ms, n) in sent {
+                let at = Arrival::from_ticks(ms * 27_000);
+                if !repeats.is_repeat(&datagram(n), at) {
+                    passed[usize::from(matches!(n % 20, 7 | 8))] += 1;
+                }
+            }
+            assert_eq!(passed[0], 900);
+            let close = if delays.len() == 1 { 0 } else { 4 };
+            assert!(passed[1].abs_diff(100) <= close, "{delays:?}: {passed:?}");
+        }
+        let mut repeats = Repeats::new(Ticks27M::from_millis(50));
+        let null = Packet::NULL.as_bytes();
+        assert!((0..100).all(|_| !repeats.is_repeat(null, Arrival::from_ticks(0))));
     }
 }

@@ -75,6 +75,25 @@ impl RtpHeader {
         b
     }
 
+    /// True for RTCP (RFC 3550 §6.1), which some senders send to the same port: version 2, a type
+    /// that RFC 5761 §4 keeps for it, and a length that fits.
+    ///
+    /// ```
+    /// use headend::{stream::RtpHeader, ts::Packet};
+    /// let sender_report = [&[0x80, 200, 0, 6][..], &[0; 24]].concat();
+    /// assert!(RtpHeader::is_rtcp(&sender_report));
+    /// assert!(!RtpHeader::is_rtcp(&sender_report[..27]));
+    /// assert!(!RtpHeader::is_rtcp(Packet::NULL.as_bytes()));
+    /// ```
+    pub fn is_rtcp(datagram: &[u8]) -> bool {
+        let Some([first, kind, len @ ..]) = datagram.first_chunk::<4>() else {
+            return false;
+        };
+        // In words of 32 bits, less one.
+        let len = 4 * (usize::from(u16::from_be_bytes(*len)) + 1);
+        first >> 6 == 2 && (192..=223).contains(kind) && len <= datagram.len()
+    }
+
     /// The time stamp at a PCR: its base, of which RTP keeps 32 of 33 bits (RFC 2250 §2).
     pub const fn timestamp_of(pcr: Pcr) -> u32 {
         pcr.base() as u32

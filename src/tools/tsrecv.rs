@@ -66,10 +66,17 @@ use writer::{OUT_PACKETS, UNKNOWN_FRAMING, Writer};
 /// too slow), `output_given_up` (SIGTERM came, and OUTPUT stood still for 2 s), `cbr_rate_exceeded`,
 /// `send_refused`. Damaged: `sync_lost`, `sync_found`,
 /// `sync_byte_error`, `tail_dropped`, `foreign_datagrams`. Changed: `source_changed`,
-/// `rtp_restarted`, `arrival_clock_reanchored`, `pace_clock_jump`, `playout_behind`,
-/// `loop_again`. Waiting: `input_waiting`, `input_back`, `receive_buffer_clamped` with the sysctl
+/// `rtp_restarted`, `arrival_clock_reanchored`, `pace_clock_jump`, `pace_without_clock`,
+/// `playout_behind`, `loop_again`. Waiting: `input_waiting`, `input_back`, `receive_buffer_clamped` with the sysctl
 /// to set, `exec_died`, `exec_dropped`, `exec_stderr`. Each is also a counter of `--stats` and `--stats-json`,
 /// where `departure_error_p50_us`, `_p99_us` and `_max_us` tell how evenly datagrams left.
+///
+/// # LOSS AND STATUS
+///
+/// An input that ends gives status 3 where a part of it did not reach OUTPUT: an `exec:` program
+/// ended early or failed, or `--cbr` was too low (the hint names the rate to take). So does one in
+/// which there is no packet; an empty one gives 0. Losses of reception, and those before a signal
+/// asked for the end, are events and counters, and the status is 0.
 ///
 /// # MEMORY
 ///
@@ -343,6 +350,7 @@ pub fn run(args: Args, context: &mut Context) -> Result<Verdict, Error> {
     let received = receive(&plan, &mut source, &mut feeder, &framing, &relay, context);
     feeder.close();
     let written = drain(writer, &feeder, &give_up, &relay, context);
+    source.drain_events(&mut |e| context.event(e));
     feeder.drain_events(&mut |e| context.event(e));
     context.last_turn(|c| count(c, &*source, &feeder, &relay));
     // A reader that went away ends reception; what it said is the reason.
@@ -384,9 +392,11 @@ fn receive(
     let mut seam = plan.again.as_ref().map(|_| Seam::new());
     let live = source.is_live();
     let mut known = None;
+    let mut packets = 0;
     while !context.stopping() {
         let before = feeder.batch().len();
         let received = source.receive(feeder.batch(), TURN)?;
+        packets += (feeder.batch().len() - before) as u64;
         if let Some(seam) = &mut seam {
             for packet in feeder.batch().packets_mut().iter_mut().skip(before) {
                 seam.push(packet);
@@ -407,6 +417,9 @@ fn receive(
         if !goes_on {
             return Ok(());
         }
+        if received == Received::End && packets == 0 && source.bytes() > 0 {
+            return Err(no_packets(&plan.input, source.bytes()));
+        }
         if received == Received::End {
             let (Some(seam), Some(path)) = (&mut seam, &plan.again) else {
                 return Ok(());
@@ -422,6 +435,15 @@ fn receive(
         }
     }
     Ok(())
+}
+
+/// The input has ended, and there was something in it, but no packet. (An empty one ends as it does
+/// for cat(1).)
+fn no_packets(input: &Endpoint, bytes: u64) -> Error {
+    Error::failure(anyhow!(
+        "'{input}' is no transport stream: no packet in {bytes} bytes"
+    ))
+    .hint("packets of 188, 192 or 204 bytes begin with 0x47; 'ffprobe FILE' tells what else it is")
 }
 
 /// Waits for room in the queue; false when nobody takes any more, or the end was asked for.

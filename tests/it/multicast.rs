@@ -274,16 +274,13 @@ fn what_the_kernel_loses_is_counted_by_itself() {
                 socket.send_to(&nulls, "127.0.0.1:5000").unwrap();
             }
             receiver.running.signal(Signal::SIGCONT);
-            // the counter comes with the next datagram
-            wait_for("the datagrams that were kept", || {
-                receiver.counter("in_datagrams") > 0
-            });
-            socket.send_to(&nulls, "127.0.0.1:5000").unwrap();
+            // no datagram follows
             wait_for("the counter", || {
                 receiver.counter("kernel_drops_datagrams") + receiver.counter("in_datagrams")
-                    == 1001
+                    == 1000
             });
             receiver.stop();
+            assert!(receiver.counter("kernel_drops_datagrams") > 0);
             assert!(
                 receiver.log().contains("kernel_drops"),
                 "{}",
@@ -321,9 +318,16 @@ fn rtp_is_put_in_order_and_its_losses_are_counted() {
             let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
             let pid = Pid::new(0x100).unwrap();
             let packet = |n: u16| Packet::new(pid, ContinuityCounter::new(n as u8 % 16).unwrap());
-            // over the wrap of 16 bits: two overtaken, one twice, one lost
-            let order = [0u16, 1, 3, 2, 4, 4, 5, 7, 8, 9, 6, 10, 12, 13, 14, 15];
+            // over the wrap of 16 bits: the first and two more overtaken, one twice, one lost
+            let order = [1u16, 0, 3, 2, 4, 4, 5, 7, 8, 9, 6, 10, 12, 13, 14, 15];
             for n in order {
+                // a sender report and a source description, one compound (RFC 3550 §6.1)
+                let report = [
+                    &[0x80, 200, 0, 6][..],
+                    &[7; 24],
+                    &[0x81, 202, 0, 1, 0, 0, 0, 7],
+                ];
+                socket.send_to(&report.concat(), "127.0.0.1:5000").unwrap();
                 let header = RtpHeader {
                     sequence: n.wrapping_sub(5),
                     timestamp: 0,
@@ -340,6 +344,8 @@ fn rtp_is_put_in_order_and_its_losses_are_counted() {
             assert_same_packets(&receiver.finish(expected.len() as u64), &expected);
             assert_eq!(receiver.counter("rtp_lost_datagrams"), 1);
             assert_eq!(receiver.counter("rtp_duplicate_datagrams"), 1);
+            assert_eq!(receiver.counter("rtcp_datagrams"), 16);
+            assert_eq!(receiver.counter("sync_losses_total"), 0);
             assert!(receiver.log().contains("rtp_lost"), "{}", receiver.log());
         },
     );

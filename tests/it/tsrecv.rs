@@ -340,6 +340,31 @@ fn a_file_without_arrival_times_gets_those_of_its_clock() {
 }
 
 #[test]
+fn what_holds_no_packet_is_no_transport_stream_and_what_is_empty_is_empty() {
+    let run = |bytes: Vec<u8>| Run::new("tsrecv").args(["-"]).stdin(bytes).run();
+    let junk = run((0..50_000u32)
+        .flat_map(|n| (n.wrapping_mul(2_654_435_761) >> 16 & 0x3F3F).to_be_bytes())
+        .collect());
+    junk.expect(
+        3,
+        &[
+            "'-' is no transport stream: no packet in 200000 bytes",
+            "hint:",
+        ],
+    );
+    run(Vec::new()).expect(0, &[]);
+    let one = headend::ts::Packet::NULL.as_bytes().to_vec();
+    assert_eq!(run(one.clone()).expect(0, &[]).stdout, one);
+    let program = Run::new("tsrecv").args(["exec:echo hello"]).run();
+    program.expect(
+        3,
+        &["'exec:echo hello' is no transport stream: no packet in 6 bytes"],
+    );
+    let silent = Run::new("tsrecv").args(["exec:true"]).run();
+    silent.expect(0, &[]);
+}
+
+#[test]
 fn a_fifo_connects_two_programs() {
     let Some(capture) = captures().into_iter().next() else {
         return;

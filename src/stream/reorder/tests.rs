@@ -37,15 +37,47 @@ fn drain(reorder: &mut Reorder, now: Arrival, out: &mut Vec<i64>) {
 #[test]
 fn what_is_overtaken_within_the_window_is_put_back() {
     let mut r = Reorder::new(Ticks27M::from_millis(50));
-    let sent = [(0, 1), (1, 3), (2, 4), (3, 2), (4, 5)];
+    let sent = [(-50, 1), (1, 3), (2, 4), (3, 2), (4, 5)];
     assert_eq!(play(&mut r, 9, &sent), [1, 2, 3, 4, 5]);
     assert_eq!((r.lost, r.reordered, r.late), (0, 1, 0));
 }
 
 #[test]
+fn the_first_datagram_waits_for_those_it_has_overtaken() {
+    let mut r = Reorder::new(Ticks27M::from_millis(50));
+    // over the wrap of 16 bits
+    let sent = [
+        (0, 65_536),
+        (1, 65_535),
+        (2, 65_537),
+        (3, 65_534),
+        (49, 65_538),
+    ];
+    assert_eq!(play(&mut r, 9, &sent), Vec::<i64>::new());
+    assert_eq!(r.due_in(at(49)), Some(Ticks27M::from_millis(1)));
+    let sent = [(50, 65_539), (51, 65_533), (52, 65_540)];
+    let expected: Vec<i64> = (65_534..=65_540).collect();
+    assert_eq!(play(&mut r, 9, &sent), expected);
+    // what came later still is lost, and that is said
+    assert_eq!((r.lost, r.late, r.reordered), (1, 1, 2));
+    let mut said = Vec::new();
+    r.drain_events(&mut |e| e.fields(&mut |k, v| said.push((k, v))));
+    let expected = [("lost_datagrams", 1u64), ("first_sequence", 65_533)];
+    assert_eq!(said, expected.map(|(k, v)| (k, Value::from(v))));
+}
+
+#[test]
 fn what_comes_after_the_window_is_lost_and_late() {
     let mut r = Reorder::new(Ticks27M::from_millis(50));
-    let sent = [(0, 1), (10, 3), (59, 4), (60, 5), (61, 2), (62, 6), (63, 6)];
+    let sent = [
+        (-50, 1),
+        (10, 3),
+        (59, 4),
+        (60, 5),
+        (61, 2),
+        (62, 6),
+        (63, 6),
+    ];
     assert_eq!(play(&mut r, 9, &sent), [1, 3, 4, 5, 6]);
     assert_eq!((r.lost, r.late, r.duplicates), (1, 1, 1));
 }
@@ -53,7 +85,7 @@ fn what_comes_after_the_window_is_lost_and_late() {
 #[test]
 fn a_sender_that_starts_anew_is_followed_from_its_first_datagram_on() {
     let mut r = Reorder::new(Ticks27M::from_millis(50));
-    let mut out = play(&mut r, 9, &[(0, 30_000), (1, 30_002)]);
+    let mut out = play(&mut r, 9, &[(-50, 30_000), (1, 30_002)]);
     out.extend(play(&mut r, 7, &[(2, 100), (3, 101), (4, 102)]));
     assert_eq!(out, [30_000, 30_002, 100, 101, 102]);
     assert_eq!((r.restarts, r.lost), (1, 0));
@@ -65,7 +97,7 @@ fn a_sender_that_starts_anew_is_followed_from_its_first_datagram_on() {
 #[test]
 fn a_stray_datagram_moves_nothing() {
     let mut r = Reorder::new(Ticks27M::from_millis(50));
-    let sent = [(0, 1), (1, 20_000), (2, 2), (3, 30_000), (4, 3)];
+    let sent = [(-50, 1), (1, 20_000), (2, 2), (3, 30_000), (4, 3)];
     assert_eq!(play(&mut r, 9, &sent), [1, 2, 3]);
     assert_eq!((r.restarts, r.lost), (0, 0));
 }
@@ -105,16 +137,15 @@ proptest! {
         }
         sent.sort_by_key(|(time, _)| *time);
         let mut r = Reorder::new(Ticks27M::from_millis(50));
-        let first = sent[0].1;
         let mut out = play(&mut r, 1, &sent);
         r.finish();
         drain(&mut r, at(0), &mut out);
         prop_assert!(out.windows(2).all(|w| w[0] < w[1]));
-        let mut distinct: Vec<_> = sent.iter().map(|(_, n)| *n).filter(|n| *n >= first).collect();
+        let mut distinct: Vec<_> = sent.iter().map(|(_, n)| *n).collect();
         distinct.sort_unstable();
         distinct.dedup();
         prop_assert_eq!(&out, &distinct);
-        let last = out.last().unwrap();
+        let (first, last) = (out[0], out[out.len() - 1]);
         prop_assert_eq!(r.lost, (last - first + 1) as u64 - out.len() as u64);
     }
 }
