@@ -2,15 +2,17 @@
 
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::units::{Ticks27M, WallTime};
 
 use super::error::RingError;
+use super::index::Index;
 use super::index_writer::IndexWriter;
 use super::layout::{LOCK, Layout, SegmentName};
-use super::opening::read_index;
 use super::scan::scan;
-use super::segment::{OpenSegment, Repair, repair};
+use super::segment::{Care, OpenSegment, Repair, repair};
+use super::stamps::anchors;
 use super::storage::{Access, Storage};
 
 /// What is wrong in a ring.
@@ -98,12 +100,12 @@ pub fn check(
     };
     let mut looked_at = layout.segments.len();
     if let Some((newest, before)) = layout.segments.split_last() {
-        for name in before {
-            look(storage, dir, name, false, mend, found)?;
+        for (name, next) in before.iter().zip(layout.segments.iter().skip(1)) {
+            look(storage, dir, name, Some(next), mend, found)?;
         }
         let mut of_newest = Vec::new();
         if !recorded() {
-            look(storage, dir, newest, true, mend, &mut |f| of_newest.push(f))?;
+            look(storage, dir, newest, None, mend, &mut |f| of_newest.push(f))?;
         }
         if recorded() {
             looked_at -= 1;
@@ -131,28 +133,29 @@ fn look(
     storage: &dyn Storage,
     dir: &Path,
     name: &SegmentName,
-    newest: bool,
+    next: Option<&SegmentName>,
     mend: bool,
     found: &mut dyn FnMut(Finding),
 ) -> Result<(), RingError> {
     let path = name.path(dir, "ts");
-    let everything = Ticks27M::MAX;
+    let newest = next.is_none();
+    let until = next.filter(|n| n.epoch == name.epoch).map(|n| n.start);
     let state = if mend {
-        OpenSegment::reopen(storage, dir, *name, everything).map(|(_, repair)| repair)
+        OpenSegment::reopen(storage, dir, *name, None, until).map(|(_, repair)| repair)
     } else {
         storage.open(&path, Access::Read).and_then(|ts| {
-            match storage.open(&name.path(dir, "aux"), Access::Read) {
-                Ok(aux) => repair(&*ts, &*aux, name, everything, false),
-                Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
-                    let bytes = ts.len()?;
-                    Ok(Repair {
-                        bytes,
-                        stamps: bytes.div_ceil(super::BLOCK_BYTES),
-                        ..Repair::default()
-                    })
-                }
-                Err(e) => Err(e),
-            }
+            let aux = match storage.open(&name.path(dir, "aux"), Access::Read) {
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
+                other => Some(Arc::from(other?)),
+            };
+            let care = Care {
+                unsure: Ticks27M::MAX,
+                all: true,
+                write: false,
+                until,
+                anchors: &mut || anchors(storage, dir, name),
+            };
+            repair(&*ts, aux.as_ref(), name, care)
         })
     };
     let state = state.map_err(RingError::io("reading", &path))?;
@@ -163,7 +166,7 @@ fn look(
             repair: state,
         });
     }
-    let reach = read_index(storage, dir, name).map(|index| index.reach());
+    let reach = Index::read(storage, dir, name).map(|index| index.reach());
     // The newest is indexed as far as its recorder came; the next goes on from there.
     let whole = reach.is_some_and(|(reach, closed)| reach == bytes && (closed || newest));
     if !whole {
@@ -185,7 +188,7 @@ fn reindex(
     bytes: u64,
     newest: bool,
 ) -> Result<(), RingError> {
-    let carried = read_index(storage, dir, name).map(|index| index.carried);
+    let carried = Index::read(storage, dir, name).map(|index| index.carried);
     let path = name.path(dir, "idx");
     let mut index = IndexWriter::new(*name);
     let mut last = name.start;

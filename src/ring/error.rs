@@ -178,10 +178,13 @@ pub enum RingEvent {
         /// Where the segment starts.
         segment: WallTime,
     },
-    /// A segment has no stamps; its time is taken from its name.
-    NoStamps {
+    /// Stamps of a segment are missing or cannot be; its packets are dated by their neighbours,
+    /// by the index, or by its name.
+    StampsDamaged {
         /// The segment.
         name: String,
+        /// How many stamps, each of a block of seven packets.
+        stamps: u64,
     },
 }
 
@@ -200,7 +203,7 @@ impl Event for RingEvent {
             Self::ShortOfRoom { .. } => "ring_short_of_room",
             Self::Lapped { .. } => "ring_reader_lapped",
             Self::Expiring { .. } => "ring_segment_expiring",
-            Self::NoStamps { .. } => "ring_stamps_missing",
+            Self::StampsDamaged { .. } => "ring_stamps_damaged",
         }
     }
 
@@ -231,7 +234,10 @@ impl Event for RingEvent {
                 field("stamps", (*stamps).into());
             }
             Self::Foreign { name } => field("file", name.as_str().into()),
-            Self::NoStamps { name } => field("segment", name.as_str().into()),
+            Self::StampsDamaged { name, stamps } => {
+                field("segment", name.as_str().into());
+                field("stamps", (*stamps).into());
+            }
             Self::WriteFailed { cause, why } => {
                 field("cause", cause.name().into());
                 field("why", why.as_str().into());

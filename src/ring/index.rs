@@ -4,13 +4,20 @@
 //! that was torn by a power loss is read up to its first bad record and continued from there. What
 //! is no record of this version is skipped, so that a later version may add kinds.
 
+use std::path::Path;
+
 use crate::ts::{Pcr, Pid, Pts, crc32};
 use crate::units::{Ticks27M, WallTime};
+
+use super::layout::SegmentName;
+use super::storage::{Access, Storage};
 
 /// Bytes of the header.
 pub const HEADER_SIZE: usize = 64;
 /// Bytes of a record.
 pub const RECORD_SIZE: usize = 40;
+/// A side file larger than this is none of ours.
+const MAX_INDEX: u64 = 1 << 28;
 /// The version written here.
 pub const VERSION: u16 = 1;
 
@@ -538,6 +545,16 @@ pub struct Index {
 }
 
 impl Index {
+    /// Reads the side file of a segment; `None` when there is none or it is not ours.
+    pub(super) fn read(storage: &dyn Storage, ring: &Path, name: &SegmentName) -> Option<Self> {
+        let file = storage.open(&name.path(ring, "idx"), Access::Read).ok()?;
+        let len = file.len().ok().filter(|len| *len <= MAX_INDEX)?;
+        let mut bytes = vec![0; usize::try_from(len).ok()?];
+        let read = file.read_at(&mut bytes, 0).ok()?;
+        let index = Self::decode(bytes.get(..read)?)?;
+        (index.header.number == name.number).then_some(index)
+    }
+
     /// Reads a side file; `None` when its header is not one of ours.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         let header = Header::decode(bytes)?;

@@ -2,16 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::ts::{PACKET_SIZE, SYNC_BYTE};
 use crate::units::{Ticks27M, WallTime};
 
 use super::error::RingError;
-use super::segment::Stamps;
 use super::settings::{EpochSettings, LengthSince, SETTINGS, Settings};
-use super::storage::Storage;
+use super::stamps::{LATEST, Stamps};
+use super::storage::{Access, Storage};
 
 /// The file that a recorder locks.
 pub const LOCK: &str = "ring.lock";
 const EPOCH_PREFIX: &str = "epoch-";
+/// Bytes that are looked at to tell packets from anything else: 64 packets.
+const HEAD: usize = 64 * PACKET_SIZE;
 
 /// A segment, by its names.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash)]
@@ -96,7 +99,7 @@ impl Layout {
         let mut layout = Self::default();
         let lengths = settings.as_ref().map(|s| s.lengths.as_slice());
         let (live, epochs) = layout.list(storage, dir, 0)?;
-        let mut segments = place(storage, dir, 0, &live, lengths.unwrap_or_default());
+        let mut segments = layout.place(storage, dir, 0, &live, lengths.unwrap_or_default());
         for number in epochs {
             let path = epoch_dir(dir, number);
             let (numbers, _) = layout.list(storage, &path, number)?;
@@ -106,7 +109,7 @@ impl Layout {
                 Some(kept) => kept.lengths.clone(),
                 None => lengths.unwrap_or_default().to_vec(),
             };
-            let inside = place(storage, dir, number, &numbers, &lengths);
+            let inside = layout.place(storage, dir, number, &numbers, &lengths);
             let at = match (&kept, inside.first()) {
                 (Some(kept), _) => WallTime::from_ticks(kept.at_ticks),
                 (None, Some(first)) => first.start,
@@ -142,7 +145,7 @@ impl Layout {
         storage: &dyn Storage,
         dir: &Path,
         epoch: u32,
-    ) -> Result<(Vec<i64>, Vec<u32>), RingError> {
+    ) -> Result<(Vec<Numbered>, Vec<u32>), RingError> {
         let names = storage.list(dir).map_err(RingError::io("listing", dir))?;
         let (mut numbers, mut epochs, mut sides) = (Vec::new(), Vec::new(), Vec::new());
         for entry in names {
@@ -159,14 +162,103 @@ impl Layout {
         }
         numbers.sort_unstable();
         epochs.sort_unstable();
-        self.orphans.extend(
-            sides
-                .into_iter()
-                .filter(|(n, _)| numbers.binary_search(n).is_err())
-                .map(|(_, name)| dir.join(name)),
-        );
+        let mut numbers: Vec<Numbered> = numbers
+            .into_iter()
+            .map(|number| Numbered {
+                number,
+                stamped: false,
+            })
+            .collect();
+        for (n, name) in sides {
+            match numbers.binary_search_by_key(&n, |numbered| numbered.number) {
+                Err(_) => self.orphans.push(dir.join(name)),
+                Ok(at) if name.ends_with("aux") => {
+                    if let Some(numbered) = numbers.get_mut(at) {
+                        numbered.stamped = true;
+                    }
+                }
+                Ok(_) => {}
+            }
+        }
         Ok((numbers, epochs))
     }
+
+    /// Gives each number its start, and puts them in order. Files that only look like segments
+    /// are sorted away.
+    fn place(
+        &mut self,
+        storage: &dyn Storage,
+        ring: &Path,
+        epoch: u32,
+        numbers: &[Numbered],
+        lengths: &[LengthSince],
+    ) -> Vec<SegmentName> {
+        let mut segments = Vec::with_capacity(numbers.len());
+        let mut last = WallTime::default();
+        for &Numbered { number, stamped } in numbers {
+            let known = length_of(number, lengths);
+            let (since, start, length) = known.unwrap_or_default();
+            let mut name = SegmentName {
+                epoch,
+                number,
+                start,
+                length,
+            };
+            let fits = known.is_some() || lengths.is_empty();
+            if !(fits && stamped) && is_foreign(storage, ring, &name, fits, stamped) {
+                self.foreign.push(name.display());
+                continue;
+            }
+            // The first of a new length may be named after an instant before the change.
+            let mut key = start.max(since);
+            if known.is_none() {
+                // Not by our naming: the first stamp says when. Without one that can be (the
+                // segment was just made, or its aux is lost) it goes where its number says.
+                let stamps = Stamps::open(storage, &name.path(ring, "aux")).ok();
+                let first = stamps.and_then(|stamps| stamps.get(0));
+                let sane = first.filter(|at| (WallTime::from_ticks(1)..LATEST).contains(at));
+                name.start = sane.unwrap_or(last);
+                key = name.start;
+            }
+            last = key;
+            segments.push((key, name));
+        }
+        segments.sort_by_key(|(key, s)| (*key, s.number));
+        segments.into_iter().map(|(_, s)| s).collect()
+    }
+}
+
+/// The number of an `N.ts`, and whether there is an `N.aux`.
+#[derive(Copy, Clone, Debug)]
+struct Numbered {
+    number: i64,
+    stamped: bool,
+}
+
+/// True for a file that has the name of a segment and is none: by its number no recorder has made
+/// it here, and nothing dates it; or there are no packets in it.
+fn is_foreign(
+    storage: &dyn Storage,
+    ring: &Path,
+    name: &SegmentName,
+    fits: bool,
+    stamped: bool,
+) -> bool {
+    if !fits && !stamped {
+        return true;
+    }
+    let mut head = [0; HEAD];
+    let file = storage.open(&name.path(ring, "ts"), Access::Read);
+    // What cannot be read is told of by who reads it.
+    let Ok(read) = file.and_then(|file| file.read_at(&mut head, 0)) else {
+        return false;
+    };
+    let head = head.get(..read).unwrap_or_default();
+    let starts = head.iter().step_by(PACKET_SIZE);
+    let synced = starts.clone().filter(|b| **b == SYNC_BYTE).count();
+    // A segment that was just made, and what a power loss left empty of one, are ours.
+    let strange = starts.filter(|b| !matches!(**b, SYNC_BYTE | 0)).count();
+    strange > synced
 }
 
 enum Class {
@@ -203,52 +295,6 @@ fn number(text: &str) -> Option<i64> {
     let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     let plain = digits && (text == "0" || !text.starts_with('0'));
     text.parse().ok().filter(|_| plain)
-}
-
-/// Gives each number its start, and puts them in order.
-fn place(
-    storage: &dyn Storage,
-    ring: &Path,
-    epoch: u32,
-    numbers: &[i64],
-    lengths: &[LengthSince],
-) -> Vec<SegmentName> {
-    let mut segments: Vec<(WallTime, SegmentName)> = numbers
-        .iter()
-        .map(|&number| {
-            let unplaced = SegmentName {
-                epoch,
-                number,
-                start: WallTime::default(),
-                length: Ticks27M::ZERO,
-            };
-            if let Some((since, start, length)) = length_of(number, lengths) {
-                let name = SegmentName {
-                    start,
-                    length,
-                    ..unplaced
-                };
-                // The first of a new length may be named after an instant before the change.
-                return (start.max(since), name);
-            }
-            // Not by our naming: the first stamp says when.
-            let start = Stamps::open(storage, &unplaced.path(ring, "aux"))
-                .ok()
-                .and_then(|stamps| stamps.get(0))
-                .unwrap_or_default();
-            (start, SegmentName { start, ..unplaced })
-        })
-        .collect();
-    // A segment without any stamp (just made, or its aux is lost) goes where its number says.
-    let mut last = WallTime::default();
-    for (key, s) in &mut segments {
-        if *key == WallTime::default() {
-            (*key, s.start) = (last, last);
-        }
-        last = *key;
-    }
-    segments.sort_by_key(|(key, s)| (*key, s.number));
-    segments.into_iter().map(|(_, s)| s).collect()
 }
 
 /// Since when the length was used that the name of segment `number` was made with, where that

@@ -23,6 +23,10 @@
 //! a segment is left only at the end of a block. What such a block holds that came later than its
 //! stamp by a second or more is told by a *split* in the index.
 //!
+//! Packets are read whatever became of their stamps: what is missing in an aux file, or cannot be,
+//! is told from the stamps around it, from the index, and last from the segment's name. A file
+//! `N.ts` that no recorder can have made here, or in which no packets are, is a stranger's.
+//!
 //! *Another segment length* changes the names of segments to come. Which length a name was made
 //! with is told by `lengths` in `ring.json`: a number read with another length than its own lies
 //! years off. A reader needs no `-r`.
@@ -101,6 +105,7 @@ mod segment;
 mod settings;
 #[cfg(test)]
 mod sim;
+mod stamps;
 mod storage;
 mod summary;
 #[cfg(test)]
@@ -116,10 +121,11 @@ pub use index_writer::DIGEST;
 pub use indexer::Indexer;
 pub use layout::{Epoch, Layout, SegmentName};
 pub use reader::{Cursor, Ring, Step};
-pub use segment::{BLOCK, BLOCK_BYTES, Repair, Stamps, repair};
+pub use segment::{BLOCK, BLOCK_BYTES, Repair};
 pub use settings::{
     Changes, DEFAULT_KEEP, DEFAULT_SEGMENT, DEFAULT_SYNC, EpochSettings, LengthSince, Settings,
 };
+pub use stamps::Stamps;
 pub use storage::{Access, DirEntry, Lock, Storage, StoredFile};
 pub use summary::{EventSeen, Gap, ServiceSeen, SpliceSeen, Summary};
 pub use upkeep::{Shared, Upkeep};

@@ -11,13 +11,11 @@ use super::index::{GapCause, Index, Record, What};
 use super::index_writer::{IndexWriter, extend_digest};
 use super::layout::{LOCK, Layout, SegmentName, epoch_dir};
 use super::scan::scan;
-use super::segment::{OpenSegment, Repair, Stamps};
+use super::segment::{OpenSegment, Repair};
 use super::settings::{Changes, DEFAULT_SEGMENT, EpochSettings, LengthSince, Settings};
+use super::stamps::Stamps;
 use super::storage::{Access, Lock, Storage};
 use super::writer::Dating;
-
-/// A side file larger than this is none of ours.
-const MAX_INDEX: u64 = 1 << 28;
 
 /// multicat's own segment length.
 const HOUR: Ticks27M = Ticks27M::new(3600 * 27_000_000);
@@ -139,7 +137,7 @@ impl Opened {
         let first = Stamps::open(storage, &name.path(dir, "aux"))
             .ok()
             .and_then(|stamps| stamps.get(0));
-        let found = read_index(storage, dir, &name).filter(|i| i.reach().0 <= segment.bytes);
+        let found = Index::read(storage, dir, &name).filter(|i| i.reach().0 <= segment.bytes);
         let file = storage.open(&path, Access::Write).ok();
         let (mut index, from) = match (found, file) {
             (Some(found), Some(file)) => {
@@ -211,7 +209,9 @@ fn mend_tail(
             break;
         }
         let path = name.path(dir, "ts");
-        let (segment, repair) = OpenSegment::reopen(storage, dir, name, unsure)
+        let next = segments.get(at + 1).filter(|next| next.epoch == name.epoch);
+        let until = next.map(|next| next.start);
+        let (segment, repair) = OpenSegment::reopen(storage, dir, name, Some(unsure), until)
             .map_err(RingError::io("opening", &path))?;
         if segment.bytes == 0 {
             for extension in epoch::FILES {
@@ -241,7 +241,7 @@ fn digest_before_last(storage: &dyn Storage, dir: &Path, segments: &[SegmentName
         .iter()
         .enumerate()
         .rev()
-        .find_map(|(i, name)| Some((i, read_index(storage, dir, name)?)));
+        .find_map(|(i, name)| Some((i, Index::read(storage, dir, name)?)));
     let after = match newest {
         Some((i, index)) => {
             digest = index.carried;
@@ -260,25 +260,15 @@ fn digest_before_last(storage: &dyn Storage, dir: &Path, segments: &[SegmentName
 
 /// A summary of a segment that has none: from its sizes and stamps.
 fn summary_of(storage: &dyn Storage, dir: &Path, name: &SegmentName) -> Option<Record> {
-    let stamps = Stamps::open(storage, &name.path(dir, "aux")).ok()?;
-    let count = stamps.count().ok()?;
-    let (first, last) = (stamps.get(0)?, stamps.get(count.checked_sub(1)?)?);
     let bytes = storage.size(&name.path(dir, "ts")).ok()?;
+    let blocks = bytes.div_ceil(super::BLOCK_BYTES);
+    let stamps = Stamps::whole(storage, dir, name, blocks, None);
+    let (first, last) = (stamps.get(0)?, stamps.get(blocks.checked_sub(1)?)?);
     let mut index = IndexWriter::new(*name);
-    if let Some(found) = read_index(storage, dir, name) {
+    if let Some(found) = Index::read(storage, dir, name) {
         found.own.into_iter().for_each(|r| index.push(r));
     }
     Some(index.summary(bytes, first, last))
-}
-
-/// Reads the side index of a segment; `None` when there is none or it is not ours.
-pub(super) fn read_index(storage: &dyn Storage, dir: &Path, name: &SegmentName) -> Option<Index> {
-    let file = storage.open(&name.path(dir, "idx"), Access::Read).ok()?;
-    let len = file.len().ok().filter(|len| *len <= MAX_INDEX)?;
-    let mut bytes = vec![0; usize::try_from(len).ok()?];
-    let read = file.read_at(&mut bytes, 0).ok()?;
-    let index = Index::decode(bytes.get(..read)?)?;
-    (index.header.number == name.number).then_some(index)
 }
 
 /// Settings for a directory that has none: a new ring, or one that multicat made. Segments whose

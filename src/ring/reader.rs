@@ -13,9 +13,9 @@ use crate::units::WallTime;
 
 use super::error::{RingError, RingEvent};
 use super::index::{Index, Record, What};
-use super::layout::{Layout, SegmentName};
-use super::opening::read_index;
-use super::segment::{BLOCK_BYTES, Stamps};
+use super::layout::{LOCK, Layout, SegmentName};
+use super::segment::BLOCK_BYTES;
+use super::stamps::{Stamps, anchors};
 use super::storage::{Access, Storage, StoredFile};
 use super::writer::SILENCE;
 
@@ -71,20 +71,20 @@ impl Ring {
 
     /// The stamp of the first block.
     pub fn first(&self) -> Option<WallTime> {
-        self.segments().iter().find_map(|s| self.stamps(s)?.get(0))
+        self.segments().iter().find_map(|s| self.stamps(s).get(0))
     }
 
     /// The stamp of the last block.
     pub fn last(&self) -> Option<WallTime> {
         self.segments().iter().rev().find_map(|s| {
-            let stamps = self.stamps(s)?;
+            let stamps = self.stamps(s);
             stamps.get(stamps.count().ok()?.checked_sub(1)?)
         })
     }
 
     /// The side index of a segment; `None` when there is none or it cannot be read.
     pub fn index(&self, segment: &SegmentName) -> Option<Index> {
-        read_index(&*self.storage, &self.dir, segment)
+        Index::read(&*self.storage, &self.dir, segment)
     }
 
     /// The records of the segments that overlap `from` to `to`, in the order of their bytes.
@@ -119,8 +119,36 @@ impl Ring {
         }
     }
 
-    fn stamps(&self, segment: &SegmentName) -> Option<Stamps> {
-        Stamps::open(&*self.storage, &segment.path(&self.dir, "aux")).ok()
+    /// The instants of a segment's blocks. Those whose stamps are missing or cannot be are told
+    /// from their neighbours, the index or the segment's name; what a recorder has not stamped yet
+    /// is left out.
+    pub fn stamps(&self, segment: &SegmentName) -> Stamps {
+        let aux = Stamps::file(&*self.storage, &self.dir, segment);
+        let mut stamps = Stamps::examined(aux, segment, 0);
+        let path = segment.path(&self.dir, "ts");
+        let bytes = self.storage.size(&path).unwrap_or(0);
+        let newest = self.segments().last() == Some(segment);
+        self.settle(&mut stamps, segment, bytes, newest);
+        stamps
+    }
+
+    /// Sees to it that the blocks of `bytes` have their instants.
+    fn settle(&self, stamps: &mut Stamps, segment: &SegmentName, bytes: u64, newest: bool) {
+        let blocks = (bytes / PACKET_SIZE as u64 * PACKET_SIZE as u64).div_ceil(BLOCK_BYTES);
+        if stamps.settled() >= blocks {
+            return;
+        }
+        let storage = &*self.storage;
+        let mut anchors = || anchors(storage, &self.dir, segment);
+        let next = self.segments().iter().position(|s| s == segment);
+        let next = next.and_then(|at| self.segments().get(at + 1));
+        let until = next.filter(|n| n.epoch == segment.epoch).map(|n| n.start);
+        stamps.settle(blocks, false, until, &mut anchors);
+        // Packets are written before their stamps.
+        let follow = || newest && storage.is_locked(&self.dir.join(LOCK)).unwrap_or(false);
+        if stamps.settled() < blocks && !follow() {
+            stamps.settle(blocks, true, until, &mut anchors);
+        }
     }
 
     /// Where a segment ends at the latest, by its name or that of the next.
@@ -143,8 +171,14 @@ impl Ring {
         if let Some(end) = standing.end {
             return Ok(end);
         }
-        let count = standing.stamps.count()?;
-        let whole = standing.ts.len()?.min(count * BLOCK_BYTES) / PACKET_SIZE as u64;
+        let there = standing.ts.len()?;
+        if there > 0 && standing.stamps.is_absent() {
+            let aux = Stamps::file(&*self.storage, &self.dir, &standing.name);
+            standing.stamps.attach(aux);
+        }
+        self.settle(&mut standing.stamps, &standing.name, there, newest);
+        let count = standing.stamps.settled();
+        let whole = there.min(count * BLOCK_BYTES) / PACKET_SIZE as u64;
         let bytes = whole * PACKET_SIZE as u64;
         let Some(to) = to else {
             return Ok(bytes);
@@ -213,6 +247,8 @@ struct Standing {
     /// Where the range ends in this segment, once that is certain.
     end: Option<u64>,
     expiry_told: bool,
+    /// Damaged stamps that were told of.
+    damage_told: u64,
 }
 
 /// What comes next.
@@ -267,6 +303,15 @@ impl Cursor {
             let newest = self.next >= self.ring.layout.segments.len();
             let end = self.ring.end_in(standing, self.to, newest);
             let end = end.map_err(RingError::io("reading", path))?;
+            let damaged = standing.stamps.damaged();
+            if damaged > standing.damage_told {
+                let stamps = damaged - standing.damage_told;
+                standing.damage_told = damaged;
+                self.events.push(RingEvent::StampsDamaged {
+                    name: standing.name.display(),
+                    stamps,
+                });
+            }
             if standing.position < end {
                 let whole = PACKET_SIZE as u64;
                 let len = (end - standing.position).min((most / whole * whole).max(whole));
@@ -350,7 +395,6 @@ impl Cursor {
             let there = self.next < self.ring.segments().len();
             return Ok((!there).then_some(Step::Wait));
         };
-        let newest = self.next + 1 == self.ring.segments().len();
         let position = self.next;
         self.next += 1;
         let outside = self.to.is_some_and(|to| name.start >= to);
@@ -382,19 +426,7 @@ impl Cursor {
                 ));
             }
         };
-        let Some(stamps) = self.ring.stamps(&name) else {
-            if newest && self.to.is_none() {
-                // Just made: its stamps follow.
-                self.next = position;
-                self.ring.refresh()?;
-                return Ok(Some(Step::Wait));
-            }
-            self.passed = Some(name);
-            self.events.push(RingEvent::NoStamps {
-                name: name.display(),
-            });
-            return Ok(None);
-        };
+        let stamps = self.ring.stamps(&name);
         let start = if searching {
             self.start_in(&name, &stamps)
         } else {
@@ -410,6 +442,7 @@ impl Cursor {
                 position: start,
                 end: None,
                 expiry_told: false,
+                damage_told: 0,
             });
         }
         Ok(None)

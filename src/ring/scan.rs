@@ -9,7 +9,8 @@ use crate::units::WallTime;
 use super::index::Record;
 use super::indexer::Indexer;
 use super::layout::SegmentName;
-use super::segment::{BLOCK, BLOCK_BYTES, Stamps};
+use super::segment::{BLOCK, BLOCK_BYTES};
+use super::stamps::Stamps;
 use super::storage::{Access, Storage};
 
 /// Blocks read at a time: 1.3 MB.
@@ -32,7 +33,7 @@ pub(super) fn scan(
         return Ok(());
     }
     let ts = storage.open(&name.path(ring, "ts"), Access::Read)?;
-    let stamps = Stamps::open(storage, &name.path(ring, "aux")).ok();
+    let stamps = Stamps::whole(storage, ring, name, to.div_ceil(BLOCK_BYTES), None);
     let mut indexer = Indexer::default();
     let mut bytes = vec![0; CHUNK_BLOCKS * BLOCK];
     let mut times: Vec<WallTime> = Vec::with_capacity(CHUNK_BLOCKS);
@@ -45,9 +46,7 @@ pub(super) fn scan(
             .min(usize::try_from(to.saturating_sub(at)).unwrap_or(usize::MAX));
         let read = ts.read_at(bytes.get_mut(..want).unwrap_or_default(), at)?;
         times.clear();
-        if let Some(stamps) = &stamps {
-            stamps.read(block, CHUNK_BLOCKS, &mut times)?;
-        }
+        stamps.read(block, CHUNK_BLOCKS, &mut times)?;
         let (packets, _) = Packet::slice_of(bytes.get(..read).unwrap_or_default());
         for (i, packets) in packets.chunks(BLOCK / PACKET_SIZE).enumerate() {
             last = times.get(i).copied().unwrap_or(last);

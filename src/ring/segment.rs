@@ -8,6 +8,7 @@ use crate::ts::{PACKET_SIZE, Packet, SYNC_BYTE};
 use crate::units::{Ticks27M, WallTime};
 
 use super::layout::SegmentName;
+use super::stamps::{STAMP, Stamps, anchors};
 use super::storage::{Access, Storage, StoredFile};
 
 /// Bytes of a block: seven packets, a datagram's payload.
@@ -16,75 +17,12 @@ pub const BLOCK: usize = 7 * PACKET_SIZE;
 pub const BLOCK_BYTES: u64 = BLOCK as u64;
 /// Packets of a block.
 pub(super) const PER_BLOCK: usize = BLOCK / PACKET_SIZE;
-/// Bytes of a stamp.
-pub const STAMP: u64 = 8;
-
 /// The smallest unit that a disk writes or loses.
 const SECTOR: usize = 512;
 /// Bytes read at a time while the end of a segment is examined.
 const EXAMINE: usize = 1 << 20;
 /// Blocks before the end that are examined: 172 MB, 13 s at 100 Mb/s.
 const TAIL_BLOCKS: u64 = 1 << 17;
-
-/// The stamps of a segment: one for each block.
-pub struct Stamps {
-    file: Box<dyn StoredFile>,
-}
-
-impl Stamps {
-    /// Opens an aux file.
-    pub fn open(storage: &dyn Storage, path: &Path) -> io::Result<Self> {
-        Ok(Self {
-            file: storage.open(path, Access::Read)?,
-        })
-    }
-
-    /// How many there are now.
-    pub fn count(&self) -> io::Result<u64> {
-        Ok(self.file.len()? / STAMP)
-    }
-
-    /// The stamp of a block; `None` beyond the end.
-    pub fn get(&self, block: u64) -> Option<WallTime> {
-        let mut field = [0; STAMP as usize];
-        let read = self
-            .file
-            .read_at(&mut field, block.checked_mul(STAMP)?)
-            .ok()?;
-        (read == field.len()).then(|| stamp(field))
-    }
-
-    /// Reads the stamps from `block` on into `out`, as many as are there and fit `most`.
-    pub fn read(&self, block: u64, most: usize, out: &mut Vec<WallTime>) -> io::Result<()> {
-        let mut bytes = vec![0; most * STAMP as usize];
-        let read = self.file.read_at(&mut bytes, block.saturating_mul(STAMP))?;
-        let (fields, _) = bytes.get(..read).unwrap_or_default().as_chunks();
-        out.extend(fields.iter().map(|field| stamp(*field)));
-        Ok(())
-    }
-
-    /// The first of `count` blocks stamped at or after `at`; `count` when there is none.
-    pub fn seek(&self, at: WallTime, count: u64) -> u64 {
-        let (mut low, mut high) = (0, count);
-        while low < high {
-            let middle = low + (high - low) / 2;
-            match self.get(middle) {
-                Some(t) if t < at => low = middle + 1,
-                _ => high = middle,
-            }
-        }
-        low
-    }
-}
-
-fn stamp(field: [u8; 8]) -> WallTime {
-    WallTime::from_ticks(i64::try_from(u64::from_be_bytes(field)).unwrap_or(i64::MAX))
-}
-
-/// Appends the bytes of a stamp.
-pub fn put_stamp(out: &mut Vec<u8>, at: WallTime) {
-    out.extend_from_slice(&at.ticks().to_be_bytes());
-}
 
 /// What [`repair`] found at the end of a segment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -110,141 +48,69 @@ impl Repair {
     }
 }
 
+/// What [`repair`] is to do.
+pub(super) struct Care<'a> {
+    /// Bytes stamped so long before the end may be damaged: they were perhaps never synced.
+    pub(super) unsure: Ticks27M,
+    /// Everything is looked at; otherwise what is far from the end was synced long ago.
+    pub(super) all: bool,
+    /// Something is written.
+    pub(super) write: bool,
+    /// Where what follows begins.
+    pub(super) until: Option<WallTime>,
+    /// The instants that the side index knows.
+    pub(super) anchors: &'a mut dyn FnMut() -> Vec<(u64, WallTime)>,
+}
+
 /// Puts right what a kill, a full disk or a power loss left of a segment: whole packets only, a
 /// stamp for each block, none decreasing.
 ///
-/// Bytes stamped up to `unsure` before the end may be damaged (they were perhaps never synced):
-/// there, packets that a lost sector left empty become null packets, so that blocks keep their
-/// place. Nothing is written when `write` is false.
-pub fn repair(
+/// In what is unsure, packets that a lost sector left empty become null packets, so that blocks
+/// keep their place.
+pub(super) fn repair(
     ts: &dyn StoredFile,
-    aux: &dyn StoredFile,
+    aux: Option<&Arc<dyn StoredFile>>,
     name: &SegmentName,
-    unsure: Ticks27M,
-    write: bool,
+    care: Care<'_>,
 ) -> io::Result<Repair> {
-    let (ts_len, aux_len) = (ts.len()?, aux.len()?);
+    let ts_len = ts.len()?;
+    let aux_len = aux.map_or(Ok(0), |aux| aux.len())?;
     let mut done = Repair::default();
     let stamped = aux_len / STAMP;
-    // What is far from the end was synced long ago.
-    let first = stamped
-        .min(ts_len.div_ceil(BLOCK_BYTES))
-        .saturating_sub(TAIL_BLOCKS);
-    let (floor, stamps) = read_stamps(aux, first, stamped)?;
-    let floor = floor.unwrap_or(name.start);
-    let believed = plausible(&stamps, name, floor);
-    let newest = believed.iter().rev().flatten().next().copied();
-    let unsure_from = newest.map_or(first, |newest| {
-        let sure = believed
-            .iter()
-            .position(|s| s.is_none_or(|s| newest - s <= unsure));
-        first + sure.unwrap_or(0) as u64
-    });
     let whole = ts_len / PACKET_SIZE as u64 * PACKET_SIZE as u64;
+    let there = whole.div_ceil(BLOCK_BYTES);
+    let first = match care.all {
+        true => 0,
+        false => stamped.min(there).saturating_sub(TAIL_BLOCKS),
+    };
+    let mut stamps = Stamps::examined(aux.map(Arc::clone), name, first);
+    stamps.settle(stamped.min(there), false, care.until, care.anchors);
+    let settled = stamps.count()?;
+    let newest = settled.checked_sub(1).and_then(|last| stamps.get(last));
+    let unsure_from = newest.map_or(first, |newest| {
+        let sure = stamps.seek(newest - care.unsure, settled).max(first);
+        stamps.first_damaged().map_or(sure, |bad| bad.min(sure))
+    });
     let unsure_from = (unsure_from * BLOCK_BYTES).min(whole);
-    done.bytes = examine(ts, unsure_from, whole, write, &mut done)?;
+    done.bytes = examine(ts, unsure_from, whole, care.write, &mut done)?;
     done.cut_bytes = ts_len - done.bytes;
     let blocks = done.bytes.div_ceil(BLOCK_BYTES);
-    let wanted = usize::try_from(blocks.saturating_sub(first)).unwrap_or(usize::MAX);
-    let fixed = interpolate(&believed, wanted, floor, last_instant(name));
-    done.last = fixed.last().copied().or((first > 0).then_some(floor));
-    let same = fixed
-        .iter()
-        .zip(&stamps)
-        .take_while(|(a, b)| a == b)
-        .count();
-    done.stamps = fixed.len().max(stamps.len()) as u64 - same as u64;
-    if write && done.cut_bytes > 0 {
+    let mut stamps = Stamps::examined(aux.map(Arc::clone), name, first);
+    stamps.settle(blocks, true, care.until, care.anchors);
+    done.last = blocks.checked_sub(1).and_then(|last| stamps.get(last));
+    done.stamps = stamps.damaged() + stamped.saturating_sub(blocks);
+    if care.write && done.cut_bytes > 0 {
         ts.set_len(done.bytes)?;
     }
-    if write && (aux_len != blocks * STAMP || done.stamps > 0) {
-        let mut tail = Vec::new();
-        for at in fixed.get(same..).unwrap_or_default() {
-            put_stamp(&mut tail, *at);
+    if let (true, Some(aux)) = (care.write, aux) {
+        for (block, bytes) in stamps.mended() {
+            aux.write_at([&bytes, &[]], block * STAMP)?;
         }
-        aux.write_at([&tail, &[]], (first + same as u64) * STAMP)?;
-        aux.set_len(blocks * STAMP)?;
+        if aux_len != blocks * STAMP {
+            aux.set_len(blocks * STAMP)?;
+        }
     }
     Ok(done)
-}
-
-/// The stamp before block `first`, and those from it to `end`.
-fn read_stamps(
-    aux: &dyn StoredFile,
-    first: u64,
-    end: u64,
-) -> io::Result<(Option<WallTime>, Vec<WallTime>)> {
-    let from = first.saturating_sub(1);
-    let len = usize::try_from((end - from) * STAMP).map_err(io::Error::other)?;
-    let mut bytes = vec![0; len];
-    let read = aux.read_at(&mut bytes, from * STAMP)?;
-    let (fields, _) = bytes.get(..read).unwrap_or_default().as_chunks();
-    let mut stamps = fields.iter().map(|field| stamp(*field));
-    let before = if first > 0 { stamps.next() } else { None };
-    Ok((before, stamps.collect()))
-}
-
-/// The last instant that a block of this segment can have.
-fn last_instant(name: &SegmentName) -> WallTime {
-    if name.length > Ticks27M::ZERO {
-        name.end() - Ticks27M::new(1)
-    } else {
-        WallTime::from_ticks(i64::MAX)
-    }
-}
-
-/// Which stamps can be: within the segment's name (where that is known), not decreasing.
-fn plausible(stamps: &[WallTime], name: &SegmentName, floor: WallTime) -> Vec<Option<WallTime>> {
-    let end = last_instant(name);
-    let mut last = floor;
-    stamps
-        .iter()
-        .map(|&s| {
-            let fits = s > WallTime::default() && s >= last && s <= end;
-            if fits {
-                last = s;
-            }
-            fits.then_some(s)
-        })
-        .collect()
-}
-
-/// A stamp for each block: the missing ones evenly between their neighbours, the first ones as
-/// the one after them, the last ones at the pace before them.
-fn interpolate(
-    believed: &[Option<WallTime>],
-    blocks: usize,
-    floor: WallTime,
-    end: WallTime,
-) -> Vec<WallTime> {
-    let known: Vec<(usize, WallTime)> = believed
-        .iter()
-        .take(blocks)
-        .enumerate()
-        .filter_map(|(i, s)| s.map(|s| (i, s)))
-        .collect();
-    let steps = |from: usize, to: usize| i64::try_from(to - from).unwrap_or(i64::MAX).max(1);
-    let pace = match (known.first(), known.last()) {
-        (Some((a, t)), Some((b, u))) if a < b => (*u - *t) / steps(*a, *b),
-        _ => Ticks27M::ZERO,
-    };
-    let mut out = Vec::with_capacity(blocks);
-    let mut next = known.iter().peekable();
-    let mut last: Option<(usize, WallTime)> = None;
-    for i in 0..blocks {
-        if let Some(&(at, s)) = next.next_if(|(at, _)| *at == i) {
-            last = Some((at, s));
-            out.push(s);
-            continue;
-        }
-        out.push(match (last, next.peek()) {
-            (Some((a, s)), Some(&&(b, u))) => s + (u - s) / steps(a, b) * steps(a, i),
-            (Some((a, s)), None) => (s + pace * steps(a, i)).min(end).max(s),
-            (None, Some(&&(_, u))) => u,
-            (None, None) => floor,
-        });
-    }
-    out
 }
 
 /// Looks for what lost sectors left empty from `from` to `to`; returns where the last packet that
@@ -354,12 +220,14 @@ impl OpenSegment {
         })
     }
 
-    /// Opens a segment that is there, and puts its end right.
+    /// Opens a segment that is there, and puts its end right: what was stamped `unsure` before
+    /// the end, or all of it when that is `None`. What follows begins at `until`.
     pub(super) fn reopen(
         storage: &dyn Storage,
         ring: &Path,
         name: SegmentName,
-        unsure: Ticks27M,
+        unsure: Option<Ticks27M>,
+        until: Option<WallTime>,
     ) -> io::Result<(Self, Repair)> {
         let ts = storage.open(&name.path(ring, "ts"), Access::Write)?;
         let path = name.path(ring, "aux");
@@ -367,11 +235,19 @@ impl OpenSegment {
             Err(e) if e.kind() == io::ErrorKind::NotFound => storage.open(&path, Access::Create)?,
             other => other?,
         };
-        let repair = repair(&*ts, &*aux, &name, unsure, true)?;
+        let aux = Arc::from(aux);
+        let care = Care {
+            unsure: unsure.unwrap_or(Ticks27M::MAX),
+            all: unsure.is_none(),
+            write: true,
+            until,
+            anchors: &mut || anchors(storage, ring, &name),
+        };
+        let repair = repair(&*ts, Some(&aux), &name, care)?;
         let segment = Self {
             name,
             ts: Arc::from(ts),
-            aux: Arc::from(aux),
+            aux,
             bytes: repair.bytes,
             blocks: repair.bytes.div_ceil(BLOCK_BYTES),
         };

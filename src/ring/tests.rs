@@ -372,11 +372,14 @@ fn fault_at_every_call(step: Option<Ticks27M>) {
                 let numbers = bench.numbers();
                 assert!(numbers.is_sorted_by(|a, b| a < b), "{kind} at {from}");
                 assert_eq!(
-                    numbers.len() as u64 + written.lost,
+                    written.packets + written.lost,
                     u64::from(bench.sent),
                     "{kind} at {from} for {length}: {written:?}"
                 );
-                assert_eq!(written.packets, numbers.len() as u64, "{kind} at {from}");
+                // What a failed write left in a segment that was given up, and could not be cut
+                // off, counts as lost and is read all the same: a part of one batch.
+                let saved = (numbers.len() as u64).checked_sub(written.packets);
+                assert!(saved.is_some_and(|n| n < 13), "{kind} at {from}: {saved:?}");
                 if written.lost > 0 {
                     let gaps = bench.ring().summary().unwrap().gaps;
                     let lost: u64 = gaps.iter().map(|g| g.packets).sum();
@@ -774,4 +777,130 @@ fn damaged_sides_and_strangers_are_survived() {
     drop(bench.open().unwrap());
     assert_eq!(bench.numbers(), before);
     assert_eq!(bench.ring().segments().last().unwrap().number, last.number);
+}
+
+/// 5 s of a ring in segments of a second, and the aux file of the third.
+fn ring_of_five() -> (Bench, std::path::PathBuf, Vec<u8>) {
+    let mut bench = Bench::new();
+    let mut writer = bench.open().unwrap();
+    for _ in 0..250 {
+        bench.pass(ms(20));
+        bench.receive(&mut writer, 14);
+    }
+    drop(writer);
+    let name = bench.ring().segments()[2];
+    let aux = name.path(Path::new(DIR), "aux");
+    let stamps = bench.disk.contents(&aux).unwrap();
+    (bench, aux, stamps)
+}
+
+#[test]
+fn packets_are_read_whatever_became_of_their_stamps() {
+    let (bench, aux, stamps) = ring_of_five();
+    let mut random = Random::new(3);
+    let noise: Vec<u8> = stamps.iter().map(|_| random.below(256) as u8).collect();
+    let mut one_leaps = stamps.clone();
+    one_leaps[160..168].copy_from_slice(&stamps[320..328]);
+    let mut hole = stamps.clone();
+    hole[200..400].fill(0);
+    let half = stamps.len() as u64 / 16;
+    let all = stamps.len() as u64 / 8;
+    // What stands in the file, and how many stamps are not theirs.
+    let cases = [
+        (None, all),
+        (Some(Vec::new()), all),
+        (Some(stamps[..stamps.len() / 2].to_vec()), all - half),
+        (Some(noise), all),
+        (Some(vec![0xFF; stamps.len()]), all),
+        (Some(vec![0; stamps.len() + 80]), all),
+        (Some(one_leaps), 1),
+        (Some(hole), 25),
+    ];
+    for (case, (bytes, wrong)) in cases.into_iter().enumerate() {
+        match &bytes {
+            Some(bytes) => bench.disk.put(&aux, bytes),
+            None => Storage::remove(&bench.disk, &aux).unwrap(),
+        }
+        let all: Vec<u32> = (0..bench.sent).collect();
+        assert_eq!(bench.numbers(), all, "case {case}");
+        // The same in two parts, wherever they meet; and it is said.
+        for at in (-100..5_400).step_by(150) {
+            let at = START + ms(at);
+            let end = Some(START + ms(9_000));
+            let mut parts = read(&bench.ring(), WallTime::default(), Some(at));
+            parts.extend(read(&bench.ring(), at, end));
+            let numbers: Vec<u32> = parts.iter().map(|p| number(p).unwrap().unwrap()).collect();
+            assert_eq!(numbers, all, "case {case}: cut at {at}");
+        }
+        let mut cursor = bench.ring().cursor(WallTime::default(), None);
+        let mut told = 0;
+        while let Step::Data { len, .. } = cursor.step(1 << 20).unwrap() {
+            cursor.advance(len);
+            cursor.drain_events(&mut |e| match e {
+                RingEvent::StampsDamaged { name, stamps }
+                    if aux.ends_with(name.replace("ts", "aux")) =>
+                {
+                    told += stamps;
+                }
+                other => panic!("{other:?}"),
+            });
+        }
+        assert_eq!(told, wrong, "case {case}");
+        // The times are those of the neighbours: off by less than the segment, most by little.
+        let name = bench.ring().segments()[2];
+        let told = bench.ring().stamps(&name);
+        let worst = stamps
+            .as_chunks::<8>()
+            .0
+            .iter()
+            .zip(0..)
+            .map(|(field, block)| {
+                let true_at = WallTime::from_ticks(i64::from_be_bytes(*field));
+                (told.get(block).unwrap() - true_at).abs()
+            });
+        let worst = worst.max().unwrap();
+        assert!(worst < ms(60), "case {case}: {worst}");
+    }
+}
+
+#[test]
+fn a_file_that_only_has_the_name_of_a_segment_is_left_alone() {
+    let (mut bench, aux, _) = ring_of_five();
+    let dir = Path::new(DIR);
+    let noise: Vec<u8> = (0..40_000u32)
+        .map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8)
+        .collect();
+    let clip: Vec<u8> = (0..100).flat_map(|n| *packet(n).as_bytes()).collect();
+    let next = bench.ring().segments()[4].number + 40;
+    // What no recorder has made here, whatever is in it, and what is no stream.
+    bench.disk.put(&dir.join("1.ts"), &noise);
+    bench.disk.put(&dir.join("2.ts"), &clip);
+    bench.disk.put(&dir.join("3.ts"), b"");
+    bench.disk.put(&dir.join(format!("{next}.ts")), &noise);
+    // And one of ours that lost its stamps is one of ours.
+    Storage::remove(&bench.disk, &aux).unwrap();
+    let mut foreign = bench.ring().layout().foreign.clone();
+    foreign.sort();
+    assert_eq!(
+        foreign,
+        [
+            "1.ts".into(),
+            format!("{next}.ts"),
+            "2.ts".into(),
+            "3.ts".into()
+        ]
+    );
+    assert_eq!(bench.numbers(), (0..bench.sent).collect::<Vec<_>>());
+    let mut writer = bench.open().unwrap();
+    let mut told = 0;
+    writer.drain_events(&mut |e| told += usize::from(matches!(e, RingEvent::Foreign { .. })));
+    assert_eq!(told, 4);
+    let mut upkeep = bench.upkeep(&writer);
+    bench.changes.max_bytes = None;
+    bench.pass(Ticks27M::SECOND * 200_000);
+    bench.receive(&mut writer, 14);
+    upkeep.expire(&mut |e| panic!("{e:?}"));
+    assert_eq!(bench.ring().segments().len(), 1);
+    assert_eq!(bench.disk.contents(&dir.join("1.ts")).unwrap(), noise);
+    assert_eq!(bench.disk.contents(&dir.join("2.ts")).unwrap(), clip);
 }

@@ -16,8 +16,9 @@ use super::index_writer::{IndexWriter, extend_digest, prune_digest};
 use super::indexer::Indexer;
 use super::layout::SegmentName;
 use super::opening::{self, Opened};
-use super::segment::{BLOCK, BLOCK_BYTES, OpenSegment, PER_BLOCK, put_stamp};
+use super::segment::{BLOCK, BLOCK_BYTES, OpenSegment, PER_BLOCK};
 use super::settings::{Changes, Settings};
+use super::stamps::put_stamp;
 use super::storage::{Lock, Storage};
 use super::upkeep::{Shared, Stagger};
 
@@ -397,8 +398,9 @@ impl Writer {
         let name = segment.name;
         // What a failed write left behind was counted as lost.
         let sure = (segment.bytes, segment.blocks);
-        let reopened = OpenSegment::reopen(&*self.storage, &self.dir, name, Ticks27M::ZERO)
-            .and_then(|(mut reopened, _)| reopened.cut_to(sure).map(|()| reopened));
+        let reopened =
+            OpenSegment::reopen(&*self.storage, &self.dir, name, Some(Ticks27M::ZERO), None)
+                .and_then(|(mut reopened, _)| reopened.cut_to(sure).map(|()| reopened));
         match reopened {
             Ok(reopened) => {
                 if let Some(index) = &mut self.index {

@@ -508,3 +508,84 @@ fn a_ring_that_is_not_there_is_a_matter_of_usage() {
         );
     }
 }
+
+/// The files of a ring with this extension, oldest first.
+fn files(ring: &str, extension: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(ring).unwrap().map(|e| e.unwrap().path());
+    let mut files: Vec<PathBuf> = entries
+        .filter(|path| path.extension().is_some_and(|e| e == extension))
+        .collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn a_segment_without_its_stamps_is_read_all_the_same_and_that_is_said() {
+    let (_keep, ring) = dir();
+    let bytes = stream(0, 30_000);
+    file(&ring, &bytes);
+    let aux = files(&ring, "aux")[2].clone();
+    let stamps = fs::read(&aux).unwrap();
+    let noise: Vec<u8> = stamps.iter().map(|b| b.wrapping_mul(167) ^ 0xA5).collect();
+    for broken in [
+        &[][..],
+        &stamps[..stamps.len() / 3],
+        &noise,
+        &vec![0xFF; stamps.len()],
+    ] {
+        fs::write(&aux, broken).unwrap();
+        let read = tsring(&["read", &ring])
+            .run()
+            .expect(0, &["ring_stamps_damaged"]);
+        assert!(read.stdout == bytes, "{} bytes of aux", broken.len());
+    }
+    fs::remove_file(&aux).unwrap();
+    let read = tsring(&["read", &ring])
+        .run()
+        .expect(0, &["ring_stamps_damaged"]);
+    assert!(read.stdout == bytes);
+    // 3 s into the stream, by the PCRs that the index knows: one a second, so that the place is
+    // known to a few milliseconds.
+    let from = ["read", &ring, "--from", "2026-11-20T00:00:05Z"];
+    let read = tsring(&from).run().expect(0, &["ring_stamps_damaged"]);
+    let first = numbers(&read.stdout)[0];
+    // 5 s of 300.8 us a packet.
+    assert!(first.abs_diff(16_622) < 100, "{first}");
+    let played = tsring(&["play", &ring, "--from", "2026-11-20T00:00:03.8Z"]).run();
+    assert_eq!(numbers(&played.stdout).last(), Some(&29_999));
+    assert!(
+        played.stderr.contains("ring_stamps_damaged"),
+        "{}",
+        played.stderr
+    );
+}
+
+#[test]
+fn a_stranger_with_a_number_for_a_name_is_left_alone() {
+    let (_keep, ring) = dir();
+    let bytes = stream(0, 10_000);
+    file(&ring, &bytes);
+    let stranger = Path::new(&ring).join("1.ts");
+    let noise: Vec<u8> = (0..50_000u32).map(|n| (n * n >> 3) as u8).collect();
+    fs::write(&stranger, &noise).unwrap();
+    assert!(tsring(&["read", &ring]).run().quiet_success() == bytes);
+    let info = tsring(&["info", &ring])
+        .run()
+        .expect(0, &["ring_foreign_file", "1.ts"]);
+    assert!(
+        info.text().contains("2026-11-20T00:00:00.000Z"),
+        "{}",
+        info.text()
+    );
+    let check = tsring(&["check", &ring, "--repair"]).run();
+    assert_eq!(
+        (check.status, check.text().as_str()),
+        (0, "1.ts: not of this ring\n2 segments, 0 findings\n")
+    );
+    let at = ["--clock", "pcr", "--max-bytes", "1M"];
+    tsring(&["record", &ring])
+        .args(at)
+        .stdin(stream(10_000, 20_000))
+        .run();
+    assert_eq!(fs::read(&stranger).unwrap(), noise);
+}

@@ -34,8 +34,13 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<Verdict, Error> 
         .iter()
         .filter(|f| !matches!(f, Finding::Foreign { .. }))
         .count();
-    let done = if args.repair { "repaired: " } else { "" };
     for finding in &found {
+        // What is not of the ring is left as it is.
+        let done = match finding {
+            Finding::Foreign { .. } => "",
+            _ if args.repair => "repaired: ",
+            _ => "",
+        };
         writeln!(context.answer(), "{done}{finding}")?;
     }
     writeln!(context.answer(), "{segments} segments, {damage} findings")?;
