@@ -566,7 +566,7 @@ fn a_stranger_with_a_number_for_a_name_is_left_alone() {
     let bytes = stream(0, 10_000);
     file(&ring, &bytes);
     let stranger = Path::new(&ring).join("1.ts");
-    let noise: Vec<u8> = (0..50_000u32).map(|n| (n * n >> 3) as u8).collect();
+    let noise: Vec<u8> = (0..50_000u32).map(|n| ((n * n) >> 3) as u8).collect();
     fs::write(&stranger, &noise).unwrap();
     assert!(tsring(&["read", &ring]).run().quiet_success() == bytes);
     let info = tsring(&["info", &ring])
