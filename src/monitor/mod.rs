@@ -6,6 +6,7 @@
 //! a check that was not judged has not been passed.
 
 mod check;
+pub mod content;
 mod finding;
 mod series;
 

@@ -198,7 +198,7 @@ fn mpeg_audio(bytes: &[u8]) -> Option<AudioFrame> {
 }
 
 /// Samples a second by sampling_frequency_index (ISO/IEC 14496-3 table 1.18).
-const AAC_RATES: [u32; 13] = [
+pub(super) const AAC_RATES: [u32; 13] = [
     96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8_000,
     7_350,
 ];

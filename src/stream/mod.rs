@@ -1,6 +1,7 @@
 //! Machines over packets, without clock or I/O: fed `(packets, arrival)`, asked for what they saw.
 
 pub mod access_unit;
+pub mod audio_format;
 mod batch;
 pub mod codec;
 pub mod continuity;
