@@ -35,21 +35,22 @@ fn mpeg_audio_says_its_layer_and_mode() {
 /// Byte 6 by ETSI TS 102 366 §4.3.2: acmod, then the mix levels that it calls for, then lfeon.
 #[test]
 fn ac3_finds_the_lfe_behind_the_mix_levels() {
-    for (byte, channels, layout) in [
-        (0b000_0_0000u8, 2, "dual mono"),
-        (0b001_0_0000, 1, "mono"),
-        (0b010_00_0_00, 2, "stereo"),
-        (0b010_11_1_00, 3, "2/0.1"),
-        (0b011_00_0_00, 3, "3/0"),
-        (0b100_00_0_00, 3, "2/1"),
-        (0b101_11_00_0, 4, "3/1"),
-        (0b110_00_1_00, 5, "2/2.1"),
-        (0b111_01_01_0, 5, "5.0"),
-        (0b111_00_00_1, 6, "5.1"),
+    for (bits, channels, layout) in [
+        ("000 0 0000", 2, "dual mono"),
+        ("001 0 0000", 1, "mono"),
+        ("010 00 0 00", 2, "stereo"),
+        ("010 11 1 00", 3, "2/0.1"),
+        ("011 00 0 00", 3, "3/0"),
+        ("100 00 0 00", 3, "2/1"),
+        ("101 11 00 0", 4, "3/1"),
+        ("110 00 1 00", 5, "2/2.1"),
+        ("111 01 01 0", 5, "5.0"),
+        ("111 00 00 1", 6, "5.1"),
     ] {
+        let byte = u8::from_str_radix(&bits.replace(' ', ""), 2).unwrap();
         let frame = padded(&[0x0B, 0x77, 0, 0, 30, 0x40, byte], 1792);
         let look = AudioLook::at(Codec::Ac3, &frame).unwrap();
-        assert_eq!(look.format.channels, Some(channels), "{byte:#010b}");
+        assert_eq!(look.format.channels, Some(channels), "{bits}");
         assert_eq!(look.format.layout.as_deref(), Some(layout));
         assert_eq!(look.bit_rate(), Some(448_000));
     }
