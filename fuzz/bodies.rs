@@ -23,6 +23,7 @@ use headend::si::{
 use headend::stream::codec::Codec;
 use headend::stream::event::Event;
 use headend::stream::rap::RapDetector;
+use headend::stream::video::{SequenceParser, StartCodes, VideoFormatDetector, wanted};
 use headend::stream::{Batch, Framer, Programs, SectionAssembler, SectionPacketizer};
 use headend::ts::{
     Packet, Pcr, PesHeader, Pid, Pts, Put, Section, SectionBuf, SectionSyntax, TableId, crc32,
@@ -45,6 +46,7 @@ pub const ALL: &[(&str, Body)] = &[
     ("programs", programs),
     ("framing", framing),
     ("rap", rap),
+    ("video", video),
     ("ring_index", ring_index),
     ("ring", ring),
     ("endpoint", endpoint),
@@ -444,6 +446,46 @@ pub fn rap(data: &[u8]) {
         };
         for (position, packet) in packets(data).enumerate() {
             black_box(detector.push(&packet, position as u64));
+        }
+    }
+}
+
+/// Reads what a video stream says of its pictures: the bytes as packets, and as an elementary
+/// stream in pieces of a length.
+pub fn video(data: &[u8]) {
+    for codec in [Codec::Mpeg2Video, Codec::H264, Codec::Hevc] {
+        let (Some(mut detector), Some(mut parser)) =
+            (VideoFormatDetector::new(codec), SequenceParser::new(codec))
+        else {
+            continue;
+        };
+        for packet in packets(data) {
+            black_box(detector.push(&packet));
+        }
+        let Some((piece, stream)) = data.split_first() else {
+            return;
+        };
+        let (mut codes, mut at) = (StartCodes::new(), 0);
+        for piece in stream.chunks(usize::from(*piece) + 1) {
+            codes.push(
+                piece,
+                at,
+                |value| wanted(codec, value),
+                |unit| {
+                    assert!(unit.head.len() <= StartCodes::MOST && !unit.head.is_empty());
+                    assert!(unit.position < at + piece.len() as u64);
+                    parser.push(unit);
+                },
+            );
+            at += piece.len() as u64;
+        }
+        for format in parser.format().into_iter().chain(detector.format()) {
+            assert!(format.width > 0 && format.height > 0);
+            black_box((
+                format.profile_name(),
+                format.level_name(),
+                format.display_aspect(),
+            ));
         }
     }
 }

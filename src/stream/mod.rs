@@ -14,6 +14,7 @@ pub mod packetize;
 mod parity;
 mod peak_rate;
 mod pending;
+mod pes_payload;
 pub mod playout;
 mod programs;
 pub mod rap;
@@ -25,6 +26,7 @@ mod rtp_clock;
 mod sections;
 pub mod stuffing;
 pub mod timeline;
+pub mod video;
 
 pub use batch::Batch;
 pub use counters::Counters;
@@ -33,6 +35,7 @@ pub use framing::{Framer, Framing, FramingEvent, REANCHOR_AFTER, header as arriv
 pub use parity::{PARITY_SIZE, parity};
 pub use peak_rate::PeakRate;
 pub use pending::Pending;
+pub use pes_payload::{PesPart, PesPayload, PesStart};
 pub use programs::{ProgramEvent, Programs};
 pub use reorder::{Pushed, Reorder, ReorderEvent};
 pub use repeats::Repeats;

@@ -109,6 +109,7 @@ fn mutated_packets_are_survived() {
         bodies::sections,
         bodies::framing,
         bodies::rap,
+        bodies::video,
         follow,
     ];
     while left > 0 {

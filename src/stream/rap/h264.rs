@@ -2,6 +2,7 @@
 //! point, a sequence parameter set beside it or the indicator vouches for.
 
 use super::{Look, RapKind, start_codes};
+use crate::stream::video::Bits;
 
 const SLICE: u8 = 1;
 const PARTITION_A: u8 = 2;
@@ -36,9 +37,9 @@ pub(super) fn look(unit: &[u8], indicated: bool) -> Look {
 
 /// slice_type (table 7-6); `None` when the bytes end before it.
 fn slice_type(body: &[u8]) -> Option<u32> {
-    let mut bits = Bits { bytes: body, at: 0 };
-    bits.exp_golomb()?; // first_mb_in_slice
-    bits.exp_golomb()
+    let mut bits = Bits::new(body);
+    bits.ue()?; // first_mb_in_slice
+    bits.ue()
 }
 
 /// True when the SEI messages at the start of `body` hold a recovery point with
@@ -50,7 +51,7 @@ fn has_instant_recovery(mut body: &[u8]) -> bool {
             return false;
         };
         if kind == RECOVERY_POINT {
-            return Bits { bytes: rest, at: 0 }.exp_golomb() == Some(0);
+            return Bits::new(rest).ue() == Some(0);
         }
         // A trailing 0x80 with nothing but a start code behind ends the unit.
         match rest.get(size as usize..) {
@@ -66,38 +67,6 @@ fn sei_number(bytes: &[u8]) -> Option<(u32, &[u8])> {
     let ones = bytes.iter().take(256).take_while(|b| **b == 0xFF).count();
     let (last, rest) = bytes.get(ones..)?.split_first()?;
     Some((ones as u32 * 255 + u32::from(*last), rest))
-}
-
-struct Bits<'a> {
-    bytes: &'a [u8],
-    at: usize,
-}
-
-impl Bits<'_> {
-    fn bit(&mut self) -> Option<u32> {
-        let byte = self.bytes.get(self.at / 8)?;
-        let bit = byte >> (7 - self.at % 8) & 1;
-        self.at += 1;
-        Some(u32::from(bit))
-    }
-
-    /// ue(v) of §9.1. Emulation prevention cannot fall into the numbers read here: both precede
-    /// the first 22 bits that could hold two zero bytes, save in a picture of over 2^21
-    /// macroblocks.
-    fn exp_golomb(&mut self) -> Option<u32> {
-        let mut zeros = 0;
-        while self.bit()? == 0 {
-            zeros += 1;
-            if zeros > 31 {
-                return None;
-            }
-        }
-        let mut value = 1u32;
-        for _ in 0..zeros {
-            value = value << 1 | self.bit()?;
-        }
-        Some(value - 1)
-    }
 }
 
 #[cfg(test)]

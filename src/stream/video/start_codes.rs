@@ -1,0 +1,225 @@
+//! Start codes of an elementary stream that comes in pieces.
+
+/// What follows a start code.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct StartCode<'a> {
+    /// Where the unit begins: the prefix 00 00 01, and the zero byte before it where there is one.
+    pub position: u64,
+    /// The start code's value and the bytes behind it, as many as were wanted, or fewer when the
+    /// next start code comes earlier.
+    pub head: &'a [u8],
+}
+
+/// Finds start codes (ISO/IEC 13818-2 §5.2.3, ITU-T H.264 annex B) in the payload of PES packets,
+/// over the edges of packets. Keeps at most [`MOST`](Self::MOST) bytes.
+#[derive(Clone, Debug, Default)]
+pub struct StartCodes {
+    /// The head under way; empty when there is none.
+    head: Vec<u8>,
+    /// Bytes it shall have; 0 when there is none.
+    wanted: usize,
+    position: u64,
+    /// Zero bytes at the end of what was pushed, up to three.
+    zeros: usize,
+    /// No unit reaches back over this position.
+    floor: u64,
+}
+
+impl StartCodes {
+    /// Bytes of a head at most: a parameter set with scaling lists and HRD parameters.
+    pub const MOST: usize = 1024;
+
+    /// Nothing found yet.
+    pub const fn new() -> Self {
+        Self {
+            head: Vec::new(),
+            wanted: 0,
+            position: 0,
+            zeros: 0,
+            floor: 0,
+        }
+    }
+
+    /// Bytes are missing: what was begun is forgotten.
+    pub fn reset(&mut self) {
+        (self.wanted, self.zeros) = (0, 0);
+    }
+
+    /// A PES packet begins with the byte at `position`: a zero byte before it belongs to the unit
+    /// before, if the prefix is whole without it.
+    pub fn pes_start(&mut self, position: u64) {
+        self.floor = position;
+    }
+
+    /// Takes the next bytes, the first of which stands at `position` (a number of the caller's that
+    /// counts on). `wanted` says of a start code's value how many bytes of its head to hand over;
+    /// with 0 it is passed over.
+    pub fn push(
+        &mut self,
+        bytes: &[u8],
+        position: u64,
+        wanted: impl Fn(u8) -> usize,
+        mut found: impl FnMut(StartCode<'_>),
+    ) {
+        // Bytes from here on belong to the head under way, or wait for the value of a start code.
+        let mut from = 0;
+        let mut next = 0;
+        while let Some(one) = self.prefix(bytes, next) {
+            next = one + 1;
+            let zeros = self.zeros_before(bytes, one);
+            if self.wanted > 0 {
+                self.take(
+                    bytes.get(from..one.saturating_sub(2)).unwrap_or_default(),
+                    &wanted,
+                );
+                self.hand_over(&mut found);
+            }
+            let prefix = position.wrapping_add(one as u64).wrapping_sub(2);
+            self.position = match prefix {
+                p if zeros > 2 && p != self.floor => p.wrapping_sub(1),
+                p => p,
+            };
+            self.head.clear();
+            self.wanted = Self::MOST;
+            from = next;
+        }
+        if self.wanted > 0 {
+            self.take(bytes.get(from..).unwrap_or_default(), &wanted);
+            if self.wanted > 0 && self.head.len() >= self.wanted {
+                self.hand_over(&mut found);
+            }
+        }
+        let zeros = bytes.iter().rev().take(3).take_while(|b| **b == 0).count();
+        self.zeros = if zeros == bytes.len() {
+            (self.zeros + zeros).min(3)
+        } else {
+            zeros
+        };
+    }
+
+    /// The place of the next byte 01 behind two zero bytes, from `next` on.
+    fn prefix(&self, bytes: &[u8], next: usize) -> Option<usize> {
+        for one in next..2.min(bytes.len()) {
+            if bytes[one] == 1 && self.zeros_before(bytes, one) >= 2 {
+                return Some(one);
+            }
+        }
+        let mut at = next.max(2);
+        loop {
+            match *bytes.get(at)? {
+                0 => at += 1,
+                1 if bytes[at - 1] == 0 && bytes[at - 2] == 0 => return Some(at),
+                _ => at += 3,
+            }
+        }
+    }
+
+    /// How many zero bytes stand before `one`, up to three.
+    fn zeros_before(&self, bytes: &[u8], one: usize) -> usize {
+        let here = bytes[..one]
+            .iter()
+            .rev()
+            .take(3)
+            .take_while(|b| **b == 0)
+            .count();
+        if here == one {
+            (here + self.zeros).min(3)
+        } else {
+            here
+        }
+    }
+
+    /// Adds to the head; its first byte says how long it shall be.
+    fn take(&mut self, bytes: &[u8], wanted: impl Fn(u8) -> usize) {
+        let room = self.wanted.saturating_sub(self.head.len());
+        let first = self.head.is_empty();
+        let room = match bytes.first() {
+            Some(value) if first => {
+                self.wanted = wanted(*value).min(Self::MOST);
+                self.wanted
+            }
+            _ => room,
+        };
+        self.head
+            .extend_from_slice(bytes.get(..room).unwrap_or(bytes));
+    }
+
+    fn hand_over(&mut self, found: &mut impl FnMut(StartCode<'_>)) {
+        if !self.head.is_empty() {
+            found(StartCode {
+                position: self.position,
+                head: &self.head,
+            });
+        }
+        self.wanted = 0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Value, position and head of all start codes in `bytes`, pushed in pieces of `piece`; heads
+    /// of 3 bytes, none of 0x11.
+    fn found(bytes: &[u8], piece: usize) -> Vec<(u64, Vec<u8>)> {
+        let (mut codes, mut all, mut at) = (StartCodes::new(), Vec::new(), 100);
+        for piece in bytes.chunks(piece) {
+            let wanted = |value| if value == 0x11 { 0 } else { 3 };
+            codes.push(piece, at, wanted, |c| {
+                all.push((c.position, c.head.to_vec()))
+            });
+            at += piece.len() as u64;
+        }
+        all
+    }
+
+    #[test]
+    fn cuts_between_packets_change_nothing() {
+        let bytes = [
+            0, 0, 1, 0xB3, 5, 6, 7, 8, 0, 0, 0, 0, 1, 0xB5, 0, 0, 1, 0x11, 9, 9, 0, 0, 1, 0, 0, 0,
+            1, 0xB8, 1, 2, 3,
+        ];
+        let expected = [
+            (100, vec![0xB3, 5, 6]),
+            (109, vec![0xB5]),
+            (120, vec![0]),
+            (123, vec![0xB8, 1, 2]),
+        ];
+        assert_eq!(found(&bytes, 1000), expected);
+        for piece in 1..bytes.len() {
+            // A zero that ends a unit may have gone into its head before the prefix was whole.
+            let mut got = found(&bytes, piece);
+            for ((_, head), (_, want)) in got.iter_mut().zip(&expected) {
+                assert!(head.len() >= want.len() && head[want.len()..].iter().all(|b| *b == 0));
+                head.truncate(want.len());
+            }
+            assert_eq!(got, expected, "pieces of {piece}");
+        }
+    }
+
+    #[test]
+    fn a_zero_byte_of_the_pes_packet_before_stays_there() {
+        let mut codes = StartCodes::new();
+        let mut positions = Vec::new();
+        codes.push(&[7, 0], 0, |_| 1, |c| positions.push(c.position));
+        codes.pes_start(2);
+        codes.push(
+            &[0, 0, 1, 0x65, 9, 0],
+            2,
+            |_| 1,
+            |c| positions.push(c.position),
+        );
+        codes.pes_start(8);
+        // Here the prefix itself begins in the packet before.
+        codes.push(&[0, 1, 0x41, 9], 8, |_| 1, |c| positions.push(c.position));
+        assert_eq!(positions, [2, 7]);
+    }
+
+    #[test]
+    fn after_a_gap_nothing_is_joined() {
+        let mut codes = StartCodes::new();
+        codes.push(&[0, 0], 0, |_| 1, |_| panic!("no start code"));
+        codes.reset();
+        codes.push(&[1, 0x65], 2, |_| 1, |_| panic!("no start code"));
+    }
+}
