@@ -51,8 +51,8 @@ complete -c tsring -n "__fish_tsring_using_subcommand record" -l tee -d 'Pass th
 complete -c tsring -n "__fish_tsring_using_subcommand record" -s v -l verbose -d 'Say more on stderr'
 complete -c tsring -n "__fish_tsring_using_subcommand record" -s q -l quiet -d 'Say errors only'
 complete -c tsring -n "__fish_tsring_using_subcommand record" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c tsring -n "__fish_tsring_using_subcommand read" -l from -d 'Begin with what was received at this time [default: the beginning]' -r
-complete -c tsring -n "__fish_tsring_using_subcommand read" -l to -d 'End before what was received at this time [default: the end]' -r
+complete -c tsring -n "__fish_tsring_using_subcommand read" -l from -d 'Where to begin [default: the beginning]' -r
+complete -c tsring -n "__fish_tsring_using_subcommand read" -l to -d 'Where to end, exclusive [default: the end]' -r
 complete -c tsring -n "__fish_tsring_using_subcommand read" -l duration -d 'End so long after --from' -r
 complete -c tsring -n "__fish_tsring_using_subcommand read" -l tz -d 'Read local times in this zone [default: the machine\'s]' -r
 complete -c tsring -n "__fish_tsring_using_subcommand read" -s o -l output -d 'Where packets go' -r
@@ -74,8 +74,8 @@ complete -c tsring -n "__fish_tsring_using_subcommand play" -l stats-json -d 'Ke
 complete -c tsring -n "__fish_tsring_using_subcommand play" -s v -l verbose -d 'Say more on stderr'
 complete -c tsring -n "__fish_tsring_using_subcommand play" -s q -l quiet -d 'Say errors only'
 complete -c tsring -n "__fish_tsring_using_subcommand play" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c tsring -n "__fish_tsring_using_subcommand info" -l from -d 'Begin with what was received at this time [default: the beginning]' -r
-complete -c tsring -n "__fish_tsring_using_subcommand info" -l to -d 'End before what was received at this time [default: the end]' -r
+complete -c tsring -n "__fish_tsring_using_subcommand info" -l from -d 'Where to begin [default: the beginning]' -r
+complete -c tsring -n "__fish_tsring_using_subcommand info" -l to -d 'Where to end, exclusive [default: the end]' -r
 complete -c tsring -n "__fish_tsring_using_subcommand info" -l duration -d 'End so long after --from' -r
 complete -c tsring -n "__fish_tsring_using_subcommand info" -l tz -d 'Read local times in this zone [default: the machine\'s]' -r
 complete -c tsring -n "__fish_tsring_using_subcommand info" -l log-format -d 'Form of the lines on stderr' -r -f -a "text\t'`tool: level: words`'

@@ -27,6 +27,8 @@ pub struct Error {
 
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 enum Kind {
+    /// Nothing matched: status 1.
+    Nothing,
     /// Wrong usage or configuration: status 2, a supervisor should not restart.
     Usage,
     /// Failed while running: status 3, a supervisor should restart.
@@ -34,6 +36,15 @@ enum Kind {
 }
 
 impl Error {
+    /// Nothing is as it was asked for: status 1.
+    pub fn nothing(cause: impl Into<anyhow::Error>) -> Self {
+        Self {
+            kind: Kind::Nothing,
+            cause: cause.into(),
+            hints: Vec::new(),
+        }
+    }
+
     /// The command line or a configuration file is wrong: status 2.
     pub fn usage(cause: impl Into<anyhow::Error>) -> Self {
         Self {
@@ -64,9 +75,10 @@ impl Error {
         &self.hints
     }
 
-    /// The exit status: 2 or 3.
+    /// The exit status: 1, 2 or 3.
     pub fn status(&self) -> u8 {
         match self.kind {
+            Kind::Nothing => 1,
             Kind::Usage => 2,
             Kind::Failure => 3,
         }

@@ -8,6 +8,7 @@ mod context;
 mod error;
 mod notify;
 mod progress;
+mod range;
 pub mod report;
 mod stats;
 pub mod when;
@@ -21,6 +22,7 @@ pub use args::{Common, ToolArgs};
 pub use context::Context;
 pub use error::{Error, Verdict};
 pub use progress::Progress;
+pub use range::{Ends, Range};
 pub use report::Level;
 use report::{Format, Report};
 

@@ -1,11 +1,11 @@
 //! What is in the stream: its programs, as PAT and PMT describe them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use crate::si::{Pat, Pmt, ServiceId};
+use crate::si::{Pmt, ServiceId, ServiceSelector};
 use crate::stream::codec::Codec;
-use crate::stream::{SectionAssembler, SectionPacketizer};
-use crate::ts::{Packet, Pid, Section, SectionBuf, SectionSyntax};
+use crate::stream::{ProgramEvent, Programs, SectionPacketizer};
+use crate::ts::{Packet, Pid};
 
 /// One program.
 #[derive(Clone, Debug)]
@@ -18,7 +18,6 @@ pub struct Program {
     pub clock: Pid,
     /// Its streams, in the order of the PMT.
     pub streams: Vec<(Pid, Codec)>,
-    pmt: SectionBuf,
 }
 
 impl Program {
@@ -32,27 +31,11 @@ impl Program {
 /// PAT and PMTs of a stream, kept current.
 #[derive(Clone, Debug, Default)]
 pub struct Contents {
-    /// The sections of the PAT, once all of one version have come.
-    pat: Vec<SectionBuf>,
-    /// Those of a PAT that is not whole yet.
-    collected: Vec<Option<SectionBuf>>,
-    /// The PIDs of the PMTs, as the PAT names them; several programs may share one.
-    named: BTreeMap<ServiceId, Pid>,
-    /// Those PIDs.
-    pmt_pids: BTreeSet<Pid>,
+    tables: Programs,
+    /// Those whose PMT has come, by ascending program_number.
     programs: Vec<Program>,
-    sections: BTreeMap<Pid, SectionAssembler>,
-}
-
-/// What a packet changed.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub enum Change {
-    /// The PAT is there, or is another.
-    Pat,
-    /// The PMT of this program came for the first time.
-    First(ServiceId),
-    /// The PMT of this program is another.
-    Pmt(ServiceId),
+    /// The program that cuts go by, where one was asked for.
+    chosen: Option<ServiceId>,
 }
 
 impl Contents {
@@ -61,129 +44,100 @@ impl Contents {
         Self::default()
     }
 
-    /// True when packets of `pid` are to be handed in.
-    pub fn wants(&self, pid: Pid) -> bool {
-        pid == Pid::PAT || self.pmt_pids.contains(&pid)
+    /// True when `pid` carries the PAT or a PMT.
+    pub fn is_psi(&self, pid: Pid) -> bool {
+        pid == Pid::PAT || self.tables.services().any(|s| s.pmt_pid == pid)
     }
 
-    /// Takes a packet of any PID.
-    pub fn push(&mut self, packet: &Packet) -> Option<Change> {
-        let pid = packet.pid();
-        if !self.wants(pid) {
-            return None;
+    /// Takes a packet of any PID; true when the PAT or a PMT came for the first time, or is
+    /// another.
+    pub fn push(&mut self, packet: &Packet) -> bool {
+        if !self.tables.pids().contains(packet.pid()) {
+            return false;
         }
-        let mut change = None;
-        let taken = self.sections.remove(&pid);
-        let mut assembler = taken.unwrap_or_else(|| SectionAssembler::new(pid));
-        assembler.push(packet, |section| {
-            let Some(section) = section.ok().and_then(|bytes| Section::new(bytes).ok()) else {
-                return;
-            };
-            change = change.or(if pid == Pid::PAT {
-                self.pat(section)
-            } else {
-                self.pmt(pid, section)
-            });
+        let mut changed = false;
+        self.tables.push(packet, &mut |event| {
+            let of_psi = matches!(
+                event,
+                ProgramEvent::PatChanged { .. } | ProgramEvent::PmtChanged { .. }
+            );
+            changed |= of_psi;
         });
-        self.sections.insert(pid, assembler);
-        change
+        if changed {
+            self.gather();
+        }
+        changed
     }
 
-    fn pat(&mut self, section: Section<'_>) -> Option<Change> {
-        let syntax = Pat::new(section)?.syntax();
-        if !syntax.current || syntax.number > syntax.last_number {
-            return None;
-        }
-        let (number, new) = (usize::from(syntax.number), SectionBuf::from(section));
-        if self.collected.is_empty() && self.pat.get(number) == Some(&new) {
-            return None;
-        }
-        // Sections of one table share what identifies it; one of another begins a new table.
-        let of = |s: SectionSyntax| (s.extension, s.version, s.last_number);
-        let begun = self.collected.iter().flatten().next();
-        if begun.and_then(|s| s.section().syntax()).map(of) != Some(of(syntax)) {
-            self.collected = vec![None; usize::from(syntax.last_number) + 1];
-        }
-        if let Some(place) = self.collected.get_mut(number) {
-            *place = Some(new);
-        }
-        if self.collected.iter().any(Option::is_none) {
-            return None;
-        }
-        let collected = std::mem::take(&mut self.collected);
-        let new: Vec<SectionBuf> = collected.into_iter().flatten().collect();
-        if self.pat == new {
-            return None;
-        }
-        self.pat = new;
-        let sections = self.pat.iter().filter_map(|s| Pat::new(s.section()));
-        let programs = sections.flat_map(|pat| pat.programs());
-        let programs = programs.filter(|e| e.pid != Pid::NULL);
-        self.named = programs.map(|e| (e.program, e.pid)).collect();
-        self.pmt_pids = self.named.values().copied().collect();
-        let named = &self.named;
-        self.programs
-            .retain(|p| named.get(&p.service) == Some(&p.pmt_pid));
-        Some(Change::Pat)
+    fn gather(&mut self) {
+        let services = self.tables.services();
+        let programs = services.filter_map(|service| {
+            let pmt = Pmt::new(self.tables.pmt_section(service.id)?.section())?;
+            let streams = pmt.streams();
+            let coded =
+                streams.map(|s| (s.pid, Codec::of(s.stream_type.0, s.descriptors.as_bytes())));
+            Some(Program {
+                service: service.id,
+                pmt_pid: service.pmt_pid,
+                clock: pmt.pcr_pid(),
+                streams: coded.collect(),
+            })
+        });
+        self.programs = programs.collect();
     }
 
-    fn pmt(&mut self, pid: Pid, section: Section<'_>) -> Option<Change> {
-        let pmt = Pmt::new(section).filter(|p| p.syntax().current)?;
-        if self.named.get(&pmt.program()) != Some(&pid) {
-            return None;
-        }
-        let new = SectionBuf::from(section);
-        let old = self
-            .programs
-            .iter_mut()
-            .find(|p| p.service == pmt.program());
-        if old.as_ref().is_some_and(|old| old.pmt == new) {
-            return None;
-        }
-        let program = Program {
-            service: pmt.program(),
-            pmt_pid: pid,
-            clock: pmt.pcr_pid(),
-            streams: pmt
-                .streams()
-                .map(|s| (s.pid, Codec::of(s.stream_type.0, s.descriptors.as_bytes())))
-                .collect(),
-            pmt: new,
-        };
-        let service = program.service;
-        match old {
-            Some(old) => {
-                *old = program;
-                Some(Change::Pmt(service))
-            }
-            None => {
-                self.programs.push(program);
-                Some(Change::First(service))
-            }
-        }
-    }
-
-    /// The programs whose PMT has come.
+    /// The programs whose PMT has come, by ascending program_number.
     pub fn programs(&self) -> &[Program] {
         &self.programs
     }
 
     /// True when the PAT and the PMT of every program it names have come.
     pub fn is_complete(&self) -> bool {
-        !self.pat.is_empty() && self.programs.len() == self.named.len()
+        self.tables.is_complete()
     }
 
-    /// The program that cuts go by: of those with a picture, else of those with sound, the one with
-    /// the lowest program_number. The order of the PAT may change from one version to the next.
+    /// The service that `selector` names, as far as the tables have come: by its id, or by its
+    /// name in the SDT.
+    pub fn find(&self, selector: &ServiceSelector) -> Option<ServiceId> {
+        let found = self.tables.services().find(|s| selector.selects(s));
+        found.map(|s| s.id)
+    }
+
+    /// The services of the PAT, with the names that the SDT has for them.
+    pub fn services(&self) -> impl Iterator<Item = (ServiceId, Option<&str>)> {
+        let services = self.tables.services();
+        services.map(|s| (s.id, s.name.as_deref()))
+    }
+
+    /// Makes cuts go by this program and no other.
+    pub fn choose(&mut self, service: ServiceId) {
+        self.chosen = Some(service);
+    }
+
+    /// The program that cuts go by: the one chosen; else, of those with a picture (of those with
+    /// sound, where there is no picture), the one with the lowest program_number. The order of the
+    /// PAT may change from one version to the next.
     pub fn main(&self) -> Option<&Program> {
+        if let Some(chosen) = self.chosen {
+            return self.programs.iter().find(|p| p.service == chosen);
+        }
         let with = |kind: fn(Codec) -> bool| {
             let streams = move |p: &&Program| p.streams.iter().any(|(_, c)| kind(*c));
-            self.programs
-                .iter()
-                .filter(streams)
-                .min_by_key(|p| p.service.0)
+            self.programs.iter().find(streams)
         };
         with(Codec::is_video).or_else(|| with(Codec::is_audio))
+    }
+
+    /// How many programs with picture or sound there are beside the one that cuts go by, where
+    /// none was chosen.
+    pub fn others(&self) -> usize {
+        let main = match (self.chosen, self.main()) {
+            (None, Some(main)) => main.service,
+            _ => return 0,
+        };
+        let others = self.programs.iter();
+        let others = others.filter(|p| p.service != main && p.main().is_some());
+        others.count()
     }
 
     /// The coding of a PID, where a PMT names it.
@@ -199,8 +153,9 @@ impl Contents {
 
     /// PAT and PMTs as packets.
     pub fn packets(&self) -> Vec<Packet> {
-        let pat = self.pat.iter().map(|s| (Pid::PAT, s));
-        let pmts = self.programs.iter().map(|p| (p.pmt_pid, &p.pmt));
+        let pat = self.tables.pat_sections().map(|s| (Pid::PAT, s));
+        let sections = |p: &Program| Some((p.pmt_pid, self.tables.pmt_section(p.service)?));
+        let pmts = self.programs.iter().filter_map(sections);
         let mut packets = Vec::new();
         // One counter a PID, that of several PMTs too.
         let mut packetizers = BTreeMap::new();
@@ -219,6 +174,7 @@ mod tests {
     use super::*;
     use crate::si::descriptor::Descriptors;
     use crate::si::{PatEntry, PatFields, PmtFields, PmtStream, StreamType, TransportStreamId};
+    use crate::ts::SectionBuf;
 
     const PMT: Pid = Pid::from_field(0x20);
 
@@ -250,31 +206,38 @@ mod tests {
         packets(PMT, &fields.to_section().unwrap())
     }
 
-    fn take(contents: &mut Contents, packets: Vec<Packet>) -> Option<Change> {
-        let changes: Vec<Change> = packets.iter().filter_map(|p| contents.push(p)).collect();
-        assert!(changes.len() < 2);
-        changes.first().copied()
+    fn take(contents: &mut Contents, packets: Vec<Packet>) -> bool {
+        let changes = packets.iter().filter(|p| contents.push(p)).count();
+        assert!(changes < 2);
+        changes == 1
     }
 
     #[test]
     fn programs_that_share_a_pmt_pid_and_a_pat_of_two_sections_are_all_known() {
         let mut contents = Contents::new();
-        assert_eq!(take(&mut contents, pat(0, 1, 9)), None);
+        assert!(!take(&mut contents, pat(0, 1, 9)));
         assert!(!contents.is_complete());
-        assert_eq!(take(&mut contents, pat(0, 0, 7)), Some(Change::Pat));
-        let first = |service| Some(Change::First(ServiceId(service)));
-        assert_eq!(take(&mut contents, pmt(9, 0x109)), first(9));
+        assert!(take(&mut contents, pat(0, 0, 7)));
+        assert!(take(&mut contents, pmt(9, 0x109)));
         assert!(!contents.is_complete());
-        assert_eq!(take(&mut contents, pmt(7, 0x107)), first(7));
+        assert!(take(&mut contents, pmt(7, 0x107)));
         assert!(contents.is_complete());
         for pid in [0x107, 0x109] {
             let codec = contents.codec_of(Pid::from_field(pid));
             assert_eq!(codec, Some(Codec::MpegAudio));
         }
-        assert_eq!(contents.main().map(|p| p.service), Some(ServiceId(7)));
+        let main = |contents: &Contents| contents.main().map(|p| p.service);
+        assert_eq!(
+            (main(&contents), contents.others()),
+            (Some(ServiceId(7)), 1)
+        );
+        let mut chosen = contents.clone();
+        let nine = contents.find(&"0x9".parse().unwrap()).unwrap();
+        chosen.choose(nine);
+        assert_eq!((main(&chosen), chosen.others()), (Some(ServiceId(9)), 0));
         // The same again changes nothing.
         for again in [pat(0, 0, 7), pat(0, 1, 9), pmt(7, 0x107), pmt(9, 0x109)] {
-            assert_eq!(take(&mut contents, again), None);
+            assert!(!take(&mut contents, again));
         }
         // What it writes says the same, with one counter for each PID.
         let written = contents.packets();
@@ -298,9 +261,9 @@ mod tests {
         for packets in [pat(0, 0, 7), pat(0, 1, 9), pmt(7, 0x107), pmt(9, 0x109)] {
             take(&mut contents, packets);
         }
-        assert_eq!(take(&mut contents, pat(1, 0, 7)), None);
+        assert!(!take(&mut contents, pat(1, 0, 7)));
         assert_eq!(contents.programs().len(), 2);
-        assert_eq!(take(&mut contents, pat(1, 1, 8)), Some(Change::Pat));
+        assert!(take(&mut contents, pat(1, 1, 8)));
         let services: Vec<u16> = contents.programs().iter().map(|p| p.service.0).collect();
         assert_eq!(services, [7]);
         assert!(!contents.is_complete());

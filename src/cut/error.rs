@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::si::ServiceId;
 use crate::ts::Pid;
 use crate::units::StreamTime;
 
@@ -14,6 +15,11 @@ pub enum SurveyError<E> {
     Empty,
     /// No PAT and PMT that is whole and of a correct CRC_32 at the start.
     NoPrograms,
+    /// No program is the one that was asked for.
+    NoService {
+        /// Those that there are, with their names.
+        services: Vec<(ServiceId, Option<String>)>,
+    },
     /// No program has picture or sound of a known kind.
     NothingToCutBy,
     /// The program has no PCR on its PCR_PID.
@@ -31,17 +37,22 @@ pub enum SurveyError<E> {
         /// The PID of the picture.
         pid: Pid,
     },
-    /// The out-point does not lie behind the in-point.
-    NothingBetween {
-        /// The in-point.
-        from: StreamTime,
-        /// The out-point.
-        to: StreamTime,
+    /// There are random-access points, but no closed one.
+    NoClosedPoint {
+        /// The PID of the picture.
+        pid: Pid,
     },
-    /// The material ends before the in-point.
-    EndsBefore {
-        /// The last random-access point.
-        last: StreamTime,
+    /// Both times move to the same random-access point.
+    NothingBetween {
+        /// Where that is.
+        at: StreamTime,
+    },
+    /// What was asked for lies before the first picture or behind the last.
+    Elsewhere {
+        /// The instant of the earliest picture.
+        begins: StreamTime,
+        /// Where the last one ends.
+        ends: StreamTime,
     },
 }
 
@@ -52,16 +63,20 @@ impl<E> fmt::Display for SurveyError<E> {
             Self::Material(_) => f.write_str("it cannot be read"),
             Self::Empty => f.write_str("there is no transport packet in it"),
             Self::NoPrograms => f.write_str("no PAT and PMT with a correct CRC_32 at its start"),
+            Self::NoService { .. } => f.write_str("it has no such service"),
             Self::NothingToCutBy => {
                 f.write_str("no program with picture or sound of a known kind in its PMTs")
             }
             Self::NoClock { pid } => write!(f, "no PCR on PID {pid}, which the PMT names"),
             Self::Scrambled { pid } => write!(f, "the picture on PID {pid} is scrambled"),
             Self::NoPoint { pid } => write!(f, "no random-access point on PID {pid}"),
-            Self::NothingBetween { .. } => {
-                f.write_str("nothing lies between the in-point and the out-point")
+            Self::NoClosedPoint { pid } => {
+                write!(f, "no closed random-access point on PID {pid}")
             }
-            Self::EndsBefore { .. } => f.write_str("it ends before the in-point"),
+            Self::NothingBetween { .. } => {
+                f.write_str("both times move to the same random-access point")
+            }
+            Self::Elsewhere { .. } => f.write_str("it holds nothing of that"),
         }
     }
 }

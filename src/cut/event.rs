@@ -1,5 +1,6 @@
 //! What cutting meets.
 
+use crate::si::ServiceId;
 use crate::stream::event::{Event, Severity, Subject, Value};
 use crate::ts::Pid;
 use crate::units::Ticks27M;
@@ -17,6 +18,15 @@ pub enum CutEvent {
         /// By so much, as far as that is known.
         by: Ticks27M,
     },
+    /// An edge moved over open random-access points, closed ones alone being taken.
+    Widened {
+        /// Which edge: the in-point (true) or the out-point.
+        entry: bool,
+        /// How far it lies from the time asked for.
+        by: Ticks27M,
+        /// How many open points lie between.
+        points: u64,
+    },
     /// Pictures behind an open random-access point were left out: they refer to pictures before.
     LeadingPictures {
         /// PID of the picture.
@@ -28,7 +38,7 @@ pub enum CutEvent {
     ClockJump {
         /// Its PID.
         pid: Pid,
-        /// How far, the short way round.
+        /// How far beside where it would have counted on to, the short way round.
         by: Ticks27M,
         /// discontinuity_indicator announced it; otherwise it has been set.
         announced: bool,
@@ -38,15 +48,23 @@ pub enum CutEvent {
         /// Its PID.
         pid: Pid,
     },
+    /// Several programs have picture or sound; all are cut at the points of one.
+    OtherPrograms {
+        /// Which one.
+        service: ServiceId,
+        /// How many others there are.
+        others: u64,
+    },
     /// A PMT, or the PAT, is another from here on.
     ProgramChange {
         /// Its PID.
         pid: Pid,
     },
-    /// The clock of a file does not run through: all of it was read.
+    /// The clock of a file does not run through: times in it are counted from one PCR to the next,
+    /// jump by jump.
     ClockBroken {
-        /// How often it jumps.
-        jumps: u32,
+        /// How often it jumps in the range.
+        jumps: u64,
     },
     /// A time stamp could not be moved: it is scrambled, or does not stand in one packet.
     StampNotMoved {
@@ -78,9 +96,12 @@ impl Event for CutEvent {
         match self {
             Self::StartsLate { .. } => "cut_starts_late",
             Self::EndsEarly { .. } => "cut_ends_early",
+            Self::Widened { entry: true, .. } => "cut_starts_early",
+            Self::Widened { entry: false, .. } => "cut_ends_late",
             Self::LeadingPictures { .. } => "leading_pictures_removed",
             Self::ClockJump { .. } => "pcr_jump",
             Self::ClockWrap { .. } => "pcr_wrap",
+            Self::OtherPrograms { .. } => "cut_other_programs",
             Self::ProgramChange { .. } => "program_change",
             Self::ClockBroken { .. } => "clock_broken",
             Self::StampNotMoved { .. } => "stamp_not_moved",
@@ -107,8 +128,10 @@ impl Event for CutEvent {
             | Self::ProgramChange { pid }
             | Self::PointsMissed { pid, .. }
             | Self::StampNotMoved { pid } => Subject::Pid(*pid),
+            Self::OtherPrograms { service, .. } => Subject::Service(service.0),
             Self::StartsLate { .. }
             | Self::EndsEarly { .. }
+            | Self::Widened { .. }
             | Self::ClockBroken { .. }
             | Self::NotHeld { .. }
             | Self::SoundNotSplit { .. } => Subject::Stream,
@@ -120,15 +143,20 @@ impl Event for CutEvent {
             Self::StartsLate { by } | Self::EndsEarly { by } => {
                 field("by_ms", by.as_millis().into());
             }
+            Self::Widened { by, points, .. } => {
+                field("by_ms", by.as_millis().into());
+                field("open_points", (*points).into());
+            }
             Self::LeadingPictures { count, .. } => field("pictures", (*count).into()),
             Self::ClockJump { by, announced, .. } => {
                 field("by_ms", by.as_millis().into());
                 field("announced", i64::from(*announced).into());
             }
+            Self::OtherPrograms { others, .. } => field("others", (*others).into()),
             Self::NotHeld { packets } => field("packets", (*packets).into()),
             Self::SoundNotSplit { bytes } => field("bytes", (*bytes).into()),
             Self::PointsMissed { count, .. } => field("points", (*count).into()),
-            Self::ClockBroken { jumps } => field("jumps", i64::from(*jumps).into()),
+            Self::ClockBroken { jumps } => field("jumps", (*jumps).into()),
             Self::ClockWrap { .. } | Self::ProgramChange { .. } | Self::StampNotMoved { .. } => {}
         }
     }

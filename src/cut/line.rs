@@ -6,6 +6,8 @@
 //! a day. Only where they do not fit together is the whole file read for its PCRs, jump by jump.
 //! Material that keeps arrivals is asked for them.
 
+use std::ops::Range;
+
 use super::material::Material;
 use crate::stream::timeline::Timeline;
 use crate::ts::{Packet, Pcr, Pid};
@@ -33,8 +35,8 @@ pub struct Line {
     clock: Pid,
     /// By position; empty where the material keeps arrivals.
     anchors: Vec<Anchor>,
-    /// How often the clock jumps.
-    jumps: u32,
+    /// Where the clock jumps; known only where it does not run through.
+    jumps: Vec<u64>,
 }
 
 /// Stretches into which a file is divided to see whether its clock runs through.
@@ -55,7 +57,7 @@ impl Line {
         let mut line = Self {
             clock,
             anchors: Vec::new(),
-            jumps: 0,
+            jumps: Vec::new(),
         };
         if material.arrival_at(extent.start)?.is_some() {
             return Ok(Some(line));
@@ -95,9 +97,10 @@ impl Line {
         Ok(Some(line))
     }
 
-    /// How often the clock jumps; counted only where it does not run through.
-    pub fn jumps(&self) -> u32 {
-        self.jumps
+    /// How often the clock jumps at these positions; known only where it does not run through.
+    pub fn jumps_in(&self, positions: &Range<u64>) -> u64 {
+        let within = self.jumps.iter().filter(|at| positions.contains(at));
+        within.count() as u64
     }
 
     /// The instant of a PCR; `None` when the material knows no arrival there.
@@ -176,11 +179,14 @@ impl Line {
         const EVERY: Ticks27M = Ticks27M::new(3600 * 27_000_000);
         let mut timeline = Timeline::new();
         let clock = self.clock;
-        let anchors = &mut self.anchors;
+        let (anchors, jumps) = (&mut self.anchors, &mut self.jumps);
         let mut last = None;
         material.seek(material.extent().start)?;
         each_mark(material, clock, u64::MAX, |mark, packet| {
             let tick = timeline.push(mark.pcr, packet.discontinuity());
+            if tick.jump.is_some() {
+                jumps.push(mark.position);
+            }
             let due = anchors.last().is_none_or(|a| tick.time - a.time > EVERY);
             if due || tick.jump.is_some() {
                 let time = tick.time;
@@ -193,7 +199,6 @@ impl Line {
             true
         })?;
         anchors.extend(last);
-        self.jumps = timeline.epoch();
         Ok(())
     }
 }

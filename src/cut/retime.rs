@@ -26,6 +26,8 @@ struct Clock {
     line: Timeline,
     /// What is added to its PCRs and stamps.
     shift: Ticks27M,
+    /// Its next PCR is the first behind a gap.
+    interrupted: bool,
 }
 
 /// What has to be done with packets of a PID.
@@ -72,6 +74,15 @@ impl Retimer {
         retimer
     }
 
+    /// To be called where packets are missing from the material: the next PCR of each clock gets
+    /// discontinuity_indicator, for it does not follow from the one before as the bytes between
+    /// them say.
+    pub fn interrupt(&mut self) {
+        for clock in &mut self.clocks {
+            clock.interrupted = true;
+        }
+    }
+
     /// How often a clock jumped.
     pub fn jumps(&self) -> u64 {
         self.jumps
@@ -100,6 +111,7 @@ impl Retimer {
                     pid: program.clock,
                     line: Timeline::new(),
                     shift: self.zero.unwrap_or(Ticks27M::ZERO),
+                    interrupted: false,
                 });
                 clocks.len() - 1
             });
@@ -125,7 +137,7 @@ impl Retimer {
             if role.clock {
                 self.clock(packet, role, event);
             }
-            if role.psi && self.contents.push(packet).is_some() {
+            if role.psi && self.contents.push(packet) {
                 event(CutEvent::ProgramChange { pid: packet.pid() });
                 self.assign();
             }
@@ -177,16 +189,19 @@ impl Retimer {
             self.wraps += 1;
             event(CutEvent::ClockWrap { pid });
         }
+        if std::mem::take(&mut clock.interrupted) {
+            packet.as_bytes_mut()[5] |= 0x80;
+        }
         if let Some(jump) = tick.jump {
             self.jumps += 1;
-            let (by, announced) = (jump.by, jump.announced);
+            // The clock would have counted on by the usual step.
+            let step = before.map_or(Ticks27M::ZERO, |before| tick.time - before);
+            let (by, announced) = (jump.by - step, jump.announced);
             event(CutEvent::ClockJump { pid, by, announced });
             if !announced {
                 packet.as_bytes_mut()[5] |= 0x80;
             }
-            // The moved clock counts on by the usual step.
-            let step = before.map_or(Ticks27M::ZERO, |before| tick.time - before);
-            let skipped = (by - step).get().div_euclid(300) * 300;
+            let skipped = by.get().div_euclid(300) * 300;
             clock.shift -= Ticks27M::new(skipped);
         }
         if self.rebase && self.zero.is_none() {

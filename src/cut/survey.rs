@@ -13,6 +13,7 @@ use super::find::Finder;
 use super::line::Line;
 use super::material::Material;
 use super::window::Edge;
+use crate::si::ServiceSelector;
 use crate::stream::codec::Codec;
 use crate::stream::rap::RapKind;
 use crate::ts::{Packet, PesHeader, Pid, Pts};
@@ -84,6 +85,8 @@ pub struct Survey {
     contents: Contents,
     line: Line,
     origin: StreamTime,
+    /// Where it began to read.
+    begin: u64,
 }
 
 impl Survey {
@@ -103,13 +106,16 @@ impl Survey {
     const FIRST_LOOK: Ticks27M = Ticks27M::new(4 * 27_000_000);
 
     /// Reads the start of `material`; where it keeps arrivals, from `near` on, if that is given:
-    /// what a ring began with may be of no interest, and gone in a moment.
+    /// what a ring began with may be of no interest, and gone in a moment. Cuts go by `service`;
+    /// where none is named, by the first with a picture.
     ///
     /// # Errors
-    /// When it cannot be read, or has no program with a clock and picture or sound.
+    /// When it cannot be read, or has no program with a clock and picture or sound, or not that
+    /// service.
     pub fn of<M: Material>(
         material: &mut M,
         near: Option<StreamTime>,
+        service: Option<&ServiceSelector>,
     ) -> Result<Self, SurveyError<M::Error>> {
         let begin = match near {
             Some(near) => material.position_before(near - Self::FIRST_LOOK),
@@ -117,14 +123,24 @@ impl Survey {
         };
         let start = material.extent().start;
         let mut begin = begin.map_err(SurveyError::Material)?.unwrap_or(start);
-        let mut contents = Self::read_contents(material, begin)?;
+        let mut contents = Self::read_contents(material, begin, service)?;
         if !contents.is_complete() && begin > start {
             // Too near to the end.
             begin = begin.saturating_sub(Self::LONGEST_START).max(start);
-            contents = Self::read_contents(material, begin)?;
+            contents = Self::read_contents(material, begin, service)?;
         }
         if contents.programs().is_empty() {
             return Err(SurveyError::NoPrograms);
+        }
+        if let Some(selector) = service {
+            let found = contents.find(selector);
+            contents.choose(found.ok_or_else(|| {
+                let services = contents.services();
+                let owned = services.map(|(id, name)| (id, name.map(str::to_owned)));
+                SurveyError::NoService {
+                    services: owned.collect(),
+                }
+            })?);
         }
         let until = begin.saturating_add(Self::LONGEST_START);
         let program = contents.main().ok_or(SurveyError::NothingToCutBy)?;
@@ -167,13 +183,15 @@ impl Survey {
             contents,
             origin: time.unwrap_or_default() + (pts - mark.pcr),
             line,
+            begin,
         })
     }
 
-    /// PAT and PMTs from `begin` on.
+    /// PAT and PMTs from `begin` on; for a service that is named, its name too.
     fn read_contents<M: Material>(
         material: &mut M,
         begin: u64,
+        service: Option<&ServiceSelector>,
     ) -> Result<Contents, SurveyError<M::Error>> {
         let mut contents = Contents::new();
         let mut any = false;
@@ -181,7 +199,7 @@ impl Survey {
         each(material, begin..until, |_, packet| {
             any = true;
             contents.push(packet);
-            !contents.is_complete()
+            !contents.is_complete() || service.is_some_and(|s| contents.find(s).is_none())
         })?;
         if any {
             Ok(contents)
@@ -207,9 +225,11 @@ impl Survey {
         snap: Snap,
     ) -> Result<Plan, SurveyError<M::Error>> {
         let mut events = Vec::new();
-        if self.line.jumps() > 0 {
-            let jumps = self.line.jumps();
-            events.push(CutEvent::ClockBroken { jumps });
+        if let (Some(main), others @ 1..) = (self.contents.main(), self.contents.others()) {
+            events.push(CutEvent::OtherPrograms {
+                service: main.service,
+                others: others as u64,
+            });
         }
         let first = self.in_point(material, from.unwrap_or(self.origin), snap, &mut events)?;
         if let Some(asked) = from
@@ -219,9 +239,9 @@ impl Survey {
             let by = first.time - asked;
             events.push(CutEvent::StartsLate { by });
         }
-        let last = match to {
+        let (last, opens) = match to {
             Some(to) => self.out_point(material, to, snap, &mut events)?,
-            None => None,
+            None => (None, 0),
         };
         let mut scripts = Scripts::new(first.point.position);
         let entry = self.read_entry(material, &first)?;
@@ -231,9 +251,13 @@ impl Survey {
         let (pid, position) = (first.point.pid, first.point.position);
         let (end, exit, stop) = match &last {
             Some(last) if last.point.position <= position => {
-                return Err(SurveyError::NothingBetween {
-                    from: first.time,
-                    to: last.time,
+                let (_, end) = self.read_end(material, &first)?;
+                // Points that coincide may lie on either side of the range, or in it.
+                let before = to.is_some_and(|to| to - self.origin <= Ticks27M::ZERO);
+                return Err(if before || from.is_some_and(|from| from >= end.time) {
+                    self.elsewhere(material, end.time)
+                } else {
+                    SurveyError::NothingBetween { at: first.time }
                 });
             }
             Some(last) => {
@@ -247,23 +271,15 @@ impl Survey {
                 (Place::of(last), exit, edge.position)
             }
             None => {
-                let exit = self.read_end(material, &first)?;
-                let (pts, step) = exit
-                    .last_presented(pid)
-                    .unwrap_or((first.point.pts, Ticks27M::ZERO));
+                let (exit, end) = self.read_end(material, &first)?;
+                if from.is_some_and(|from| from >= end.time) {
+                    return Err(self.elsewhere(material, end.time));
+                }
                 let edge = Edge {
-                    at: pts + step,
+                    at: end.pts,
                     position: exit.end(),
                 };
                 scripts.leave(exit.scripts_at_end(pid, edge));
-                let end = Place {
-                    time: self
-                        .time_at_end(material, &exit, edge.at)?
-                        .unwrap_or(first.time),
-                    pts: edge.at,
-                    kind: None,
-                    leading: 0,
-                };
                 if let Some(asked) = to
                     && asked - end.time > Ticks27M::ZERO
                 {
@@ -273,6 +289,13 @@ impl Survey {
                 (end, exit, edge.position)
             }
         };
+        if let Some(asked) = to
+            && opens > 0
+            && end.time - asked > Self::SAME
+        {
+            let (entry, by, points) = (false, end.time - asked, opens);
+            events.push(CutEvent::Widened { entry, by, points });
+        }
         let bytes = entry.bytes_not_kept() + exit.bytes_not_kept();
         if bytes > 0 {
             events.push(CutEvent::SoundNotSplit { bytes });
@@ -282,8 +305,13 @@ impl Survey {
             let count = from.leading;
             events.push(CutEvent::LeadingPictures { pid, count });
         }
+        let read = scripts.first.min(position)..exit.end();
+        let jumps = self.line.jumps_in(&read);
+        if jumps > 0 {
+            events.push(CutEvent::ClockBroken { jumps });
+        }
         Ok(Plan {
-            read: scripts.first.min(position)..exit.end(),
+            read,
             instructions: Instructions {
                 opening,
                 start: position,
@@ -301,6 +329,19 @@ impl Survey {
             }),
             events,
         })
+    }
+}
+
+impl Survey {
+    /// What was asked for is not in the material: from where to where that reaches.
+    fn elsewhere<M: Material>(&self, material: &mut M, ends: StreamTime) -> SurveyError<M::Error> {
+        let mut begins = self.origin;
+        if self.begin > material.extent().start
+            && let Ok(whole) = Self::of(material, None, None)
+        {
+            begins = whole.origin;
+        }
+        SurveyError::Elsewhere { begins, ends }
     }
 }
 

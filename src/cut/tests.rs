@@ -267,7 +267,7 @@ fn cut(
     rebase: bool,
 ) -> Result<(Plan, Vec<Packet>, Vec<CutEvent>), SurveyError<Infallible>> {
     let mut material = Memory::new(packets);
-    let survey = Survey::of(&mut material, None)?;
+    let survey = Survey::of(&mut material, None, None)?;
     let at = |ms: Option<u64>| ms.map(|ms| survey.origin() + Ticks27M::from_millis(ms as i64));
     let plan = survey.plan(&mut material, at(from), at(to), Snap::Outward)?;
     let mut cutter = Cutter::new(plan.instructions.clone());
@@ -447,12 +447,24 @@ fn where_the_clock_jumps_it_is_marked_and_told() {
         start: 50_000_000,
         ..PLAIN
     });
+    let pcrs = |packets: &[Packet]| packets.iter().filter_map(Packet::pcr).collect::<Vec<_>>();
+    let (before, behind) = (pcrs(&first), pcrs(&second));
+    let last = before.len() - 1;
+    // It would have gone on by one interval.
+    let step = before[last] - before[last - 1];
+    let expected = behind[0] - (before[last] + step);
     let both = [first, second].concat();
-    let (_, out, events) = cut(both.clone(), Some(8000), Some(12_000), false).unwrap();
-    let jumps = events
-        .iter()
-        .filter(|e| matches!(e, CutEvent::ClockJump { .. }));
-    assert_eq!(jumps.count(), 1);
+    let (plan, out, events) = cut(both.clone(), Some(8000), Some(12_000), false).unwrap();
+    let jumps = events.iter().filter_map(|e| match e {
+        CutEvent::ClockJump { by, announced, .. } => Some((*by, *announced)),
+        _ => None,
+    });
+    assert_eq!(jumps.collect::<Vec<_>>(), [(expected, false)]);
+    let broken = |plan: &Plan| plan.events.contains(&CutEvent::ClockBroken { jumps: 1 });
+    assert!(broken(&plan));
+    // A range without the jump has nothing to tell of it.
+    let (plan, _, _) = cut(both.clone(), Some(2000), Some(6000), false).unwrap();
+    assert!(!broken(&plan));
     let marked = out
         .iter()
         .filter(|p| p.pcr().is_some() && p.discontinuity());
@@ -514,7 +526,7 @@ fn a_stream_without_what_is_needed_is_refused_with_the_reason() {
     let late = cut(stream(PLAIN), Some(60_000), None, false)
         .map(|_| ())
         .unwrap_err();
-    assert!(matches!(late, SurveyError::EndsBefore { .. }));
+    assert!(matches!(late, SurveyError::Elsewhere { .. }));
 }
 
 /// 25 Hz, a point every twelve pictures: instants from counting.
@@ -526,7 +538,7 @@ fn a_place_is_found_wherever_it_is() {
         ..PLAIN
     });
     let mut material = Memory::new(packets);
-    let survey = Survey::of(&mut material, None).unwrap();
+    let survey = Survey::of(&mut material, None, None).unwrap();
     for picture in [0u64, 12, 7488, 7500, 8976] {
         let at = survey.origin() + Ticks27M::from_millis(picture as i64 * 40 + 60);
         let plan = survey

@@ -259,7 +259,7 @@ impl Window {
         }];
         for (pid, carried) in self.carried.iter().filter(|(pid, _)| **pid != main) {
             let actions = if let Some(sections) = &carried.sections {
-                sections.leave(self.contents.wants(*pid), self.end)
+                sections.leave(self.contents.is_psi(*pid), self.end)
             } else {
                 self.leave(*pid, carried, edge)
             };

@@ -144,7 +144,8 @@ impl Remuxer {
         let listener = std::thread::spawn(move || {
             let mut words = VecDeque::new();
             for event in events {
-                let (FfmpegEvent::Log(LogLevel::Error | LogLevel::Fatal, line)
+                // Without a level speaks who is not ffmpeg itself: the loader, a wrapper.
+                let (FfmpegEvent::Log(LogLevel::Error | LogLevel::Fatal | LogLevel::Unknown, line)
                 | FfmpegEvent::Error(line)) = event
                 else {
                     continue;

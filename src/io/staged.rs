@@ -61,6 +61,11 @@ impl StagedFile {
         })
     }
 
+    /// Where it will be.
+    pub fn target(&self) -> &Path {
+        &self.target
+    }
+
     /// Where the file is while it is written.
     pub fn temporary(&self) -> &Path {
         &self.temporary

@@ -16,6 +16,7 @@ mod pmt;
 mod programme;
 mod scte35;
 mod sdt;
+mod selector;
 mod service;
 mod tdt;
 mod text;
@@ -32,6 +33,7 @@ pub use scte35::{
     SpliceInsert, SpliceSchedule, SpliceTarget,
 };
 pub use sdt::{RunningStatus, Sdt, SdtFields, SdtService};
+pub use selector::ServiceSelector;
 pub use service::{Codec, ElementaryStream, Service, StreamKind};
 pub use tdt::{Tdt, Tot};
 pub use text::{Text, encode_text};

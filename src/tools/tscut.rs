@@ -1,43 +1,37 @@
 //! `tscut`: programmes out of recordings.
 
-use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::anyhow;
 use clap::{Parser, ValueEnum};
-use jiff::tz::TimeZone;
 
-use crate::cli::when::{When, zone};
-use crate::cli::{Common, Context, Error, Level, ToolArgs, Verdict};
-use crate::cut::edit::Cutter;
-use crate::cut::error::SurveyError;
-use crate::cut::event::CutEvent;
-use crate::cut::material::Material;
-use crate::cut::retime::Retimer;
-use crate::cut::survey::{Plan, Snap, Survey};
-use crate::io::clock::{Clock, SystemClock};
-use crate::io::{Endpoint, InputError, Recording, is_same_file};
-use crate::ts::{PACKET_SIZE, Packet};
-use crate::units::{StreamTime, Ticks27M, WallTime};
+use crate::cli::{Common, Context, Error, Level, Range, ToolArgs, Verdict};
+use crate::cut::survey::{Snap, Survey};
+use crate::io::{Endpoint, Recording, is_same_file};
+use crate::si::ServiceSelector;
 
+mod delivery;
 mod output;
 mod report;
 mod ringed;
+mod scale;
 mod watched;
 
-use output::Output;
-use report::{Done, Report};
-use ringed::{RingFault, Ringed};
+use delivery::{Order, deliver};
+use ringed::Ringed;
+use scale::{Asked, Scale, ring_error, survey_error};
 use watched::Watched;
 
 /// Cut a range out of a recording, nothing re-encoded
 ///
 /// The result begins at a random-access point and ends before another: by default the one at or
-/// before --from and the one at or after --to, so that nothing of what was asked for is missing,
-/// and results whose times are random-access points join. Every stream is cut to the same stretch
+/// before --from and the one at or after --to, so that results whose times are random-access
+/// points join. What was asked for is all there, save the last pictures before an open out-point,
+/// which need what follows it: --snap closed keeps them, and goes farther for it. Every stream is cut to the same stretch
 /// of presentation: sound to its access unit, wherever its packets stand in the recording; PES
 /// packets and sections stay whole. PAT, PMT and PCR come first, null packets go, every PID
-/// stays. After an open random-access point (H.264 recovery point, HEVC CRA, MPEG-2 open GOP) the
+/// stays. Of several services all stay, and the points are those of one: --service says which; the
+/// others begin at the first point of their own behind it. After an open random-access point (H.264 recovery point, HEVC CRA, MPEG-2 open GOP) the
 /// pictures that need earlier ones are left out; how many is said.
 ///
 /// SOURCE is a ring of tsring's or multicat's, or a plain file. In a ring times are instants of
@@ -51,8 +45,8 @@ use watched::Watched;
 /// passed on and said. Where a clock jumps unannounced its discontinuity_indicator is set; with
 /// --rebase the clock counts on as well. Lost packets stay lost: their counters show it.
 ///
-/// The file appears under its name when it is whole; a failure or a signal (status 3) leaves
-/// nothing behind.
+/// The file appears under its name when it is whole; a failure leaves nothing behind. So does
+/// SIGINT or SIGTERM, and the status is 3, not 0: the file that was promised is not there.
 ///
 /// # EXAMPLES
 ///
@@ -60,7 +54,7 @@ use watched::Watched;
 ///
 /// ```text
 /// $ tscut recording.ts --from 00:10:00 --to 00:30:00 -o part.ts
-/// $ tscut recording.ts --from 00:10:00 --to 00:30:00 -o part.mp4
+/// $ tscut recording.ts --from 00:10:00 --duration 20m -o part.mp4
 /// ```
 ///
 /// A programme out of a ring:
@@ -92,15 +86,10 @@ use watched::Watched;
 pub struct Args {
     /// What to cut from: the directory of a ring, or a transport stream file
     #[arg(value_name = "SOURCE")]
-    source: PathBuf,
+    source: Endpoint,
 
-    /// Where to begin; the beginning when not given
-    #[arg(long, value_name = "TIME")]
-    from: Option<String>,
-
-    /// Where to end, exclusive; the end when not given
-    #[arg(long, value_name = "TIME")]
-    to: Option<String>,
+    #[command(flatten)]
+    range: Range,
 
     /// Where to write: a file or another endpoint
     #[arg(short, long, value_name = "OUT")]
@@ -110,21 +99,22 @@ pub struct Args {
     #[arg(long, value_name = "FORMAT", value_enum)]
     format: Option<Format>,
 
+    /// The service whose picture gives the points, by its id or name [default: the first one with
+    /// a picture]
+    #[arg(long, value_name = "SEL")]
+    service: Option<ServiceSelector>,
+
     /// To which random-access points the times move
     #[arg(long, value_name = "WAY", value_enum, default_value_t)]
     snap: SnapArg,
 
-    /// Where the picture begins
-    #[arg(long, value_name = "WHERE", value_enum, default_value_t)]
+    /// Where the picture begins: at a random-access point, the only place so far
+    #[arg(long, value_name = "WHERE", value_parser = in_point, default_value = "rap")]
     in_point: InPoint,
 
     /// Begin the clock of the result at zero (PCR, PTS, DTS, splice times)
     #[arg(long)]
     rebase: bool,
-
-    /// Zone of times without one [default: the machine's]
-    #[arg(long, value_name = "ZONE")]
-    tz: Option<String>,
 
     /// Print what was cut on stdout, as one JSON object
     #[arg(long)]
@@ -180,11 +170,18 @@ impl From<SnapArg> for Snap {
 }
 
 /// `--in-point`.
-#[derive(Copy, Clone, Debug, Default, ValueEnum)]
+#[derive(Copy, Clone, Debug)]
 enum InPoint {
-    /// At a random-access point
-    #[default]
+    /// At a random-access point.
     Rap,
+}
+
+fn in_point(text: &str) -> Result<InPoint, String> {
+    match text {
+        "rap" => Ok(InPoint::Rap),
+        "frame" => Err("a cut on the frame re-encodes, which tscut cannot yet: write rap".into()),
+        _ => Err("write rap".into()),
+    }
 }
 
 impl Format {
@@ -202,10 +199,6 @@ impl Format {
     }
 }
 
-/// Positions before the first packet that is wanted: where junk stands between packets, the search
-/// for them has found its step by then. A multiple of 188, 192 and 204.
-const RUN_UP: u64 = 153_408;
-
 /// Runs the tool.
 ///
 /// # Errors
@@ -218,304 +211,117 @@ pub fn run(args: Args, context: &mut Context) -> Result<Verdict, Error> {
                 .hint("name a file with -o"),
         );
     }
-    if is_same_file(&Endpoint::File(args.source.clone()), &args.output) {
-        let error = anyhow!("'{}' is both source and output", args.source.display());
+    let source = source(&args)?;
+    if is_same_file(&Endpoint::File(source.clone()), &args.output) {
+        let error = anyhow!("'{}' is both source and output", source.display());
         return Err(Error::usage(error).hint("name another file with -o"));
     }
-    if args.source.is_dir() {
-        let zone = zone(args.tz.as_deref())?;
-        let now = SystemClock.wall();
-        let scale = Scale::Utc { zone, now };
-        let (from, to) = times(&args, &scale)?;
-        let mut ring = Ringed::open(&args.source).map_err(ring_error)?;
-        let survey = Survey::of(&mut Watched::new(&mut ring, context, ring_error), from)
-            .map_err(|e| survey_error(&args, &scale, e))?;
-        let plan = plan(
-            &args,
-            context,
-            &survey,
-            &mut ring,
-            (from, to),
-            &scale,
-            ring_error,
-        )?;
-        for (since, length, cause) in ring.gaps(wall(plan.from.time), wall(plan.to.time)) {
-            let words = format!("gap of {length} in the ring at {since}: {}", cause.name());
-            context.say(Level::Warning, &words);
+    if source.is_dir() {
+        from_ring(&args, &source, context)
+    } else {
+        from_file(&args, &source, context)
+    }
+}
+
+/// The path of what is cut: places in it are looked for, which takes a file or a ring.
+fn source(args: &Args) -> Result<PathBuf, Error> {
+    match &args.source {
+        Endpoint::File(path) => Ok(path.clone()),
+        Endpoint::Standard => {
+            let words = anyhow!("'-' cannot be cut: tscut looks for places in a file or a ring");
+            Err(Error::usage(words).hint("write the stream to a file first, and cut that"))
         }
-        let verdict = deliver(&args, context, &plan, &mut ring, &scale, ring_error)?;
-        for (name, bytes) in ring.shortened() {
+        other => {
             let words =
-                format!("{name} was shortened while it was read: {bytes} bytes are missing");
-            context.say(Level::Warning, &words);
+                anyhow!("'{other}' cannot be cut: tscut looks for places in a file or a ring");
+            let hint = format!("'tsring record DIR -i {other}' makes a ring to cut from");
+            Err(Error::usage(words).hint(hint))
         }
-        return Ok(verdict);
     }
-    if args.tz.is_some() {
-        return Err(
-            Error::usage(anyhow!("--tz is for rings: times in a file have no zone"))
-                .hint("leave --tz out"),
-        );
-    }
-    let mut file = Recording::open(&args.source).map_err(input_error)?;
-    let unread = Scale::File {
-        origin: StreamTime::default(),
+}
+
+fn from_ring(args: &Args, path: &Path, context: &mut Context) -> Result<Verdict, Error> {
+    let near = args.range.instants(None)?.0.map(scale::stream);
+    let mut ring = Ringed::open(path).map_err(ring_error)?;
+    let service = args.service.as_ref();
+    let survey = Survey::of(
+        &mut Watched::new(&mut ring, context, ring_error),
+        near,
+        service,
+    );
+    let asked = Asked {
+        source: path,
+        scale: Scale::Utc,
+        times: (near, None),
     };
+    let survey = survey.map_err(|e| survey_error(&asked, e))?;
+    let times = args.range.instants(Some(scale::wall(survey.origin())))?;
+    let asked = Asked {
+        times: (times.0.map(scale::stream), times.1.map(scale::stream)),
+        ..asked
+    };
+    let plan = {
+        let mut watched = Watched::new(&mut ring, context, ring_error);
+        survey.plan(&mut watched, asked.times.0, asked.times.1, args.snap.into())
+    };
+    let plan = plan.map_err(|e| survey_error(&asked, e))?;
+    let holes = ring.holes(plan.read.clone()).map_err(ring_error)?;
+    for words in ring.gaps(&plan, &holes) {
+        context.say(Level::Warning, &words);
+    }
+    let order = Order {
+        args,
+        plan: &plan,
+        scale: asked.scale,
+        holes: holes.iter().map(|hole| hole.position).collect(),
+    };
+    let verdict = deliver(&order, context, &mut ring, ring_error)?;
+    for (name, bytes) in ring.shortened() {
+        let words = format!("{name} was shortened while it was read: {bytes} bytes are missing");
+        context.say(Level::Warning, &words);
+    }
+    Ok(verdict)
+}
+
+fn from_file(args: &Args, path: &Path, context: &mut Context) -> Result<Verdict, Error> {
     // Words first: a wrong one is refused before anything is read.
-    times(&args, &unread)?;
-    let survey = Survey::of(&mut Watched::new(&mut file, context, input_error), None)
-        .map_err(|e| survey_error(&args, &unread, e))?;
-    let scale = Scale::File {
-        origin: survey.origin(),
+    let offsets = args.range.offsets()?;
+    let mut file = Recording::open(path)?;
+    let service = args.service.as_ref();
+    let survey = Survey::of(
+        &mut Watched::new(&mut file, context, Error::from),
+        None,
+        service,
+    );
+    let asked = Asked {
+        source: path,
+        scale: Scale::default(),
+        times: (None, None),
     };
-    let times = times(&args, &scale)?;
-    let plan = plan(
-        &args,
-        context,
-        &survey,
-        &mut file,
-        times,
-        &scale,
-        input_error,
-    )?;
+    let survey = survey.map_err(|e| survey_error(&asked, e))?;
+    let origin = survey.origin();
+    let asked = Asked {
+        scale: Scale::File { origin },
+        times: (offsets.0.map(|t| origin + t), offsets.1.map(|t| origin + t)),
+        ..asked
+    };
+    let plan = {
+        let mut watched = Watched::new(&mut file, context, Error::from);
+        survey.plan(&mut watched, asked.times.0, asked.times.1, args.snap.into())
+    };
+    let plan = plan.map_err(|e| survey_error(&asked, e))?;
     let junk_before = file.junk();
-    let verdict = deliver(&args, context, &plan, &mut file, &scale, input_error)?;
+    let order = Order {
+        args,
+        plan: &plan,
+        scale: asked.scale,
+        holes: Vec::new(),
+    };
+    let verdict = deliver(&order, context, &mut file, Error::from)?;
     let junk = file.junk() - junk_before;
     if junk > 0 {
         let words = format!("{junk} bytes between packets were passed over");
         context.say(Level::Warning, &words);
     }
     Ok(verdict)
-}
-
-/// How times are written.
-enum Scale {
-    /// As offsets from the earliest picture.
-    File {
-        /// That picture's instant.
-        origin: StreamTime,
-    },
-    /// As UTC.
-    Utc {
-        /// The zone of times without one.
-        zone: TimeZone,
-        /// What `now` means.
-        now: WallTime,
-    },
-}
-
-impl Scale {
-    fn read(&self, text: &str, option: &str) -> Result<StreamTime, Error> {
-        match self {
-            Self::File { origin } => {
-                let offset: Ticks27M = text.parse().map_err(|e| {
-                    Error::usage(anyhow!("{option}: {e}"))
-                        .hint("times in a file are offsets from its beginning")
-                })?;
-                Ok(*origin + offset)
-            }
-            Self::Utc { zone, now } => {
-                let when: When = text.parse()?;
-                Ok(StreamTime::from_ticks(when.resolve(zone, *now)?.ticks()))
-            }
-        }
-    }
-
-    fn write(&self, time: StreamTime) -> String {
-        match self {
-            Self::File { origin } => (time - *origin).to_string(),
-            Self::Utc { .. } => wall(time).to_string(),
-        }
-    }
-}
-
-fn wall(time: StreamTime) -> WallTime {
-    WallTime::from_ticks(time.ticks())
-}
-
-type Times = (Option<StreamTime>, Option<StreamTime>);
-
-fn times(args: &Args, scale: &Scale) -> Result<Times, Error> {
-    let read = |text: &Option<String>, option| {
-        let text = text.as_deref();
-        text.map(|text| scale.read(text, option)).transpose()
-    };
-    let (from, to) = (read(&args.from, "--from")?, read(&args.to, "--to")?);
-    if let (Some(from), Some(to)) = (from, to)
-        && to <= from
-    {
-        let (from, to) = (scale.write(from), scale.write(to));
-        return Err(Error::usage(anyhow!(
-            "--to {to} does not lie behind --from {from}"
-        )));
-    }
-    Ok((from, to))
-}
-
-/// Finds the points and says what was met.
-fn plan<M: Material>(
-    args: &Args,
-    context: &mut Context,
-    survey: &Survey,
-    source: &mut M,
-    (from, to): Times,
-    scale: &Scale,
-    error: fn(M::Error) -> Error,
-) -> Result<Plan, Error> {
-    context.ready();
-    let plan = survey
-        .plan(
-            &mut Watched::new(source, context, error),
-            from,
-            to,
-            args.snap.into(),
-        )
-        .map_err(|e| survey_error(args, scale, e))?;
-    for event in &plan.events {
-        context.event(event);
-    }
-    Ok(plan)
-}
-
-/// Cuts and reports.
-fn deliver<M: Material>(
-    args: &Args,
-    context: &mut Context,
-    plan: &Plan,
-    source: &mut M,
-    scale: &Scale,
-    error: fn(M::Error) -> Error,
-) -> Result<Verdict, Error> {
-    let format = args.format.unwrap_or_else(|| Format::of(&args.output));
-    let output = Output::open(&args.output, format, plan, context)?;
-    let done = cut(source, plan, args.rebase, output, context, error)?;
-    let report = Report::new(plan, scale, &done);
-    if args.json {
-        let line = serde_json::to_string(&report)?;
-        writeln!(context.answer(), "{line}")?;
-    } else {
-        context.say(Level::Info, &report.to_string());
-    }
-    Ok(Verdict::Yes)
-}
-
-fn cut<M: Material>(
-    source: &mut M,
-    plan: &Plan,
-    rebase: bool,
-    mut output: Output,
-    context: &mut Context,
-    error: fn(M::Error) -> Error,
-) -> Result<Done, Error> {
-    let mut cutter = Cutter::new(plan.instructions.clone());
-    let mut retimer = Retimer::new(plan.contents.clone(), rebase);
-    let mut out: Vec<Packet> = Vec::new();
-    let mut done = Done::default();
-    let mut events = Vec::new();
-    let total = plan.read.end - plan.read.start;
-    let mut progress = context.progress("cutting", total);
-    source
-        .seek(plan.read.start.saturating_sub(RUN_UP))
-        .map_err(error)?;
-    let mut reached = plan.read.start;
-    let mut ended = false;
-    while !ended {
-        out.clear();
-        match source.next_run().map_err(error)? {
-            Some(run) if run.position < plan.read.end => {
-                let left = (plan.read.end - run.position).div_ceil(run.stride);
-                let left = usize::try_from(left).unwrap_or(usize::MAX);
-                let packets = run.packets.get(..left).unwrap_or(run.packets);
-                cutter.push(run.position, run.stride, packets, &mut out);
-                reached = run.position + packets.len() as u64 * run.stride;
-            }
-            _ => {
-                cutter.finish(&mut out);
-                ended = true;
-            }
-        }
-        retimer.push(&mut out, &mut |event| events.push(event));
-        if ended {
-            retimer.finish(&mut out, &mut |event| events.push(event));
-        }
-        events.drain(..).for_each(|event| context.event(&event));
-        if let Err(e) = output.write(&out) {
-            return Err(interrupted(context).unwrap_or(e));
-        }
-        done.packets += out.len() as u64;
-        context.turn(|counters| {
-            counters.set("output_packets", done.packets);
-            counters.set("output_bytes", done.packets * PACKET_SIZE as u64);
-        });
-        if let Some(e) = interrupted(context) {
-            return Err(e);
-        }
-        progress.set(reached.saturating_sub(plan.read.start));
-    }
-    if cutter.not_held() > 0 {
-        let packets = cutter.not_held();
-        context.event(&CutEvent::NotHeld { packets });
-    }
-    if let Err(e) = output.finish() {
-        return Err(interrupted(context).unwrap_or(e));
-    }
-    done.jumps = retimer.jumps();
-    done.wraps = retimer.wraps();
-    Ok(done)
-}
-
-/// What a signal makes of the work: a part of a programme is no programme.
-fn interrupted(context: &Context) -> Option<Error> {
-    let words = "interrupted: no file was written";
-    context.stopping().then(|| Error::failure(anyhow!(words)))
-}
-
-fn input_error(e: InputError) -> Error {
-    let hint = e.hint();
-    let error = if e.is_usage() {
-        Error::usage(e)
-    } else {
-        Error::failure(e)
-    };
-    hint.into_iter().fold(error, Error::hint)
-}
-
-fn ring_error(e: RingFault) -> Error {
-    let hint = e.hint();
-    let error = if e.is_usage() {
-        Error::usage(e)
-    } else {
-        Error::failure(e)
-    };
-    hint.into_iter().fold(error, Error::hint)
-}
-
-fn survey_error(args: &Args, scale: &Scale, e: SurveyError<Error>) -> Error {
-    let mut times = String::new();
-    let mut usage = true;
-    match &e {
-        SurveyError::NothingBetween { from, to } => {
-            times = format!(": {} and {}", scale.write(*from), scale.write(*to));
-        }
-        SurveyError::EndsBefore { last } => {
-            times = format!(
-                ": its last random-access point is at {}",
-                scale.write(*last)
-            );
-        }
-        _ => usage = false,
-    }
-    let scrambled = matches!(e, SurveyError::Scrambled { .. });
-    let source = args.source.display();
-    let cause = match e {
-        SurveyError::Material(e) => return e,
-        e => anyhow!("cannot cut '{source}': {e}{times}"),
-    };
-    if scrambled {
-        Error::failure(cause).hint("descramble it before recording")
-    } else if usage {
-        Error::usage(cause)
-    } else {
-        Error::failure(cause)
-    }
 }

@@ -117,49 +117,6 @@ pub fn run(args: Args, context: &mut Context) -> Result<Verdict, Error> {
     }
 }
 
-/// A range of time, as options.
-#[derive(Debug, clap::Args)]
-struct Range {
-    /// Begin with what was received at this time [default: the beginning]
-    #[arg(long, value_name = "TIME")]
-    from: Option<When>,
-
-    /// End before what was received at this time [default: the end]
-    #[arg(long, value_name = "TIME", conflicts_with = "duration")]
-    to: Option<When>,
-
-    /// End so long after --from
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
-    duration: Option<std::time::Duration>,
-
-    /// Read local times in this zone [default: the machine's]
-    #[arg(long, value_name = "ZONE")]
-    tz: Option<String>,
-}
-
-impl Range {
-    /// The instants; `None` where nothing is said.
-    fn resolve(
-        &self,
-        beginning: Option<WallTime>,
-    ) -> Result<(Option<WallTime>, Option<WallTime>), Error> {
-        let from = instant(self.from.as_ref(), self.tz.as_deref())?;
-        let to = instant(self.to.as_ref(), self.tz.as_deref())?;
-        let start = from.or(beginning);
-        let to = match (self.duration, start) {
-            (Some(duration), Some(start)) => Some(start + duration.into()),
-            _ => to,
-        };
-        if let (Some(from), Some(to)) = (from, to)
-            && to <= from
-        {
-            let words = anyhow::anyhow!("the range ends at {to}, not after its start, {from}");
-            return Err(Error::usage(words).hint("--to must be later than --from"));
-        }
-        Ok((from, to))
-    }
-}
-
 /// An instant that may have been given.
 fn instant(when: Option<&When>, tz: Option<&str>) -> Result<Option<WallTime>, Error> {
     let zone = zone(tz)?;

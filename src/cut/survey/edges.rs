@@ -1,14 +1,14 @@
 //! The windows around the edges.
 
 use super::search::Found;
-use super::{Survey, each};
+use super::{Place, Survey, each};
 use crate::cut::contents::{Contents, Program};
 use crate::cut::error::SurveyError;
 use crate::cut::find::Point;
 use crate::cut::material::Material;
 use crate::cut::window::{Edge, Window};
-use crate::ts::{ContinuityCounter, Packet, Pid, Pts};
-use crate::units::{StreamTime, Ticks27M};
+use crate::ts::{ContinuityCounter, Packet, Pid};
+use crate::units::Ticks27M;
 
 impl Survey {
     /// The window around an in-point.
@@ -81,12 +81,13 @@ impl Survey {
     /// The most positions that a window around an edge takes.
     const LONGEST_WINDOW: u64 = 256 << 20;
 
-    /// The window before the end of the material, not before the in-point.
+    /// The window before the end of the material, not before the in-point, and where the last
+    /// picture in it ends; `first` itself where there is none.
     pub(super) fn read_end<M: Material>(
         &self,
         material: &mut M,
         first: &Found,
-    ) -> Result<Window, SurveyError<M::Error>> {
+    ) -> Result<(Window, Place), SurveyError<M::Error>> {
         let end = self.line.end(material).map_err(SurveyError::Material)?;
         let back = Self::SOUND_AHEAD + Ticks27M::SECOND;
         let from = match end {
@@ -102,23 +103,25 @@ impl Survey {
             window.push(at, packet);
             true
         })?;
-        Ok(window)
-    }
-
-    pub(super) fn time_at_end<M: Material>(
-        &self,
-        material: &mut M,
-        exit: &Window,
-        pts: Pts,
-    ) -> Result<Option<StreamTime>, SurveyError<M::Error>> {
-        let Some(mark) = exit.last_mark() else {
-            return Ok(None);
+        let (pts, step) = window
+            .last_presented(first.point.pid)
+            .unwrap_or((first.point.pts, Ticks27M::ZERO));
+        let pts = pts + step;
+        let time = match window.last_mark() {
+            Some(mark) => {
+                let at = self.line.time_of(material, mark);
+                let at = at.map_err(SurveyError::Material)?;
+                at.map(|at| at + (pts - mark.pcr))
+            }
+            None => None,
         };
-        let at = self
-            .line
-            .time_of(material, mark)
-            .map_err(SurveyError::Material)?;
-        Ok(at.map(|at| at + (pts - mark.pcr)))
+        let end = Place {
+            time: time.unwrap_or(first.time),
+            pts,
+            kind: None,
+            leading: 0,
+        };
+        Ok((window, end))
     }
 }
 

@@ -19,12 +19,14 @@ pub(super) struct Found {
 }
 
 /// What a search came upon: the last at or before the instant, the first at or behind it, the
-/// clock at the end of the search, how many points were passed over.
+/// how many open points that were not to be taken lie between either and the instant, how many
+/// points were passed over.
 #[derive(Default)]
 pub(super) struct Around {
     pub(super) before: Option<Found>,
     pub(super) behind: Option<Found>,
     pub(super) last: Option<StreamTime>,
+    pub(super) opens: (u64, u64),
     pub(super) missed: u64,
 }
 
@@ -38,17 +40,8 @@ impl Survey {
     ) -> Result<Found, SurveyError<M::Error>> {
         let around = self.around(material, asked, snap)?;
         self.tell_missed(&around, events);
-        let last = around.last;
-        let gone = last.is_some_and(|last| asked - last > Self::FIRST_LOOK);
-        if around.behind.is_none() && gone {
-            return Err(match &around.before {
-                Some(last) => SurveyError::EndsBefore { last: last.time },
-                None => SurveyError::NoPoint {
-                    pid: self.picture(),
-                },
-            });
-        }
-        around
+        let opens = around.opens;
+        let found = around
             .choose(
                 asked,
                 match snap {
@@ -56,21 +49,34 @@ impl Survey {
                     other => other,
                 },
             )
-            .ok_or(SurveyError::NoPoint {
-                pid: self.picture(),
-            })
+            .ok_or_else(|| {
+                let pid = self.picture();
+                match opens {
+                    (0, 0) => SurveyError::NoPoint { pid },
+                    _ => SurveyError::NoClosedPoint { pid },
+                }
+            })?;
+        let by = asked - found.time;
+        if opens.0 > 0 && by > Self::SAME {
+            let (entry, points) = (true, opens.0);
+            events.push(CutEvent::Widened { entry, by, points });
+        }
+        Ok(found)
     }
 
+    /// The out-point, `None` where it is the end; and how many open points that were not to be
+    /// taken lie before it.
     pub(super) fn out_point<M: Material>(
         &self,
         material: &mut M,
         asked: StreamTime,
         snap: Snap,
         events: &mut Vec<CutEvent>,
-    ) -> Result<Option<Found>, SurveyError<M::Error>> {
+    ) -> Result<(Option<Found>, u64), SurveyError<M::Error>> {
         let around = self.around(material, asked, snap)?;
         self.tell_missed(&around, events);
-        Ok(match snap {
+        let opens = around.opens.1;
+        let found = match snap {
             Snap::Outward | Snap::After | Snap::Closed => around.behind,
             // Of what lies beyond the end, the end is nearer than any point.
             Snap::Before | Snap::Nearest if around.behind.is_none() => match around.last {
@@ -78,7 +84,8 @@ impl Survey {
                 _ => around.choose(asked, snap),
             },
             Snap::Before | Snap::Nearest => around.choose(asked, snap),
-        })
+        };
+        Ok((found, opens))
     }
 
     fn tell_missed(&self, around: &Around, events: &mut Vec<CutEvent>) {
@@ -132,7 +139,7 @@ impl Survey {
                 more = true;
                 let mut position = run.position;
                 for packet in run.packets {
-                    if contents.push(packet).is_some() {
+                    if contents.push(packet) {
                         let now = finder_for(&contents);
                         if now.as_ref().map(Finder::pid) != finder.as_ref().map(Finder::pid) {
                             around.missed += finder.map_or(0, |f| f.missed());
@@ -159,7 +166,11 @@ impl Survey {
             }
             for point in points.drain(..) {
                 let time = self.time(material, &point)?;
+                let (at_or_before, at_or_behind) =
+                    (time - asked <= Self::SAME, asked - time <= Self::SAME);
                 if closed && point.kind == RapKind::Open {
+                    around.opens.0 += u64::from(at_or_before);
+                    around.opens.1 += u64::from(at_or_behind);
                     continue;
                 }
                 let found = |point: &Point| Found {
@@ -167,10 +178,11 @@ impl Survey {
                     time,
                     contents: contents.clone(),
                 };
-                if time - asked <= Self::SAME {
+                if at_or_before {
                     around.before = Some(found(&point));
+                    around.opens.0 = 0;
                 }
-                if asked - time <= Self::SAME && around.behind.is_none() {
+                if at_or_behind && around.behind.is_none() {
                     around.behind = Some(found(&point));
                 }
             }

@@ -33,7 +33,7 @@ const MAX_PIDS: usize = 1024;
 /// assert_eq!(programs.services().next().map(|s| s.id), Some(ServiceId(7)));
 /// assert!(programs.pids().contains(entry.pid));
 /// ```
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Programs {
     pids: PidSet,
     watched: Vec<SectionAssembler>,

@@ -20,7 +20,7 @@ const MAX_SPLICE_PIDS: usize = 64;
 type Out<'o> = &'o mut dyn FnMut(ProgramEvent);
 
 /// A service, with the sections that told what it is.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Entry {
     service: Service,
     pmt: Option<SectionBuf>,
@@ -37,7 +37,7 @@ struct Label {
 }
 
 /// The tables of a stream as far as they came.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Tables {
     /// The PAT that applies, then the one that is being collected.
     pat: Vec<SectionBuf>,

@@ -1,13 +1,14 @@
 //! Where a cut goes.
 
+use std::path::Path;
+
 use anyhow::anyhow;
 
 use super::Format;
 use crate::cli::{Context, Error, Level};
 use crate::cut::survey::Plan;
 use crate::io::{
-    Container, Endpoint, FfmpegError, OutputError, OutputOptions, Remuxer, Sink, StagedFile,
-    open_output,
+    Container, Endpoint, FfmpegError, OutputOptions, Remuxer, Sink, StagedFile, open_output,
 };
 use crate::stream::Batch;
 use crate::stream::codec::Codec;
@@ -43,26 +44,27 @@ impl Output {
         match (container, endpoint) {
             // A FIFO or a device is written to, not replaced.
             (None, Endpoint::File(path)) if !path.exists() || path.is_file() => {
-                Ok(Self::File(StagedFile::create(path).map_err(output_error)?))
+                Ok(Self::File(StagedFile::create(path)?))
             }
             (None, _) => {
                 let options = OutputOptions {
                     stop: context.signals().stop_flag(),
                     ..OutputOptions::default()
                 };
-                let sink = open_output(endpoint, &options).map_err(output_error)?;
+                let sink = open_output(endpoint, &options)?;
                 Ok(Self::Endpoint(sink, Batch::with_capacity(BATCH_PACKETS)))
             }
             (Some(container), Endpoint::File(path)) => {
                 let pids = carried(container, plan, context);
                 if pids.is_empty() {
                     return Err(Error::failure(anyhow!(
-                        "the container can carry none of the streams"
+                        "cannot write '{endpoint}': the container can carry none of the streams"
                     )));
                 }
-                let file = StagedFile::reserve(path).map_err(output_error)?;
+                let file = StagedFile::reserve(path)?;
                 let remuxer = Remuxer::start(file.temporary(), container, &pids, context.signals());
-                Ok(Self::Remuxed(remuxer.map_err(ffmpeg_error)?, file))
+                let error = ffmpeg_error(path);
+                Ok(Self::Remuxed(remuxer.map_err(error)?, file))
             }
             (Some(_), _) => Err(Error::usage(anyhow!(
                 "'{endpoint}' is no file: mp4 and mkv are written to files"
@@ -72,31 +74,32 @@ impl Output {
 
     pub(super) fn write(&mut self, packets: &[Packet]) -> Result<(), Error> {
         match self {
-            Self::File(file) => file.write(Packet::bytes_of(packets)).map_err(output_error),
+            Self::File(file) => Ok(file.write(Packet::bytes_of(packets))?),
             Self::Endpoint(sink, batch) => {
                 let mut rest = packets;
                 while !rest.is_empty() {
                     batch.clear();
                     let taken = batch.extend(rest, Arrival::default());
                     rest = rest.get(taken..).unwrap_or_default();
-                    sink.send(batch).map_err(output_error)?;
+                    sink.send(batch)?;
                 }
                 Ok(())
             }
-            Self::Remuxed(remuxer, _) => remuxer
+            Self::Remuxed(remuxer, file) => remuxer
                 .write(Packet::bytes_of(packets))
-                .map_err(ffmpeg_error),
+                .map_err(ffmpeg_error(file.target())),
         }
     }
 
     /// Completes the output and puts a file in its place.
     pub(super) fn finish(self) -> Result<(), Error> {
         match self {
-            Self::File(file) => file.place().map_err(output_error),
-            Self::Endpoint(mut sink, _) => sink.finish().map_err(output_error),
+            Self::File(file) => Ok(file.place()?),
+            Self::Endpoint(mut sink, _) => Ok(sink.finish()?),
             Self::Remuxed(remuxer, file) => {
-                remuxer.finish().map_err(ffmpeg_error)?;
-                file.place().map_err(output_error)
+                let error = ffmpeg_error(file.target());
+                remuxer.finish().map_err(error)?;
+                Ok(file.place()?)
             }
         }
     }
@@ -128,22 +131,16 @@ fn carried(container: Container, plan: &Plan, context: &Context) -> Vec<u16> {
     pids
 }
 
-fn output_error(e: OutputError) -> Error {
-    let hint = e.hint();
-    let error = if e.is_usage() {
-        Error::usage(e)
-    } else {
-        Error::failure(e)
-    };
-    hint.into_iter().fold(error, Error::hint)
-}
-
-fn ffmpeg_error(e: FfmpegError) -> Error {
-    let missing = matches!(e, FfmpegError::Missing);
-    let error = Error::failure(e);
-    if missing {
-        error.hint("install it (apt install ffmpeg), or write a .ts")
-    } else {
-        error
+/// ffmpeg's error, with the name of what it was to write.
+fn ffmpeg_error(path: &Path) -> impl Fn(FfmpegError) -> Error {
+    let words = format!("cannot write '{}'", path.display());
+    move |e| {
+        let missing = matches!(e, FfmpegError::Missing);
+        let error = Error::failure(anyhow::Error::new(e).context(words.clone()));
+        if missing {
+            error.hint("install it (apt install ffmpeg), or write a .ts")
+        } else {
+            error
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::{Scale, wall};
+use super::scale::{Scale, wall};
 use crate::cut::survey::{Place, Plan};
 use crate::stream::rap::RapKind;
 use crate::ts::PACKET_SIZE;
@@ -44,14 +44,14 @@ pub(super) struct Report {
 }
 
 impl Report {
-    pub(super) fn new(plan: &Plan, scale: &Scale, done: &Done) -> Self {
+    pub(super) fn new(plan: &Plan, scale: Scale, done: &Done) -> Self {
         let offset = |time: StreamTime| match scale {
-            Scale::File { origin } => Some(round_ms(time - *origin)),
-            Scale::Utc { .. } => None,
+            Scale::File { origin } => Some(round_ms(time - origin)),
+            Scale::Utc => None,
         };
         let utc = |time: StreamTime| match scale {
             Scale::File { .. } => None,
-            Scale::Utc { .. } => Some(wall(time).to_string()),
+            Scale::Utc => Some(wall(time).to_string()),
         };
         let kind = |place: &Place| match place.kind {
             Some(RapKind::Closed) => "closed",

@@ -6,9 +6,13 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::scale::wall;
 use crate::cut::material::{Material, Run};
+use crate::cut::survey::Plan;
 use crate::ring::index::{GapCause, What};
-use crate::ring::{Access, BLOCK_BYTES, Disk, Ring, RingError, SegmentName, Stamps, StoredFile};
+use crate::ring::{
+    Access, BLOCK_BYTES, Disk, Ring, RingError, SILENCE, SegmentName, Stamps, StoredFile,
+};
 use crate::ts::{PACKET_SIZE, Packet, Pts};
 use crate::units::{StreamTime, Ticks27M, WallTime};
 
@@ -17,6 +21,8 @@ const READ_BYTES: usize = 1 << 20;
 const FIRST_BYTES: usize = 1 << 16;
 /// Between two stamps this far apart the arrivals of the packets between are not known.
 const LONGEST_BLOCK: Ticks27M = Ticks27M::SECOND;
+/// Stamps looked at together.
+const STAMPS: usize = 8192;
 
 /// Why a ring cannot be cut from.
 #[derive(Debug)]
@@ -86,6 +92,30 @@ struct Open {
     points: Vec<(u64, Pts, WallTime)>,
 }
 
+/// A time for which the ring has no packets.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct Hole {
+    /// That of the first packet behind it.
+    pub(super) position: u64,
+    since: WallTime,
+    length: Ticks27M,
+    /// The segments that it lies between, if it does.
+    between: Option<(SegmentName, SegmentName)>,
+}
+
+impl fmt::Display for Hole {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (length, since) = (self.length, self.since);
+        write!(f, "gap of {length} in the ring at {since}: ")?;
+        match &self.between {
+            Some((a, b)) if b.epoch == a.epoch && b.number - a.number > 1 => {
+                write!(f, "no segment between {} and {}", a.display(), b.display())
+            }
+            _ => f.write_str("nothing was received"),
+        }
+    }
+}
+
 /// What a ring held when it was opened. A position counts the bytes of all segments, in the order
 /// of reception; times are arrivals.
 pub(super) struct Ringed {
@@ -127,17 +157,81 @@ impl Ringed {
         })
     }
 
-    /// The gaps that end behind `from` and begin before `to`: since when, for how long, why.
-    pub(super) fn gaps(&self, from: WallTime, to: WallTime) -> Vec<(WallTime, Ticks27M, GapCause)> {
-        let records = self.ring.records(from, to).into_iter();
-        records
+    /// Where time passed between two blocks without a packet, or segments are gone, by the stamps
+    /// at these positions.
+    pub(super) fn holes(&mut self, positions: Range<u64>) -> Result<Vec<Hole>, RingFault> {
+        let mut holes = Vec::new();
+        let mut last: Option<(WallTime, SegmentName)> = None;
+        for number in 0..self.parts.len() {
+            let Some(part) = self.parts.get(number) else {
+                continue;
+            };
+            let (name, start, end) = (part.name, part.position, part.position + part.bytes);
+            if end <= positions.start || start >= positions.end {
+                continue;
+            }
+            let Some(open) = self.enter_part(number)? else {
+                continue;
+            };
+            let first = positions.start.saturating_sub(start) / BLOCK_BYTES;
+            let blocks = (end.min(positions.end) - start).div_ceil(BLOCK_BYTES);
+            let mut stamps = Vec::new();
+            for block in (first..blocks).step_by(STAMPS) {
+                stamps.clear();
+                let most = usize::try_from(blocks - block)
+                    .unwrap_or(STAMPS)
+                    .min(STAMPS);
+                let read = open.stamps.read(block, most, &mut stamps);
+                read.map_err(|e| RingFault::Read(name.display(), e))?;
+                for (block, at) in (block..).zip(&stamps) {
+                    if let Some((before, of)) = last
+                        && *at - before >= SILENCE
+                    {
+                        holes.push(Hole {
+                            position: start + block * BLOCK_BYTES,
+                            since: before,
+                            length: *at - before,
+                            between: (of.number != name.number).then_some((of, name)),
+                        });
+                    }
+                    last = Some((*at, name));
+                }
+            }
+        }
+        Ok(holes)
+    }
+
+    /// What is missing in the range, in words: the gaps that were recorded, and the holes that are
+    /// none of them.
+    pub(super) fn gaps(&self, plan: &Plan, holes: &[Hole]) -> Vec<String> {
+        let (from, to) = (wall(plan.from.time), wall(plan.to.time));
+        let noted: Vec<(WallTime, WallTime, GapCause)> = self
+            .ring
+            .records(from, to)
+            .into_iter()
             .filter_map(|(_, record)| match record.what {
                 What::Gap { cause, until, .. } if record.at < to && until > from => {
-                    Some((record.at, until - record.at, cause))
+                    Some((record.at, until, cause))
                 }
                 _ => None,
             })
-            .collect()
+            .collect();
+        let mut words: Vec<(WallTime, String)> = Vec::new();
+        for (since, until, cause) in &noted {
+            let (length, cause) = (*until - *since, cause.name());
+            let said = format!("gap of {length} in the ring at {since}: {cause}");
+            words.push((*since, said));
+        }
+        for hole in holes {
+            let until = hole.since + hole.length;
+            // Stamps are those of blocks: a gap that was noted begins up to a block later.
+            let is_noted = noted.iter().any(|(a, b, _)| *a < until && *b > hole.since);
+            if !is_noted {
+                words.push((hole.since, hole.to_string()));
+            }
+        }
+        words.sort_by_key(|(since, _)| *since);
+        words.into_iter().map(|(_, words)| words).collect()
     }
 
     /// The segments that were shorter than when the ring was opened, and by how many bytes.

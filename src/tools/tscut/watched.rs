@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::interrupted;
+use super::delivery::interrupted;
 use crate::cli::{Context, Error};
 use crate::cut::material::{Material, Run};
 use crate::ts::Pts;

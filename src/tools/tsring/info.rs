@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::{Range, existing, ring_error};
-use crate::cli::{Common, Context, Error, Verdict};
+use super::{existing, ring_error};
+use crate::cli::{Common, Context, Error, Range, Verdict};
 use crate::ring::{Disk, Ring, Summary};
 use crate::units::{BitRate, ByteCount, Ticks27M, WallTime};
 
@@ -109,7 +109,7 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<Verdict, Error> 
     let dir = existing(&args.dir)?;
     let ring = Ring::open(Arc::new(Disk), &dir).map_err(ring_error)?;
     let summary = ring.summary().map_err(ring_error)?;
-    let range = args.range.resolve(ring.first())?;
+    let range = args.range.instants(ring.first())?;
     let info = Info::new(&ring, &summary, range);
     for name in &ring.layout().foreign {
         context.event(&crate::ring::RingEvent::Foreign { name: name.clone() });

@@ -12,8 +12,8 @@ use nix::errno::Errno;
 use nix::fcntl::{SpliceFFlags, splice};
 use nix::poll::{PollFd, PollFlags, poll};
 
-use super::{Range, endpoint_error, existing, ring_error};
-use crate::cli::{Common, Context, Error, Level, Verdict};
+use super::{endpoint_error, existing, ring_error};
+use crate::cli::{Common, Context, Error, Level, Range, Verdict};
 use crate::io::clock::{Clock, SystemClock};
 use crate::io::{Endpoint, OutputOptions, Sink, open_output};
 use crate::ring::{Cursor, Disk, Ring, Step};
@@ -51,7 +51,7 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<Verdict, Error> {
     let dir = existing(&args.dir)?;
     let ring = Ring::open(Arc::new(Disk), &dir).map_err(ring_error)?;
     let now = SystemClock.wall();
-    let (from, to) = args.range.resolve(ring.first())?;
+    let (from, to) = args.range.instants(ring.first())?;
     warn(&ring, from, to, now, context)?;
     // What is recorded from now on is not waited for.
     let end = to.unwrap_or(WallTime::from_ticks(i64::MAX));

@@ -185,7 +185,7 @@ fn every_capture_is_cut_or_refused_with_a_reason() {
                         "{name}"
                     );
                 }
-                2 | 3 => {
+                1 | 3 => {
                     assert!(
                         ran.stderr.contains("tscut: error: cannot cut"),
                         "{name}: {}",

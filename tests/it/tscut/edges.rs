@@ -72,6 +72,65 @@ fn closed_points_alone_are_taken_where_that_is_asked() {
     );
 }
 
+/// The points of that recording: closed at 0, open at 2 s, 4 s, ... 18 s.
+#[test]
+fn a_cut_over_open_points_says_how_far_it_went() {
+    let source = recording(
+        "h264-open",
+        "-c:v libx264 -preset veryfast -bf 3 -g 50 -x264-params open-gop=1 -c:a ac3 -b:a 192k",
+    );
+    let (out, open) = (place("widened.ts"), place("open-only.ts"));
+    Run::new("tscut")
+        .args([source.as_os_str(), "-o".as_ref(), out.as_os_str()])
+        .args(["--snap", "closed", "--from", "5s", "--to", "11s"])
+        .run()
+        .expect(
+            0,
+            &[
+                "warning: cut_starts_early stream: by_ms=5000 open_points=2",
+                "warning: cut_ends_late stream: by_ms=9000 open_points=4",
+            ],
+        );
+    let report = cut(&source, &["--from", "4s"], &open);
+    assert_eq!(report["in_kind"].as_str(), Some("open"));
+    Run::new("tscut")
+        .args([open.as_os_str(), "-o".as_ref(), out.as_os_str()])
+        .args(["--snap", "closed"])
+        .run()
+        .expect(1, &["no closed random-access point", "tscut: hint:"]);
+}
+
+/// Two programmes, with points every two seconds and every three.
+#[test]
+fn the_service_asked_for_gives_the_points() {
+    let source = crate::harness::ffmpeg_stream(
+        "cut-two-programmes",
+        "-f lavfi -i testsrc2=size=160x90:rate=25:duration=20 \
+         -f lavfi -i testsrc=size=160x90:rate=25:duration=20 -map 0 -map 1 \
+         -c:v libx264 -preset ultrafast -g:v:0 50 -g:v:1 75 -flags +cgop \
+         -program program_num=258:title=One:st=0 -program program_num=259:title=Two:st=1",
+    );
+    let out = place("service.ts");
+    for (service, expected) in [
+        (&[][..], (4_000, 8_000)),
+        (&["--service", "258"], (4_000, 8_000)),
+        (&["--service", "0x103"], (3_000, 9_000)),
+        (&["--service", "two"], (3_000, 9_000)),
+    ] {
+        let times = [&["--from", "5s", "--to", "8s"], service].concat();
+        let report = cut(&source, &times, &out);
+        let got = (
+            report["in_ms"].as_i64().unwrap(),
+            report["out_ms"].as_i64().unwrap(),
+        );
+        assert_eq!(got, expected, "{service:?}");
+    }
+    Run::new("tscut")
+        .args([source.as_os_str(), "-o".as_ref(), out.as_os_str()])
+        .run()
+        .expect(0, &["cut_other_programs service 258: others=1"]);
+}
+
 #[test]
 fn the_whole_of_a_file_without_times_is_the_whole() {
     let (source, out) = (plain(), place("whole.ts"));

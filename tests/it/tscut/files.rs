@@ -145,7 +145,7 @@ fn an_ffmpeg_that_fails_is_quoted_and_leaves_nothing() {
     let fake = folder.path().join("ffmpeg");
     std::fs::write(
         &fake,
-        "#!/bin/sh\necho '[error] no luck today' >&2\nexit 7\n",
+        "#!/bin/sh\necho '[error] no luck today' >&2\necho 'libavcodec.so: not found' >&2\nexit 7\n",
     )
     .unwrap();
     std::fs::set_permissions(&fake, std::fs::Permissions::from_mode(0o755)).unwrap();
@@ -155,7 +155,14 @@ fn an_ffmpeg_that_fails_is_quoted_and_leaves_nothing() {
         .args([plain().as_os_str(), "-o".as_ref(), out.as_os_str()])
         .env("PATH", &path)
         .run()
-        .expect(3, &["ffmpeg ended with status 7", "no luck today"]);
+        .expect(
+            3,
+            &[
+                "failed.mp4': ffmpeg ended with status 7",
+                "no luck today",
+                "libavcodec.so: not found",
+            ],
+        );
     let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().collect();
     assert_eq!(left.len(), 1, "only the false ffmpeg is left: {left:?}");
 }
@@ -210,12 +217,19 @@ fn wrong_usage_is_refused_with_status_2() {
     let out = place("usage.ts");
     for (args, words) in [
         (&["--from", "12"][..], "--from: '12' is not a duration"),
-        (&["--from", "9s", "--to", "8s"], "does not lie behind"),
-        (&["--tz", "UTC"], "--tz is for rings"),
-        (&["--from", "1h"], "it ends before the in-point"),
         (
-            &["--from", "5s", "--to", "5.1s", "--snap", "before"],
-            "nothing lies between",
+            &["--from", "9s", "--to", "8s"],
+            "ends at 8.000 s, not after its start, 9.000 s",
+        ),
+        (&["--from", "9s", "--duration", "0s"], "nothing in it"),
+        (
+            &["--to", "9s", "--duration", "9s"],
+            "cannot be used with '--duration",
+        ),
+        (&["--tz", "UTC"], "--tz is for rings"),
+        (
+            &["--in-point", "frame"],
+            "re-encodes, which tscut cannot yet",
         ),
     ] {
         Run::new("tscut")
@@ -229,5 +243,69 @@ fn wrong_usage_is_refused_with_status_2() {
         .args(["--json", "-o", "-"])
         .run()
         .expect(2, &["both go to stdout"]);
+    for (source, hint) in [
+        ("-", "write the stream to a file first"),
+        ("udp://@239.0.0.1:1234", "'tsring record DIR -i udp://"),
+        ("exec:cat x.ts", "'tsring record DIR -i exec:"),
+    ] {
+        Run::new("tscut")
+            .args([source.as_ref(), "-o".as_ref(), out.as_os_str()])
+            .run()
+            .expect(2, &["cannot be cut", "tscut: hint:", hint]);
+    }
     assert!(!out.exists());
+}
+
+/// The recording holds 20 s.
+#[test]
+fn a_range_without_anything_in_it_is_status_1_and_says_what_there_is() {
+    let out = place("nothing.ts");
+    for (args, words) in [
+        (&["--from", "1h"][..], "from 3600.000 s: it holds nothing"),
+        (&["--from", "20s"], "it goes from 0.000 s to 20.000 s"),
+        (
+            &["--from", "21s", "--duration", "5s"],
+            "from 21.000 s to 26.000 s: it holds nothing",
+        ),
+        (
+            &["--from", "5s", "--to", "5.1s", "--snap", "before"],
+            "both times move to the same random-access point, at 4.000 s",
+        ),
+        (&["--service", "77"], "tscut: hint: it has 1 (Service01)"),
+    ] {
+        Run::new("tscut")
+            .args([plain().as_os_str(), "-o".as_ref(), out.as_os_str()])
+            .args(args)
+            .run()
+            .expect(1, &["tscut: error: cannot cut", words]);
+        assert!(!out.exists(), "{args:?}");
+    }
+}
+
+#[test]
+fn the_counters_of_the_whole_cut_stand_in_the_file_at_the_end() {
+    let (out, stats) = (place("counted.ts"), place("counted.json"));
+    let _ = std::fs::remove_file(&stats);
+    Run::new("tscut")
+        .args([plain().as_os_str(), "-q".as_ref(), "-o".as_ref()])
+        .args([out.as_os_str(), "--stats-json".as_ref(), stats.as_os_str()])
+        .run()
+        .quiet_success();
+    let counters: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(&stats).unwrap()).unwrap();
+    let bytes = std::fs::metadata(&out).unwrap().len();
+    assert_eq!(counters["out_bytes"].as_u64(), Some(bytes));
+    assert_eq!(counters["out_packets"].as_u64(), Some(bytes / 188));
+}
+
+#[test]
+fn a_duration_ends_so_long_after_the_start() {
+    let (out, same) = (place("duration.ts"), place("to.ts"));
+    let report = cut(&plain(), &["--from", "4s", "--duration", "00:00:04"], &out);
+    assert_eq!(report["out_ms"].as_i64(), Some(8_000));
+    cut(&plain(), &["--from", "4s", "--to", "8s"], &same);
+    crate::harness::assert_same_packets(
+        &std::fs::read(&out).unwrap(),
+        &std::fs::read(&same).unwrap(),
+    );
 }

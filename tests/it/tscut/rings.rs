@@ -168,10 +168,14 @@ fn a_range_beyond_the_ring_gives_what_there_is_and_says_so() {
         .args([dir.as_os_str(), "-o".as_ref(), out.as_os_str()])
         .args(["--from", "2026-11-22T20:00:00Z"])
         .run()
-        .expect(
-            2,
-            &["it ends before the in-point: its last random-access point is at 2026-"],
-        );
+        .expect(1, &["from 2026-11-22T20:00:00.000Z: it holds nothing"]);
+    // Before it: what it begins with is not at 18:00.
+    let ran = Run::new("tscut")
+        .args([dir.as_os_str(), "-o".as_ref(), out.as_os_str()])
+        .args(["--from", "2026-11-22T18:00:00Z", "--duration", "10m"])
+        .run()
+        .expect(1, &["to 2026-11-22T18:10:00.000Z: it holds nothing"]);
+    assert!(ran.stderr.contains("it goes from 2026-11-22T19:00:0"));
 }
 
 #[test]
@@ -196,6 +200,64 @@ fn over_a_gap_the_cut_goes_on() {
         shown.len()
     );
     assert!((10_000..=14_100).contains(&report["duration_ms"].as_i64().unwrap()));
+}
+
+/// A segment of ten seconds removed by hand from a ring without side indexes.
+#[test]
+fn a_segment_that_is_gone_is_said_and_the_clock_behind_it_marked() {
+    let dir = ring("ring-hole", &constant(), 0..0);
+    let number = BEGIN.ticks() / SEGMENT + 1;
+    // Five seconds: what a clock may do without a jump.
+    let blocks = |file: &str, size: usize| {
+        let path = dir.join(file);
+        let bytes = std::fs::read(&path).unwrap();
+        let kept = bytes.len() / size / 2 * size;
+        std::fs::write(&path, &bytes[kept..]).unwrap();
+    };
+    blocks(&format!("{number}.ts"), 1316);
+    blocks(&format!("{number}.aux"), 8);
+    let out = place("ring-hole.ts");
+    let ran = Run::new("tscut")
+        .args([dir.as_os_str(), "-o".as_ref(), out.as_os_str()])
+        .args(["--from", "2026-11-22T19:00:05Z"])
+        .run()
+        .expect(0, &["tscut: warning: gap of 5.", "2026-11-22T19:00:09."]);
+    assert!(!ran.stderr.contains("pcr_jump"), "{}", ran.stderr);
+    assert_eq!(marked_steps(&out), [true]);
+    // All of it.
+    std::fs::remove_file(dir.join(format!("{number}.ts"))).unwrap();
+    std::fs::remove_file(dir.join(format!("{number}.aux"))).unwrap();
+    let (before, behind) = (number - 1, number + 1);
+    std::fs::copy(
+        dir.join(format!("{before}.ts")),
+        dir.join(format!("{behind}.ts")),
+    )
+    .unwrap();
+    let stamps = std::fs::read(dir.join(format!("{before}.aux"))).unwrap();
+    let later: Vec<u8> = stamps
+        .chunks_exact(8)
+        .map(|s| u64::from_be_bytes(s.try_into().unwrap()) + 2 * SEGMENT as u64)
+        .flat_map(u64::to_be_bytes)
+        .collect();
+    std::fs::write(dir.join(format!("{behind}.aux")), later).unwrap();
+    let words = format!("no segment between {before}.ts and {behind}.ts");
+    Run::new("tscut")
+        .args([dir.as_os_str(), "-o".as_ref(), out.as_os_str()])
+        .run()
+        .expect(0, &["tscut: warning: gap of 1", &words]);
+    assert_eq!(marked_steps(&out), [true]);
+}
+
+/// Of each PCR that is half a second or more from the one before: whether it is marked.
+fn marked_steps(file: &Path) -> Vec<bool> {
+    let bytes = std::fs::read(file).unwrap();
+    let clocks = Packet::slice_of(&bytes).0.iter();
+    let clocks: Vec<(Pcr, bool)> = clocks
+        .filter_map(|p| Some((p.pcr()?, p.discontinuity())))
+        .collect();
+    let half = Ticks27M::from_millis(500);
+    let far = clocks.windows(2).filter(|w| (w[1].0 - w[0].0).abs() > half);
+    far.map(|w| w[1].1).collect()
 }
 
 #[test]
