@@ -106,14 +106,17 @@ mod tests {
     fn what_is_posted_is_fetched_once_and_counters_keep_their_last_value() {
         let relay = Relay::default();
         let poster = relay.clone();
-        poster.post(&FramingEvent::Lost { offset: 7 });
+        poster.post(&FramingEvent::BadSyncByte { offset: 7 });
         poster.post_counters(|c| c.set("in_packets", 1));
         poster.post_counters(|c| c.set("in_packets", 2));
         let mut seen = Vec::new();
         relay.drain_events(&mut |e| {
             e.fields(&mut |k, v| seen.push((e.name(), k, v)));
         });
-        assert_eq!(seen, [("sync_lost", "offset_bytes", Value::Number(7))]);
+        assert_eq!(
+            seen,
+            [("sync_byte_error", "offset_bytes", Value::Number(7))]
+        );
         relay.drain_events(&mut |_| panic!("fetched twice"));
         let mut counters = Vec::new();
         relay.counters(&mut counters);

@@ -1,15 +1,25 @@
 //! What is wrong with a stream, and what is in it: the machine behind tsmon.
 //!
-//! A monitor is fed packets with their arrivals and asked; it knows no clock, socket or file. Each
-//! family of checks is a machine of its own that takes what was [`Seen`], and hands over
+//! A [`Monitor`] is fed packets with their arrivals and asked; it knows no clock, socket or file.
+//! Each family of checks is a machine of its own that takes what was [`Seen`], and hands over
 //! [`Finding`]s; it also says which of its [`Check`]s it could not judge on this input, and why:
 //! a check that was not judged has not been passed.
 
+mod census;
 mod check;
+mod clock;
 pub mod content;
+mod core;
 mod finding;
+mod report;
 mod series;
+mod tally;
 
+pub use self::core::{Monitor, MonitorOptions};
+pub use census::PidCount;
 pub use check::{Check, Priority};
+pub use clock::TimeSource;
 pub use finding::{Finding, Moment, Out, Seen, Verdict};
+pub use report::{CheckReport, PidReport, Report, ServiceReport};
 pub use series::{Point, Series};
+pub use tally::Count;

@@ -29,16 +29,23 @@ pub enum StreamKind {
     Data,
 }
 
-impl fmt::Display for StreamKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl StreamKind {
+    /// The word for it in reports.
+    pub const fn name(self) -> &'static str {
+        match self {
             Self::Video => "video",
             Self::Audio => "audio",
             Self::Subtitle => "subtitle",
             Self::Teletext => "teletext",
             Self::Scte35 => "scte35",
             Self::Data => "data",
-        })
+        }
+    }
+}
+
+impl fmt::Display for StreamKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 

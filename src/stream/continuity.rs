@@ -50,6 +50,19 @@ impl Event for ContinuityError {
     }
 }
 
+/// How a packet follows the one before it of its PID.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// It is the one due, the first one, or not looked at.
+    Due,
+    /// It repeats the one before, as it may once.
+    Repeat,
+    /// It is another than the one due, and discontinuity_indicator announced that.
+    Announced,
+    /// It is another than the one due.
+    Error(ContinuityError),
+}
+
 /// The last packet with a payload of one PID.
 #[derive(Clone, Debug)]
 struct Last {
@@ -94,12 +107,21 @@ impl Continuity {
         }
     }
 
-    /// Takes the next packet of the stream.
+    /// Takes the next packet of the stream; says what is wrong with its counter.
     #[inline]
     pub fn push(&mut self, packet: &Packet) -> Option<ContinuityError> {
+        match self.step(packet) {
+            Step::Error(error) => Some(error),
+            Step::Due | Step::Repeat | Step::Announced => None,
+        }
+    }
+
+    /// Takes the next packet of the stream; says how it follows.
+    #[inline]
+    pub fn step(&mut self, packet: &Packet) -> Step {
         let pid = packet.pid();
         if pid == Pid::NULL || packet.transport_error() {
-            return None;
+            return Step::Due;
         }
         let place = self.places[pid.index()];
         let Some(last) = self.states.get_mut(usize::from(place).wrapping_sub(1)) else {
@@ -110,7 +132,7 @@ impl Continuity {
                 });
                 self.places[pid.index()] = self.states.len() as u16;
             }
-            return None;
+            return Step::Due;
         };
         let (before, found) = (
             last.packet.continuity_counter(),
@@ -121,34 +143,42 @@ impl Continuity {
                 packet: *packet,
                 twice: false,
             };
-            return None;
+            return Step::Due;
         }
         self.unusual(usize::from(place) - 1, packet)
     }
 
     /// Everything but the next packet in order.
     #[cold]
-    fn unusual(&mut self, place: usize, packet: &Packet) -> Option<ContinuityError> {
-        let last = self.states.get_mut(place)?;
+    fn unusual(&mut self, place: usize, packet: &Packet) -> Step {
+        let Some(last) = self.states.get_mut(place) else {
+            return Step::Due;
+        };
         let (before, found) = (
             last.packet.continuity_counter(),
             packet.continuity_counter(),
         );
         let error = |expected| {
-            Some(ContinuityError {
+            Step::Error(ContinuityError {
                 pid: packet.pid(),
                 expected,
                 found,
             })
         };
         let verdict = if packet.discontinuity() {
-            None
+            match packet.has_payload() {
+                false if found == before => Step::Due,
+                _ => Step::Announced,
+            }
         } else if !packet.has_payload() {
-            if found == before { None } else { error(before) }
+            match found == before {
+                true => Step::Due,
+                false => error(before),
+            }
         } else if found == before && !last.twice && same_but_for_pcr(&last.packet, packet) {
             last.twice = true;
             self.duplicates += 1;
-            return None;
+            return Step::Repeat;
         } else {
             error(before.next())
         };
@@ -161,7 +191,7 @@ impl Continuity {
             // What follows is judged by the counter that came.
             last.packet.set_continuity_counter(found);
         }
-        self.errors += u64::from(verdict.is_some());
+        self.errors += u64::from(matches!(verdict, Step::Error(_)));
         verdict
     }
 
@@ -221,6 +251,27 @@ mod tests {
             .filter_map(|p| continuity.push(p))
             .map(|e| (e.expected.get(), e.found.get(), e.lost_packets()))
             .collect()
+    }
+
+    #[test]
+    fn a_step_is_due_a_repeat_or_announced() {
+        let announced = {
+            let mut p = bare(9);
+            p.as_bytes_mut()[5] |= 0x80;
+            p
+        };
+        let mut continuity = Continuity::new();
+        let steps = [
+            packet(1, 1),
+            packet(1, 1),
+            bare(1),
+            announced,
+            packet(10, 2),
+        ]
+        .each_ref()
+        .map(|p| continuity.step(p));
+        use Step::{Announced, Due, Repeat};
+        assert_eq!(steps, [Due, Repeat, Due, Announced, Due]);
     }
 
     #[test]

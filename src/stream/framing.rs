@@ -86,6 +86,8 @@ pub enum FramingEvent {
     Lost {
         /// Bytes before the first bad sync byte's packet.
         offset: u64,
+        /// Packets passed on before it.
+        packets: u64,
     },
     /// One sync byte was bad; its packet was passed on.
     BadSyncByte {
@@ -127,9 +129,11 @@ impl Event for FramingEvent {
                 field("packet_bytes", Value::from(framing.size() as u64));
                 field("junk_bytes", Value::from(junk));
             }
-            Self::Lost { offset } | Self::BadSyncByte { offset } => {
+            Self::Lost { offset, packets } => {
                 field("offset_bytes", Value::from(offset));
+                field("at_packet", Value::from(packets));
             }
+            Self::BadSyncByte { offset } => field("offset_bytes", Value::from(offset)),
             Self::Tail { bytes } => field("tail_bytes", Value::from(bytes)),
             Self::Reanchored => {}
         }
@@ -166,6 +170,8 @@ pub struct Framer {
     carry: Vec<u8>,
     /// Bytes of the input before `carry`.
     offset: u64,
+    /// Packets passed on.
+    packets: u64,
     /// Bytes skipped since the last packet.
     junk: u64,
     found_before: bool,
@@ -189,6 +195,7 @@ impl Framer {
             state: State::Searching { from: 0 },
             carry: Vec::new(),
             offset: 0,
+            packets: 0,
             junk: 0,
             found_before: false,
             clock: ArrivalClock::default(),
@@ -259,6 +266,7 @@ impl Framer {
     /// So many packets passed beside this framer.
     pub fn passed(&mut self, packets: usize) {
         self.offset += (packets * PACKET_SIZE) as u64;
+        self.packets += packets as u64;
     }
 
     /// Offers the spare memory of `batch` to be read into: `Some(n)` when a reader may put bytes
@@ -287,6 +295,7 @@ impl Framer {
         self.carry.extend_from_slice(&bytes[good * PACKET_SIZE..]);
         batch.commit(good, at);
         self.offset += (good * PACKET_SIZE) as u64;
+        self.packets += good as u64;
         self.advance(at, false, batch);
     }
 
@@ -308,9 +317,10 @@ impl Framer {
             return 0;
         }
         let (packets, _) = Packet::slice_of(bytes);
-        let taken = batch.extend(&packets[..good_packets(bytes)], at) * PACKET_SIZE;
-        self.offset += taken as u64;
-        taken
+        let passed = batch.extend(&packets[..good_packets(bytes)], at);
+        self.offset += (passed * PACKET_SIZE) as u64;
+        self.packets += passed as u64;
+        passed * PACKET_SIZE
     }
 
     /// Goes as far as the bytes in `carry` lead; false when it stopped because `batch` is full.
@@ -359,8 +369,8 @@ impl Framer {
                     }
                     Unit::Lost => {
                         self.losses += 1;
-                        let offset = self.offset;
-                        self.events.push(FramingEvent::Lost { offset });
+                        let (offset, packets) = (self.offset, self.packets);
+                        self.events.push(FramingEvent::Lost { offset, packets });
                         self.state = State::Searching { from: 0 };
                     }
                     Unit::NeedsMore => break true,
@@ -432,6 +442,7 @@ impl Framer {
         };
         if let Some(packet) = packet.first_chunk() {
             batch.push(&Packet::from_bytes(*packet), at);
+            self.packets += 1;
         }
     }
 }

@@ -1,6 +1,7 @@
 //! One file a tool: its manual (the doc comment of `Args`), its options, its `run`.
 
 pub mod tscut;
+pub mod tsmon;
 pub mod tsrecv;
 pub mod tsring;
 
@@ -25,5 +26,9 @@ pub const ALL: &[Tool] = &[
     Tool {
         name: "tscut",
         command: crate::cli::command::<tscut::Args>,
+    },
+    Tool {
+        name: "tsmon",
+        command: crate::cli::command::<tsmon::Args>,
     },
 ];

@@ -19,6 +19,7 @@ mod readme;
 mod samples;
 mod systemd;
 mod tscut;
+mod tsmon;
 mod tsrecv;
 mod tsring;
 mod tsring_kill;

@@ -1,0 +1,316 @@
+//! The monitor: one pass over the packets, from the header to the families of checks.
+
+use crate::si::{Service, ServiceId};
+use crate::stream::continuity::{Continuity, Step};
+use crate::stream::event::Subject;
+use crate::stream::{Batch, Counters, ProgramEvent, Programs};
+use crate::ts::{PACKET_SIZE, Packet, Pid};
+use crate::units::{Arrival, Ticks27M};
+
+use super::census::Census;
+use super::clock::StreamClock;
+use super::report::Report;
+use super::tally::Tally;
+use super::{Check, Count, Finding, Moment, PidCount, Seen, TimeSource, Verdict};
+
+/// How often the families are asked what has been absent too long.
+const TICK: Ticks27M = Ticks27M::from_millis(100);
+/// Sync losses whose place waits for its packets; more at once are told at the place of the last.
+const MAX_LOSSES_AHEAD: usize = 4096;
+
+/// How a stream is to be watched.
+#[derive(Clone, Debug, Default)]
+pub struct MonitorOptions {
+    /// What tells the time.
+    pub time: TimeSource,
+}
+
+/// Where the findings of a turn go, once they are counted.
+struct Findings<'a> {
+    tally: &'a mut Tally,
+    out: &'a mut dyn FnMut(&Finding),
+}
+
+impl Findings<'_> {
+    fn push(&mut self, finding: &Finding) {
+        self.tally.add(finding);
+        (self.out)(finding);
+    }
+}
+
+/// Watches one transport stream.
+///
+/// ```
+/// use headend::monitor::{Check, Monitor, MonitorOptions};
+/// use headend::{stream::Batch, ts::Packet, units::Arrival};
+/// let mut damaged = Packet::NULL;
+/// damaged.as_bytes_mut()[1] |= 0x80; // transport_error_indicator
+/// let mut batch = Batch::with_capacity(2);
+/// batch.extend(&[Packet::NULL, damaged], Arrival::default());
+/// let mut monitor = Monitor::new(MonitorOptions::default());
+/// let mut found = Vec::new();
+/// monitor.push(&batch, &mut |finding| found.push((finding.check, finding.at.position)));
+/// assert_eq!(found, [(Check::TransportError, 1)]);
+/// ```
+#[derive(Debug)]
+pub struct Monitor {
+    clock: StreamClock,
+    census: Census,
+    continuity: Continuity,
+    programs: Programs,
+    tally: Tally,
+    packets: u64,
+    transport_errors: u64,
+    sync_losses: u64,
+    /// Places of sync losses that were told and not reached, in order.
+    losses: std::collections::VecDeque<u64>,
+    next_tick: Ticks27M,
+}
+
+impl Monitor {
+    /// Before the first packet.
+    pub fn new(options: MonitorOptions) -> Self {
+        Self {
+            clock: StreamClock::new(options.time),
+            census: Census::new(),
+            continuity: Continuity::new(),
+            programs: Programs::new(),
+            tally: Tally::new(),
+            packets: 0,
+            transport_errors: 0,
+            sync_losses: 0,
+            losses: std::collections::VecDeque::new(),
+            next_tick: TICK,
+        }
+    }
+
+    /// Synchronisation was lost after so many packets. To be told before that place is pushed;
+    /// what is told later counts where the stream stands then.
+    pub fn sync_lost(&mut self, packets: u64) {
+        self.sync_losses += 1;
+        if self.losses.len() < MAX_LOSSES_AHEAD {
+            self.losses.push_back(packets);
+        } else if let Some(last) = self.losses.back().copied() {
+            self.losses.push_back(last);
+        }
+    }
+
+    /// Takes the next packets of the stream.
+    pub fn push(&mut self, batch: &Batch, out: &mut dyn FnMut(&Finding)) {
+        let preferred = self.programs.services().find_map(|s| s.pcr_pid);
+        self.clock.expect(batch, self.packets, preferred);
+        for (arrival, packets) in batch.runs() {
+            for packet in packets {
+                self.take(packet, arrival, out);
+            }
+        }
+    }
+
+    #[inline]
+    fn take(&mut self, packet: &Packet, arrival: Arrival, out: &mut dyn FnMut(&Finding)) {
+        let at = Moment {
+            position: self.packets,
+            time: self.clock.at(self.packets, arrival),
+        };
+        if at.time >= self.next_tick {
+            self.tick(at, out);
+        }
+        if self
+            .losses
+            .front()
+            .is_some_and(|place| *place <= at.position)
+        {
+            self.lose_sync(at, out);
+        }
+        self.packets += 1;
+        let mut findings = Findings {
+            tally: &mut self.tally,
+            out,
+        };
+        if !packet.has_sync() {
+            let check = Check::SyncByteError;
+            return findings.push(&Finding::new(check, Subject::Stream, at));
+        }
+        if packet.transport_error() {
+            self.transport_errors += 1;
+            let check = Check::TransportError;
+            return findings.push(&Finding::new(check, Subject::Stream, at));
+        }
+        let pid = packet.pid();
+        let step = self.continuity.step(packet);
+        self.census.push(packet, pid, step, at);
+        if pid == Pid::NULL {
+            return;
+        }
+        if let Step::Error(error) = step {
+            let finding = Finding::new(Check::ContinuityCountError, Subject::Pid(pid), at)
+                .of(owner(&self.programs, pid))
+                .with("expected", u64::from(error.expected.get()))
+                .with("found", u64::from(error.found.get()))
+                .with("lost_packets", u64::from(error.lost_packets()));
+            findings.push(&finding);
+        }
+        let seen = Seen {
+            packet,
+            pid,
+            at,
+            arrival,
+            broken: matches!(step, Step::Error(_) | Step::Announced),
+            repeated: step == Step::Repeat,
+        };
+        if self.programs.pids().contains(pid) && !seen.repeated {
+            self.follow(&seen);
+        }
+    }
+
+    /// Takes a packet of the tables that say what services there are.
+    fn follow(&mut self, seen: &Seen<'_>) {
+        let mut moved = false;
+        self.programs.push(seen.packet, &mut |event| {
+            moved |= matches!(
+                event,
+                ProgramEvent::PatChanged { .. } | ProgramEvent::PmtChanged { .. }
+            );
+        });
+    }
+
+    /// Time went on to `at`.
+    #[cold]
+    fn tick(&mut self, at: Moment, _out: &mut dyn FnMut(&Finding)) {
+        self.next_tick = at.time + TICK;
+    }
+
+    /// Synchronisation was lost before `at`: the sync byte that was due there was another, and the
+    /// next one too.
+    #[cold]
+    fn lose_sync(&mut self, at: Moment, out: &mut dyn FnMut(&Finding)) {
+        let mut findings = Findings {
+            tally: &mut self.tally,
+            out,
+        };
+        while self
+            .losses
+            .front()
+            .is_some_and(|place| *place <= at.position)
+        {
+            self.losses.pop_front();
+            for check in [Check::SyncByteError, Check::TsSyncLoss] {
+                findings.push(&Finding::new(check, Subject::Stream, at));
+            }
+        }
+    }
+
+    /// Nothing has come until `arrival`. To be called in every idle turn of a live input.
+    pub fn idle(&mut self, arrival: Arrival, out: &mut dyn FnMut(&Finding)) {
+        self.clock.idle(arrival);
+        let at = self.now();
+        if at.time >= self.next_tick {
+            self.tick(at, out);
+        }
+    }
+
+    /// The stream has ended.
+    pub fn finish(&mut self, out: &mut dyn FnMut(&Finding)) {
+        self.losses.iter_mut().for_each(|place| *place = 0);
+        let at = Moment {
+            position: self.packets,
+            time: self.clock.end(),
+        };
+        self.lose_sync(at, out);
+        self.tick(at, out);
+    }
+
+    /// How far the stream has come.
+    pub fn now(&self) -> Moment {
+        Moment {
+            position: self.packets,
+            time: self.clock.now(),
+        }
+    }
+
+    /// From the first packet to the end of the last.
+    pub fn duration(&self) -> Ticks27M {
+        self.clock.end()
+    }
+
+    /// Packets so far, damaged ones included.
+    pub fn packets(&self) -> u64 {
+        self.packets
+    }
+
+    /// Bytes of these packets.
+    pub fn bytes(&self) -> u64 {
+        self.packets * PACKET_SIZE as u64
+    }
+
+    /// Packets marked with transport_error_indicator.
+    pub fn transport_errors(&self) -> u64 {
+        self.transport_errors
+    }
+
+    /// How often synchronisation was lost.
+    pub fn sync_losses(&self) -> u64 {
+        self.sync_losses
+    }
+
+    /// The services as the tables tell them.
+    pub fn programs(&self) -> &Programs {
+        &self.programs
+    }
+
+    /// What came on each PID, by ascending PID.
+    pub fn pids(&self) -> Vec<&PidCount> {
+        self.census.pids()
+    }
+
+    /// What came on a PID.
+    pub fn pid(&self, pid: Pid) -> Option<&PidCount> {
+        self.census.of(pid)
+    }
+
+    /// What a check has found.
+    pub fn count(&self, check: Check) -> Count {
+        self.tally.of(check)
+    }
+
+    /// Whether a check could be judged.
+    pub fn verdict(&self, check: Check) -> Verdict {
+        match check {
+            _ if self.packets == 0 && self.sync_losses == 0 => {
+                Verdict::NotJudged("no packets came")
+            }
+            Check::TsSyncLoss
+            | Check::SyncByteError
+            | Check::ContinuityCountError
+            | Check::TransportError => Verdict::Judged,
+            _ if !self.clock.runs() => Verdict::NotJudged("there is no PCR that tells the time"),
+            _ => Verdict::NotJudged("not measured yet"),
+        }
+    }
+
+    /// What was counted.
+    pub fn counters(&self, out: &mut dyn Counters) {
+        out.set("packets", self.packets);
+        out.set("bytes", self.bytes());
+        out.set("transport_errors_total", self.transport_errors);
+        self.continuity.counters(out);
+        for check in Check::ALL {
+            out.set(&format!("{check}_findings_total"), self.count(*check).count);
+        }
+    }
+
+    /// What there is to say about the stream so far.
+    pub fn report(&self) -> Report {
+        Report::new(self)
+    }
+}
+
+/// The first service with that PID.
+fn owner(programs: &Programs, pid: Pid) -> Option<ServiceId> {
+    let has = |service: &&Service| {
+        service.pmt_pid == pid
+            || service.pcr_pid == Some(pid)
+            || service.streams.iter().any(|s| s.pid == pid)
+    };
+    programs.services().find(has).map(|service| service.id)
+}
