@@ -9,6 +9,7 @@ use crate::units::{Arrival, Ticks27M};
 
 use super::census::Census;
 use super::clock::StreamClock;
+use super::families::Families;
 use super::report::Report;
 use super::tally::Tally;
 use super::{Check, Count, Finding, Moment, PidCount, Seen, TimeSource, Verdict};
@@ -58,6 +59,7 @@ pub struct Monitor {
     census: Census,
     continuity: Continuity,
     programs: Programs,
+    families: Families,
     tally: Tally,
     packets: u64,
     transport_errors: u64,
@@ -75,6 +77,7 @@ impl Monitor {
             census: Census::new(),
             continuity: Continuity::new(),
             programs: Programs::new(),
+            families: Families::new(),
             tally: Tally::new(),
             packets: 0,
             transport_errors: 0,
@@ -139,9 +142,6 @@ impl Monitor {
         let pid = packet.pid();
         let step = self.continuity.step(packet);
         self.census.push(packet, pid, step, at);
-        if pid == Pid::NULL {
-            return;
-        }
         if let Step::Error(error) = step {
             let finding = Finding::new(Check::ContinuityCountError, Subject::Pid(pid), at)
                 .of(owner(&self.programs, pid))
@@ -161,23 +161,43 @@ impl Monitor {
         if self.programs.pids().contains(pid) && !seen.repeated {
             self.follow(&seen);
         }
+        let out = &mut |finding| {
+            Findings {
+                tally: &mut self.tally,
+                out,
+            }
+            .push(&finding)
+        };
+        self.families.push(&seen, out);
     }
 
     /// Takes a packet of the tables that say what services there are.
     fn follow(&mut self, seen: &Seen<'_>) {
         let mut moved = false;
         self.programs.push(seen.packet, &mut |event| {
+            self.families.event(&event, seen.at);
             moved |= matches!(
                 event,
                 ProgramEvent::PatChanged { .. } | ProgramEvent::PmtChanged { .. }
             );
         });
+        if moved {
+            self.families.services(&self.programs, seen.at);
+        }
     }
 
     /// Time went on to `at`.
     #[cold]
-    fn tick(&mut self, at: Moment, _out: &mut dyn FnMut(&Finding)) {
+    fn tick(&mut self, at: Moment, out: &mut dyn FnMut(&Finding)) {
         self.next_tick = at.time + TICK;
+        let out = &mut |finding| {
+            Findings {
+                tally: &mut self.tally,
+                out,
+            }
+            .push(&finding)
+        };
+        self.families.tick(at, out);
     }
 
     /// Synchronisation was lost before `at`: the sync byte that was due there was another, and the
@@ -198,6 +218,7 @@ impl Monitor {
                 findings.push(&Finding::new(check, Subject::Stream, at));
             }
         }
+        self.families.reset(at);
     }
 
     /// Nothing has come until `arrival`. To be called in every idle turn of a live input.
@@ -216,7 +237,9 @@ impl Monitor {
             position: self.packets,
             time: self.clock.end(),
         };
-        self.lose_sync(at, out);
+        if !self.losses.is_empty() {
+            self.lose_sync(at, out);
+        }
         self.tick(at, out);
     }
 
@@ -284,8 +307,13 @@ impl Monitor {
             | Check::ContinuityCountError
             | Check::TransportError => Verdict::Judged,
             _ if !self.clock.runs() => Verdict::NotJudged("there is no PCR that tells the time"),
-            _ => Verdict::NotJudged("not measured yet"),
+            _ => self.families.verdict(check),
         }
+    }
+
+    /// What is in the stream.
+    pub fn content(&self) -> super::content::Measures {
+        self.families.content.measures()
     }
 
     /// What was counted.

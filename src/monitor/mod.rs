@@ -10,6 +10,7 @@ mod check;
 mod clock;
 pub mod content;
 mod core;
+mod families;
 mod finding;
 mod report;
 mod series;

@@ -10,6 +10,7 @@ use crate::si::{ElementaryStream, Language, Pmt, Service, ServiceId, TransportSt
 use crate::ts::{PACKET_SIZE, Pid};
 use crate::units::BitRate;
 
+use super::content::Measures;
 use super::{Check, Monitor, PidCount, Priority, Verdict};
 
 /// A stream, measured. Units stand in the keys; a key, once released, keeps its meaning.
@@ -38,6 +39,8 @@ pub struct Report {
     /// Every check, by priority and number.
     #[serde(serialize_with = "by_name")]
     pub checks: Vec<CheckReport>,
+    /// What is in the stream, over time.
+    pub content: Measures,
 }
 
 /// A service.
@@ -156,6 +159,7 @@ impl Report {
                 .iter()
                 .map(|c| CheckReport::new(*c, monitor))
                 .collect(),
+            content: monitor.content(),
         }
     }
 }
