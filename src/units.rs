@@ -339,11 +339,6 @@ impl WallTime {
     pub const fn unix_millis(self) -> i64 {
         self.0.div_euclid(27_000)
     }
-
-    /// Nanoseconds since the Unix epoch, saturating in the year 2262.
-    pub const fn unix_nanos(self) -> i64 {
-        Ticks27M(self.0).as_nanos()
-    }
 }
 
 impl fmt::Display for WallTime {

@@ -40,7 +40,12 @@ pub fn main<A: ToolArgs>(run: fn(A, &mut Context) -> Result<Verdict, Error>) -> 
     };
     let mut context = match Context::new(&tool, args.common()) {
         Ok(context) => context,
-        Err(e) => return fail(&Report::new(&tool, Format::Text, Level::Info), &e),
+        Err(e) => {
+            return fail(
+                &Report::new(&tool, args.common().log_format, Level::Info),
+                &e,
+            );
+        }
     };
     let ended = run(args, &mut context);
     let ended = ended.and_then(|verdict| context.finish().map(|()| verdict));
@@ -68,15 +73,26 @@ fn usage(tool: &str, e: &clap::Error) -> ExitCode {
         let _ = e.print();
         return ExitCode::SUCCESS;
     }
-    let report = Report::new(tool, Format::Text, Level::Info);
+    let report = Report::new(tool, Format::asked(std::env::args_os()), Level::Info);
     let text = e.render().to_string();
     let text = text.strip_prefix("error: ").unwrap_or(&text);
     // clap's first paragraph says what; tips and usage follow it.
     let what = text.split("\n\n").next().unwrap_or(text);
     let what = what.lines().map(str::trim).collect::<Vec<_>>().join(" ");
     report.line(Level::Error, &what);
-    if let Some(ContextValue::StyledStrs(tips)) = e.get(ContextKind::Suggested) {
-        tips.iter().for_each(|tip| report.hint(&tip.to_string()));
+    // Its tips would have an unknown option meant as a value; what was misspelt is told.
+    for kind in [
+        ContextKind::SuggestedArg,
+        ContextKind::SuggestedSubcommand,
+        ContextKind::SuggestedValue,
+    ] {
+        match e.get(kind) {
+            Some(ContextValue::String(near)) => report.hint(&format!("did you mean '{near}'?")),
+            Some(ContextValue::Strings(near)) if !near.is_empty() => {
+                report.hint(&format!("did you mean '{}'?", near.join("' or '")));
+            }
+            _ => {}
+        }
     }
     report.hint(&format!("'{tool} --help' explains every option"));
     ExitCode::from(2)

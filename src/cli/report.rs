@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Map, json};
 
+use crate::stream::Snapshot;
 use crate::stream::event::{Event, Severity, Subject, Value};
 use crate::units::WallTime;
 
@@ -75,6 +76,18 @@ pub enum Format {
     Json,
 }
 
+impl Format {
+    /// What `--log-format` says on a command line that cannot be parsed.
+    pub(super) fn asked(words: impl IntoIterator<Item = std::ffi::OsString>) -> Self {
+        let words: Vec<_> = words.into_iter().take_while(|w| w != "--").collect();
+        let json = words
+            .windows(2)
+            .any(|w| w[0] == "--log-format" && w[1] == "json")
+            || words.iter().any(|w| w == "--log-format=json");
+        if json { Self::Json } else { Self::Text }
+    }
+}
+
 /// Writes lines to stderr.
 #[derive(Debug)]
 pub struct Report {
@@ -117,6 +130,19 @@ impl Report {
         } else {
             self.raw(Level::Error, &format!("{}: hint: {words}", self.tool));
         }
+    }
+
+    /// Prints counters, each as a field.
+    pub fn statistics(&self, seen: &Snapshot) {
+        let fields: Vec<_> = seen
+            .iter()
+            .map(|(key, value)| (key, value.clone()))
+            .collect();
+        let words = match self.format {
+            Format::Text => "statistics:",
+            Format::Json => "statistics",
+        };
+        self.write(Level::Info, None, words, &fields);
     }
 
     /// Prints an event, or counts it when its like was printed a moment ago.
@@ -191,7 +217,7 @@ impl Report {
         level: Level,
         event: Option<(&'static str, Subject)>,
         words: &str,
-        fields: &[(&'static str, Value)],
+        fields: &[(&str, Value)],
     ) {
         if level < self.least {
             return;
@@ -223,7 +249,7 @@ fn text_line(
     level: Level,
     event: Option<(&'static str, Subject)>,
     words: &str,
-    fields: &[(&'static str, Value)],
+    fields: &[(&str, Value)],
 ) -> String {
     let mut line = format!("{tool}: {}: ", level.word());
     if let Some((name, subject)) = event {
@@ -248,7 +274,7 @@ fn json_line(
     level: Level,
     event: Option<(&'static str, Subject)>,
     words: &str,
-    fields: &[(&'static str, Value)],
+    fields: &[(&str, Value)],
 ) -> String {
     let mut object = Map::new();
     let now = jiff::Timestamp::now().as_millisecond();

@@ -1,6 +1,5 @@
 //! `--stats`, `--stats-json` and SIGUSR1: the counters of a running tool.
 
-use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -8,8 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Map, Value as Json};
 
 use super::report::{Level, Report, to_json};
-use crate::stream::Counters;
-use crate::stream::event::Value;
+use crate::stream::{Counters, Snapshot};
 
 /// How often the file of `--stats-json` is replaced.
 const FILE_INTERVAL: Duration = Duration::from_secs(1);
@@ -52,16 +50,16 @@ impl Stats {
         if !line && !file {
             return;
         }
-        let mut seen = Snapshot(Vec::new());
+        let mut seen = Snapshot::default();
         counters(&mut seen);
         if line {
-            report.line(Level::Info, &seen.line());
+            report.statistics(&seen);
             // Missed intervals are not made up for.
             self.next_line = now + self.line_every.unwrap_or_default();
         }
         if let Some(path) = self.file.as_deref().filter(|_| file) {
             self.next_file = now + FILE_INTERVAL;
-            match replace(path, &seen.json()) {
+            match replace(path, &json(&seen)) {
                 Ok(()) => self.file_failed = false,
                 Err(e) if !self.file_failed => {
                     let path = path.display();
@@ -77,39 +75,12 @@ impl Stats {
     }
 }
 
-/// Counters as they stand, in the order they were set.
-#[derive(Debug)]
-struct Snapshot(Vec<(String, Value)>);
-
-impl Counters for Snapshot {
-    fn put(&mut self, key: &str, value: Value) {
-        match self.0.iter_mut().find(|(k, _)| k == key) {
-            Some((_, old)) => *old = value,
-            None => self.0.push((key.to_owned(), value)),
-        }
-    }
-}
-
-impl Snapshot {
-    fn line(&self) -> String {
-        let mut line = "statistics:".to_owned();
-        for (key, value) in &self.0 {
-            let _ = match value {
-                Value::Number(n) => write!(line, " {key}={n}"),
-                Value::Text(t) => write!(line, " {key}={t:?}"),
-            };
-        }
-        line
-    }
-
-    fn json(&self) -> String {
-        let object: Map<String, Json> = self
-            .0
-            .iter()
-            .map(|(key, value)| (key.clone(), to_json(value)))
-            .collect();
-        format!("{:#}\n", Json::Object(object))
-    }
+fn json(seen: &Snapshot) -> String {
+    let object: Map<String, Json> = seen
+        .iter()
+        .map(|(key, value)| (key.to_owned(), to_json(value)))
+        .collect();
+    format!("{:#}\n", Json::Object(object))
 }
 
 /// Writes beside the file and renames, so that a reader sees the old text or the new one.
@@ -126,13 +97,12 @@ mod tests {
 
     #[test]
     fn a_key_set_twice_keeps_its_place_and_its_last_value() {
-        let mut seen = Snapshot(Vec::new());
+        let mut seen = Snapshot::default();
         seen.set("in_packets", 1);
         seen.set("in_bytes", 188);
         seen.set("in_packets", 2);
-        assert_eq!(seen.line(), "statistics: in_packets=2 in_bytes=188");
         assert_eq!(
-            serde_json::from_str::<Json>(&seen.json()).unwrap(),
+            serde_json::from_str::<Json>(&json(&seen)).unwrap(),
             serde_json::json!({"in_packets": 2, "in_bytes": 188})
         );
     }

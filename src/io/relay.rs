@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::stream::event::{Event, Severity, Subject, Value};
-use crate::stream::{Counters, Pending};
+use crate::stream::{Counters, Pending, Snapshot};
 
 /// An event that outlives what observed it.
 #[derive(Clone, Debug)]
@@ -50,16 +50,7 @@ impl Event for OwnedEvent {
 #[derive(Debug, Default)]
 struct Seen {
     events: Pending<OwnedEvent>,
-    counters: Vec<(String, Value)>,
-}
-
-impl Counters for Vec<(String, Value)> {
-    fn put(&mut self, key: &str, value: Value) {
-        match self.iter_mut().find(|(k, _)| k == key) {
-            Some((_, old)) => *old = value,
-            None => self.push((key.to_owned(), value)),
-        }
-    }
+    counters: Snapshot,
 }
 
 /// Events and counters on their way from thread to thread; its clones share them. What is not
@@ -91,7 +82,7 @@ impl Relay {
 
     /// The counters as they were posted last.
     pub fn counters(&self, out: &mut dyn Counters) {
-        for (key, value) in &self.lock().counters {
+        for (key, value) in self.lock().counters.iter() {
             out.put(key, value.clone());
         }
     }
@@ -118,8 +109,9 @@ mod tests {
             [("sync_byte_error", "offset_bytes", Value::Number(7))]
         );
         relay.drain_events(&mut |_| panic!("fetched twice"));
-        let mut counters = Vec::new();
+        let mut counters = Snapshot::default();
         relay.counters(&mut counters);
-        assert_eq!(counters, [("in_packets".to_owned(), Value::Number(2))]);
+        let seen: Vec<_> = counters.iter().collect();
+        assert_eq!(seen, [("in_packets", &Value::Number(2))]);
     }
 }

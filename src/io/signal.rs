@@ -39,7 +39,7 @@ impl Signals {
         Ok(signals)
     }
 
-    /// True once SIGINT or SIGTERM came, or [`Signals::ask_stop`] was called.
+    /// True once SIGINT or SIGTERM came.
     pub fn stop(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }
@@ -47,11 +47,6 @@ impl Signals {
     /// The flag of [`Signals::stop`], for an endpoint that waits: `OutputOptions::stop`.
     pub fn stop_flag(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.stop)
-    }
-
-    /// Asks for the end as SIGTERM does.
-    pub fn ask_stop(&self) {
-        self.stop.store(true, Ordering::Relaxed);
     }
 
     /// True once for each SIGUSR1 (several at once count as one).

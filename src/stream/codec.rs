@@ -84,11 +84,6 @@ impl Codec {
             Self::MpegAudio | Self::AacAdts | Self::AacLatm | Self::Ac3 | Self::Eac3
         )
     }
-
-    /// True when the PID carries sections and not PES packets.
-    pub const fn is_sections(self) -> bool {
-        matches!(self, Self::Scte35 | Self::Sections)
-    }
 }
 
 impl fmt::Display for Codec {

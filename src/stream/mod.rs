@@ -29,7 +29,7 @@ pub mod timeline;
 pub mod video;
 
 pub use batch::Batch;
-pub use counters::Counters;
+pub use counters::{Counters, Snapshot};
 pub use distribution::Distribution;
 pub use framing::{Framer, Framing, FramingEvent, REANCHOR_AFTER, header as arrival_header};
 pub use parity::{PARITY_SIZE, parity};

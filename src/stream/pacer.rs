@@ -5,9 +5,9 @@
 //! stretch are held until then. One program's PCRs are followed: those of the first PID that has
 //! any. A clock that jumps is bridged by the [`Timeline`]; one that stops goes on at its last pace.
 
-use super::Counters;
 use super::event::{Event, Severity, Subject, Value};
 use super::timeline::Timeline;
+use super::{Counters, Pending};
 use crate::ts::{Packet, Pid};
 use crate::units::{StreamTime, Ticks27M};
 
@@ -86,7 +86,7 @@ pub struct Pacer {
     last: Option<StreamTime>,
     jumps: u64,
     unclocked: u64,
-    events: Vec<PacerEvent>,
+    events: Pending<PacerEvent>,
 }
 
 impl Pacer {
@@ -187,7 +187,7 @@ impl Pacer {
 
     /// Hands over what was observed since the last call.
     pub fn drain_events(&mut self, sink: &mut dyn FnMut(&dyn Event)) {
-        self.events.drain(..).for_each(|event| sink(&event));
+        self.events.drain(sink);
     }
 
     /// What was counted.

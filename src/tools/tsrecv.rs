@@ -94,19 +94,15 @@ pub struct Args {
     output_operand: Option<Endpoint>,
 
     /// Where packets come from, as an option
-    #[arg(short, long, value_name = "ENDPOINT", conflicts_with = "input_operand")]
+    #[arg(short, long, value_name = "ENDPOINT")]
     input: Option<Endpoint>,
 
     /// Where packets go, as an option
-    #[arg(
-        short,
-        long,
-        value_name = "ENDPOINT",
-        conflicts_with = "output_operand"
-    )]
+    #[arg(short, long, value_name = "ENDPOINT")]
     output: Option<Endpoint>,
 
-    /// Play at the speed of the PCRs (default from a file to a socket)
+    /// Play at the speed of the PCRs (default from a file to a socket); what comes live is held
+    /// back for 200 ms for that, and its jitter is gone
     #[arg(long, help_heading = "Playing")]
     pace: bool,
 
@@ -221,13 +217,7 @@ struct Plan {
 
 impl Plan {
     fn new(args: &Args) -> Result<Self, Error> {
-        let pick = |a: &Option<Endpoint>, b: &Option<Endpoint>| {
-            a.clone()
-                .or_else(|| b.clone())
-                .unwrap_or(Endpoint::Standard)
-        };
-        let input = pick(&args.input, &args.input_operand);
-        let output = pick(&args.output, &args.output_operand);
+        let (input, output) = endpoints(args)?;
         let file = match &input {
             Endpoint::File(path) if path.is_file() => Some(path.clone()),
             _ => None,
@@ -235,6 +225,10 @@ impl Plan {
         if args.again && file.is_none() {
             let words = format!("--loop plays a file again and again, and '{input}' is none");
             return Err(Error::usage(anyhow!(words)).hint("tsrecv --loop FILE OUTPUT"));
+        }
+        if matches!(input, Endpoint::Socket(_)) && args.speed.is_some() {
+            let words = format!("--speed plays a file, and '{input}' comes at its own speed");
+            return Err(Error::usage(anyhow!(words)).hint("--pace lets it leave by its own clock"));
         }
         let to_socket = matches!(output, Endpoint::Socket(_));
         let paced = args.pace || args.speed.is_some() || file.is_some() && to_socket;
@@ -273,6 +267,35 @@ impl Plan {
             output,
         })
     }
+}
+
+/// Input and output, each named by its option or by its place.
+fn endpoints(args: &Args) -> Result<(Endpoint, Endpoint), Error> {
+    let twice = |what: &str, option: &Endpoint, place: &Endpoint| {
+        let words =
+            format!("{what} is named twice: '{option}' by an option, '{place}' by its place");
+        Error::usage(anyhow!(words))
+    };
+    match (&args.input, &args.input_operand, &args.output) {
+        (Some(input), Some(place), None) => {
+            let hint = format!("'-o {place}' makes it the OUTPUT");
+            return Err(twice("INPUT", input, place).hint(hint));
+        }
+        (Some(input), Some(place), Some(_)) => {
+            return Err(twice("INPUT", input, place).hint("leave one of them out"));
+        }
+        _ => {}
+    }
+    if let (Some(output), Some(place)) = (&args.output, &args.output_operand) {
+        return Err(twice("OUTPUT", output, place).hint("leave one of them out"));
+    }
+    let pick = |a: &Option<Endpoint>, b: &Option<Endpoint>| {
+        a.clone()
+            .or_else(|| b.clone())
+            .unwrap_or(Endpoint::Standard)
+    };
+    let input = pick(&args.input, &args.input_operand);
+    Ok((input, pick(&args.output, &args.output_operand)))
 }
 
 /// The PIDs that pass; `None` when all do.

@@ -261,6 +261,39 @@ fn a_stalled_reader_costs_packets_that_are_counted_and_reception_goes_on() {
     );
 }
 
+/// 700 packets a second for two seconds: in each report what came in has gone out, but for what
+/// waits and for the packets of some milliseconds.
+#[test]
+fn the_counters_of_a_report_are_of_one_moment() {
+    in_own_network(
+        "multicast::the_counters_of_a_report_are_of_one_moment",
+        || {
+            let mut receiver = Receiver::start("udp://127.0.0.1:5000", &[]);
+            let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+            let nulls = [*Packet::NULL.as_bytes(); 7].concat();
+            let mut reports = std::collections::BTreeSet::new();
+            while reports.len() < 4 {
+                socket.send_to(&nulls, "127.0.0.1:5000").unwrap();
+                std::thread::sleep(Duration::from_millis(10));
+                let text = fs::read_to_string(receiver.path("stats")).unwrap();
+                let seen: serde_json::Value = serde_json::from_str(&text).unwrap();
+                let count = |key: &str| seen[key].as_u64().unwrap_or(0);
+                if count("in_packets") > 0 {
+                    let out = count("out_packets") + count("queue_packets");
+                    reports.insert((count("in_packets"), out));
+                }
+            }
+            assert!(
+                reports
+                    .iter()
+                    .all(|(came, gone)| came.abs_diff(*gone) <= 35),
+                "{reports:?}"
+            );
+            receiver.stop();
+        },
+    );
+}
+
 #[test]
 fn what_the_kernel_loses_is_counted_by_itself() {
     in_own_network(

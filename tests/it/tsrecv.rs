@@ -365,6 +365,62 @@ fn what_holds_no_packet_is_no_transport_stream_and_what_is_empty_is_empty() {
 }
 
 #[test]
+fn what_is_asked_for_wrongly_is_told_with_what_to_type() {
+    let run = |args: &[&str]| Run::new("tsrecv").args(args).run();
+    let twice = run(&["-i", "a.ts", "b.ts"]);
+    twice.expect(
+        2,
+        &[
+            "INPUT is named twice: 'a.ts'",
+            "hint: '-o b.ts' makes it the OUTPUT",
+        ],
+    );
+    let twice = run(&["a.ts", "b.ts", "-o", "c.ts"]);
+    twice.expect(
+        2,
+        &[
+            "OUTPUT is named twice: 'c.ts'",
+            "hint: leave one of them out",
+        ],
+    );
+    let speed = run(&["--speed", "2", "udp://239.0.0.1:5"]);
+    speed.expect(2, &["--speed plays a file", "hint: --pace"]);
+    let unknown = run(&["--nope", "x"]).expect(2, &["unexpected argument '--nope'"]);
+    assert!(!unknown.stderr.contains("as a value"), "{}", unknown.stderr);
+    let near = run(&["--qeue", "1s"]);
+    near.expect(2, &["hint: did you mean '--queue'?"]);
+    let near = Run::new("tsring").args(["recrod"]).run();
+    near.expect(2, &["hint: did you mean 'read' or 'record'?"]);
+}
+
+/// Every line on stderr is an object, whatever is wrong, and counters are its fields.
+#[test]
+fn lines_for_programs_are_json_and_nothing_else() {
+    let lines = |args: &[&str], status| -> Vec<serde_json::Value> {
+        let ran = Run::new("tsrecv").args(args).stdin([0x47; 1880]).run();
+        assert_eq!(ran.status, status, "{}", ran.stderr);
+        let objects = ran.stderr.lines().map(serde_json::from_str);
+        objects
+            .collect::<Result<_, _>>()
+            .unwrap_or_else(|e| panic!("{e}: {}", ran.stderr))
+    };
+    for form in [&["--log-format", "json"][..], &["--log-format=json"]] {
+        let said = lines(&[form, &["--nope"]].concat(), 2);
+        assert!(said.len() >= 2 && said[0]["level"] == "error", "{said:?}");
+        let said = lines(&[form, &["--stats", "1h"]].concat(), 0);
+        assert_eq!(said.len(), 1);
+        assert_eq!(
+            (
+                &said[0]["message"],
+                &said[0]["in_packets"],
+                &said[0]["out_bytes"]
+            ),
+            (&"statistics".into(), &10.into(), &1880.into())
+        );
+    }
+}
+
+#[test]
 fn a_fifo_connects_two_programs() {
     let Some(capture) = captures().into_iter().next() else {
         return;

@@ -17,8 +17,8 @@ use crate::units::{Arrival, Ticks27M};
 
 /// Packets that fill no datagram leave after so long all the same.
 const FLUSH_AFTER: Duration = Duration::from_millis(5);
-/// How often the writer posts its counters.
-const POST_EVERY: Duration = Duration::from_millis(500);
+/// How often the writer posts its counters at most: what is reported together is of one moment.
+const POST_EVERY: Duration = Duration::from_millis(2);
 /// The framing before the first packet.
 pub(super) const UNKNOWN_FRAMING: u8 = u8::MAX;
 /// Packets of an output batch that was made here.

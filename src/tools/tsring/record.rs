@@ -95,7 +95,7 @@ const TURN: Duration = Duration::from_millis(100);
 /// The queue where the input waits by itself.
 const SELF_PACED_BYTES: u64 = 1 << 20;
 /// How often the receiving thread posts its counters.
-const POST_EVERY: Duration = Duration::from_millis(500);
+const POST_EVERY: Duration = Duration::from_millis(2);
 /// How often the end of the tee is looked for.
 const LOOK: Duration = Duration::from_millis(20);
 /// Stacks of the threads here: they call nothing deep.
