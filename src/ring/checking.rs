@@ -4,13 +4,12 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::units::{Ticks27M, WallTime};
+use crate::units::Ticks27M;
 
 use super::error::RingError;
 use super::index::Index;
-use super::index_writer::IndexWriter;
-use super::layout::{LOCK, Layout, SegmentName};
-use super::scan::scan;
+use super::layout::{LOCK, Layout};
+use super::rebuild::Rebuild;
 use super::segment::{Care, OpenSegment, Repair, repair};
 use super::stamps::anchors;
 use super::storage::{Access, Storage};
@@ -99,13 +98,14 @@ pub fn check(
         other => other?,
     };
     let mut looked_at = layout.segments.len();
-    if let Some((newest, before)) = layout.segments.split_last() {
-        for (name, next) in before.iter().zip(layout.segments.iter().skip(1)) {
-            look(storage, dir, name, Some(next), mend, found)?;
+    if let Some((_, before)) = layout.segments.split_last() {
+        for at in 0..before.len() {
+            look(storage, dir, &layout, at, mend, found)?;
         }
         let mut of_newest = Vec::new();
         if !recorded() {
-            look(storage, dir, newest, None, mend, &mut |f| of_newest.push(f))?;
+            let of_newest = &mut |f| of_newest.push(f);
+            look(storage, dir, &layout, before.len(), mend, of_newest)?;
         }
         if recorded() {
             looked_at -= 1;
@@ -132,11 +132,16 @@ pub fn check(
 fn look(
     storage: &dyn Storage,
     dir: &Path,
-    name: &SegmentName,
-    next: Option<&SegmentName>,
+    layout: &Layout,
+    at: usize,
     mend: bool,
     found: &mut dyn FnMut(Finding),
 ) -> Result<(), RingError> {
+    let segments = layout.segments.get(..=at).unwrap_or_default();
+    let Some(name) = segments.last() else {
+        return Ok(());
+    };
+    let next = layout.segments.get(at + 1);
     let path = name.path(dir, "ts");
     let newest = next.is_none();
     let until = next.filter(|n| n.epoch == name.epoch).map(|n| n.start);
@@ -166,39 +171,29 @@ fn look(
             repair: state,
         });
     }
+    let idx = name.path(dir, "idx");
     let reach = Index::read(storage, dir, name).map(|index| index.reach());
     // The newest is indexed as far as its recorder came; the next goes on from there.
-    let whole = reach.is_some_and(|(reach, closed)| reach == bytes && (closed || newest));
-    if !whole {
+    if reach.is_some_and(|(reach, closed)| reach == bytes && (closed || newest)) {
+        return Ok(());
+    }
+    // What multicat recorded has no index, and needs none.
+    let absent = layout.settings.is_none() && storage.size(&idx).is_err();
+    if !absent {
         found(Finding::Unindexed {
             name: name.display(),
         });
-        if mend {
-            reindex(storage, dir, name, bytes, newest)?;
-        }
+    }
+    if mend {
+        let rebuild = Rebuild::begin(storage, dir, segments, bytes, Vec::new());
+        rebuild
+            .and_then(|rebuild| {
+                rebuild.map_or(Ok(()), |mut rebuild| {
+                    while !rebuild.step(storage, dir, !newest)? {}
+                    Ok(())
+                })
+            })
+            .map_err(RingError::io("indexing", &idx))?;
     }
     Ok(())
-}
-
-/// Makes the index of a segment anew, from its packets; what the old one carried is kept.
-fn reindex(
-    storage: &dyn Storage,
-    dir: &Path,
-    name: &SegmentName,
-    bytes: u64,
-    newest: bool,
-) -> Result<(), RingError> {
-    let carried = Index::read(storage, dir, name).map(|index| index.carried);
-    let path = name.path(dir, "idx");
-    let mut index = IndexWriter::new(*name);
-    let mut last = name.start;
-    scan(storage, dir, name, 0, bytes, &mut |record| {
-        last = WallTime::max(last, record.at);
-        index.push(record);
-    })
-    .and_then(|()| {
-        let carried = carried.unwrap_or_default();
-        index.flush(storage, dir, &carried, bytes, last, !newest)
-    })
-    .map_err(RingError::io("indexing", &path))
 }

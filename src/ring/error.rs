@@ -139,10 +139,22 @@ pub enum RingEvent {
         /// How long.
         gap: Ticks27M,
     },
-    /// The side index could not be written; it is rebuilt at the next start.
+    /// The side index could not be written; it is made anew once the disk takes it.
     IndexFailed {
         /// The system's words.
         why: String,
+    },
+    /// The index of a segment was made anew from its packets.
+    Reindexed {
+        /// The segment.
+        name: String,
+    },
+    /// One segment alone takes more than the ring may: the newest is never let go.
+    SegmentOverLimit {
+        /// Its bytes.
+        bytes: u64,
+        /// What the ring may take.
+        most: u64,
     },
     /// fdatasync or the removal of an old segment failed.
     UpkeepFailed {
@@ -197,6 +209,8 @@ impl Event for RingEvent {
             Self::WriteFailed { .. } => "ring_write_failed",
             Self::WriteResumed { .. } => "ring_write_resumed",
             Self::IndexFailed { .. } => "ring_index_failed",
+            Self::Reindexed { .. } => "ring_reindexed",
+            Self::SegmentOverLimit { .. } => "ring_segment_over_limit",
             Self::UpkeepFailed { .. } => "ring_upkeep_failed",
             Self::ClockStep { .. } => "ring_clock_step",
             Self::Silence { .. } => "ring_silence",
@@ -209,7 +223,7 @@ impl Event for RingEvent {
 
     fn severity(&self) -> Severity {
         match self {
-            Self::Resumed { .. } | Self::Foreign { .. } => Severity::Info,
+            Self::Resumed { .. } | Self::Foreign { .. } | Self::Reindexed { .. } => Severity::Info,
             Self::WriteFailed { .. } | Self::WriteResumed { .. } | Self::Lapped { .. } => {
                 Severity::Error
             }
@@ -247,6 +261,11 @@ impl Event for RingEvent {
                 field("gap_ms", gap.as_millis().into());
             }
             Self::IndexFailed { why } => field("why", why.as_str().into()),
+            Self::Reindexed { name } => field("segment", name.as_str().into()),
+            Self::SegmentOverLimit { bytes, most } => {
+                field("segment_bytes", (*bytes).into());
+                field("max_bytes", (*most).into());
+            }
             Self::UpkeepFailed { doing, why } => {
                 field("doing", (*doing).into());
                 field("why", why.as_str().into());

@@ -555,6 +555,21 @@ impl Index {
         (index.header.number == name.number).then_some(index)
     }
 
+    /// The mark at the end of the side file of a segment: how far it reaches, and whether the
+    /// segment was closed. `None` when it ends otherwise.
+    pub(super) fn last_mark(
+        storage: &dyn Storage,
+        ring: &Path,
+        name: &SegmentName,
+    ) -> Option<(u64, bool)> {
+        let file = storage.open(&name.path(ring, "idx"), Access::Read).ok()?;
+        let mut record = [0; RECORD_SIZE];
+        let at = file.len().ok()?.checked_sub(RECORD_SIZE as u64)?;
+        let whole = file.read_at(&mut record, at).ok()? == RECORD_SIZE && seal(record) == record;
+        let [kind, flags, ..] = record;
+        (whole && kind == kind::MARK).then(|| (take_u64(&record, 8), flags & 1 != 0))
+    }
+
     /// Reads a side file; `None` when its header is not one of ours.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         let header = Header::decode(bytes)?;

@@ -8,9 +8,11 @@ use crate::units::WallTime;
 
 use super::index::{HEADER_SIZE, Header, Index, Record, SegmentSummary, What};
 use super::layout::SegmentName;
+use super::rebuild::is_told_by_packets;
 use super::storage::{Access, Storage, StoredFile};
 
-/// Records that may wait for the disk; beyond it the index of the segment is left to be rebuilt.
+/// Records that may wait for the disk; beyond it the index of the segment is made anew
+/// from its packets.
 const PENDING: usize = 1 << 16;
 
 /// Lasting records that a digest carries on: 2.6 MB. Beyond it the oldest stay in their own
@@ -69,6 +71,25 @@ impl IndexWriter {
         } else {
             self.overflowed = true;
         }
+    }
+
+    /// True when much waits to be written.
+    pub(super) fn is_due(&self) -> bool {
+        self.pending.len() >= PENDING / 2
+    }
+
+    /// True when records were dropped because too many waited: the index has to be made anew.
+    pub(super) fn is_incomplete(&self) -> bool {
+        self.overflowed
+    }
+
+    /// What waits to be written and cannot be told from the packets.
+    pub(super) fn known(&self) -> Vec<Record> {
+        let pending = self.pending.iter();
+        pending
+            .filter(|r| !is_told_by_packets(r))
+            .cloned()
+            .collect()
     }
 
     /// Forgets records of packets from `bytes` on, which could not be written.

@@ -80,7 +80,8 @@
 //! those of all segments before it that are still there (the digest, [`DIGEST`] at most). So the
 //! newest index tells of the whole ring, and the time that takes does not grow with it. A record
 //! that is torn ends the file; the next recorder goes on from the last mark, by reading the
-//! packets after it. `tsring check --repair` makes indexes that are missing.
+//! packets after it. An index that could not be written to its end is made anew by the recorder's
+//! upkeep, now or after the next start, and so does `tsring check --repair`.
 //!
 //! # Who does what
 //!
@@ -100,6 +101,7 @@ mod indexer;
 mod layout;
 mod opening;
 mod reader;
+mod rebuild;
 mod scan;
 mod segment;
 mod settings;

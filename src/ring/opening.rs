@@ -116,7 +116,9 @@ pub(super) fn open(
         end,
         events,
     };
-    opened.digest = digest_before_last(storage, dir, &layout.segments);
+    if let Some((_, before)) = layout.segments.split_last() {
+        opened.digest = digest_before(storage, dir, before);
+    }
     if let Some((segment, repair)) = tail {
         opened.take_over(storage, dir, segment, &repair);
     }
@@ -233,9 +235,12 @@ fn mend_tail(
     Ok(last)
 }
 
-/// The digest of everything before the last segment.
-fn digest_before_last(storage: &dyn Storage, dir: &Path, segments: &[SegmentName]) -> Vec<Record> {
-    let before = segments.split_last().map_or(&[][..], |(_, before)| before);
+/// The digest of `before`, all the segments before one.
+pub(super) fn digest_before(
+    storage: &dyn Storage,
+    dir: &Path,
+    before: &[SegmentName],
+) -> Vec<Record> {
     let mut digest = Vec::new();
     let newest = before
         .iter()

@@ -11,7 +11,7 @@ use super::indexer::Indexer;
 use super::layout::SegmentName;
 use super::segment::{BLOCK, BLOCK_BYTES};
 use super::stamps::Stamps;
-use super::storage::{Access, Storage};
+use super::storage::{Access, Storage, StoredFile};
 
 /// Blocks read at a time: 1.3 MB.
 const CHUNK_BLOCKS: usize = 1024;
@@ -32,32 +32,77 @@ pub(super) fn scan(
     if from >= to {
         return Ok(());
     }
-    let ts = storage.open(&name.path(ring, "ts"), Access::Read)?;
-    let stamps = Stamps::whole(storage, ring, name, to.div_ceil(BLOCK_BYTES), None);
-    let mut indexer = Indexer::default();
-    let mut bytes = vec![0; CHUNK_BLOCKS * BLOCK];
-    let mut times: Vec<WallTime> = Vec::with_capacity(CHUNK_BLOCKS);
-    let mut block = (from / BLOCK_BYTES).saturating_sub(WARM_UP_BLOCKS);
-    let mut last = name.start;
-    loop {
-        let at = block * BLOCK_BYTES;
-        let want = bytes
-            .len()
-            .min(usize::try_from(to.saturating_sub(at)).unwrap_or(usize::MAX));
-        let read = ts.read_at(bytes.get_mut(..want).unwrap_or_default(), at)?;
-        times.clear();
-        stamps.read(block, CHUNK_BLOCKS, &mut times)?;
-        let (packets, _) = Packet::slice_of(bytes.get(..read).unwrap_or_default());
+    let mut scanner = Scanner::new(storage, ring, name, from, to)?;
+    while scanner.step(sink)? {}
+    Ok(())
+}
+
+/// A scan that goes on a chunk at a time.
+pub(super) struct Scanner {
+    ts: Box<dyn StoredFile>,
+    stamps: Stamps,
+    indexer: Indexer,
+    bytes: Vec<u8>,
+    times: Vec<WallTime>,
+    block: u64,
+    last: WallTime,
+    from: u64,
+    to: u64,
+}
+
+impl Scanner {
+    /// A scan of bytes `from` to `to` of a segment.
+    pub(super) fn new(
+        storage: &dyn Storage,
+        ring: &Path,
+        name: &SegmentName,
+        from: u64,
+        to: u64,
+    ) -> io::Result<Self> {
+        Ok(Self {
+            ts: storage.open(&name.path(ring, "ts"), Access::Read)?,
+            stamps: Stamps::whole(storage, ring, name, to.div_ceil(BLOCK_BYTES), None),
+            indexer: Indexer::default(),
+            bytes: vec![0; CHUNK_BLOCKS * BLOCK],
+            times: Vec::with_capacity(CHUNK_BLOCKS),
+            block: (from / BLOCK_BYTES).saturating_sub(WARM_UP_BLOCKS),
+            last: name.start,
+            from,
+            to,
+        })
+    }
+
+    /// Bytes before this one were looked at.
+    pub(super) fn reach(&self) -> u64 {
+        (self.block * BLOCK_BYTES).min(self.to)
+    }
+
+    /// The stamp of the last block that was looked at.
+    pub(super) fn last(&self) -> WallTime {
+        self.last
+    }
+
+    /// Looks at the next chunk; false when there is no more.
+    pub(super) fn step(&mut self, sink: &mut dyn FnMut(Record)) -> io::Result<bool> {
+        let at = self.block * BLOCK_BYTES;
+        let left = usize::try_from(self.to.saturating_sub(at)).unwrap_or(usize::MAX);
+        let want = self.bytes.len().min(left);
+        let room = self.bytes.get_mut(..want).unwrap_or_default();
+        let read = self.ts.read_at(room, at)?;
+        self.times.clear();
+        self.stamps
+            .read(self.block, CHUNK_BLOCKS, &mut self.times)?;
+        let (packets, _) = Packet::slice_of(self.bytes.get(..read).unwrap_or_default());
         for (i, packets) in packets.chunks(BLOCK / PACKET_SIZE).enumerate() {
-            last = times.get(i).copied().unwrap_or(last);
-            indexer.push(packets, at + (i * BLOCK) as u64, last);
+            self.last = self.times.get(i).copied().unwrap_or(self.last);
+            let offset = at + (i * BLOCK) as u64;
+            self.indexer.push(packets, offset, self.last);
         }
-        for record in indexer.take().into_iter().filter(|r| r.offset >= from) {
+        let from = self.from;
+        for record in self.indexer.take().into_iter().filter(|r| r.offset >= from) {
             sink(record);
         }
-        if read < bytes.len() {
-            return Ok(());
-        }
-        block += CHUNK_BLOCKS as u64;
+        self.block += CHUNK_BLOCKS as u64;
+        Ok(read == self.bytes.len())
     }
 }

@@ -66,6 +66,8 @@ struct State {
     fault: Option<Fault>,
     capacity: Option<u64>,
     read_only: bool,
+    /// Files whose names end like this cannot be opened or written.
+    forbidden: &'static str,
     /// Bytes of removed files that are not free yet; counted while this is `Some`.
     unfreed: Option<u64>,
 }
@@ -113,6 +115,11 @@ impl SimDisk {
     /// From now on the room of removed files does not come back.
     pub(super) fn free_late(&self) {
         self.state().unfreed = Some(0);
+    }
+
+    /// From now on files with this ending cannot be opened; none when it is empty.
+    pub(super) fn forbid(&self, ending: &'static str) {
+        self.state().forbidden = ending;
     }
 
     pub(super) fn set_read_only(&self, read_only: bool) {
@@ -248,6 +255,10 @@ impl Storage for SimDisk {
             Access::Read => self.call()?,
             _ => self.change()?,
         };
+        let ending = state.forbidden;
+        if !ending.is_empty() && path.to_string_lossy().ends_with(ending) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         let found = state.names.get(path).copied();
         let inode = match (access, found) {
             (Access::Read | Access::Write, Some(inode)) => inode,

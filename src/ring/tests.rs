@@ -265,6 +265,8 @@ fn power_loss(seed: u64) {
     let mut floor = 0;
     let mut writer = bench.open().unwrap();
     let mut upkeep = bench.upkeep(&writer);
+    // It looks for indexes to be made once.
+    upkeep.turn(bench.monotonic, &mut |e| panic!("{e:?}"));
     for _ in 0..1 + random.below(25) {
         bench.pass(ms(random.below(250) as i64));
         let count = random.below(20) as u32;
@@ -903,4 +905,72 @@ fn a_file_that_only_has_the_name_of_a_segment_is_left_alone() {
     assert_eq!(bench.ring().segments().len(), 1);
     assert_eq!(bench.disk.contents(&dir.join("1.ts")).unwrap(), noise);
     assert_eq!(bench.disk.contents(&dir.join("2.ts")).unwrap(), clip);
+}
+
+/// A ring whose disk was full over the end of several segments, and is not any more.
+fn ring_with_unwritten_indexes() -> (Bench, Writer) {
+    let mut bench = Bench::new();
+    let mut writer = bench.open().unwrap();
+    let mut fill = |bench: &mut Bench, turns| {
+        for _ in 0..turns {
+            bench.pass(ms(20));
+            bench.receive(&mut writer, 14);
+        }
+    };
+    fill(&mut bench, 80);
+    // Room for packets of some segments, none of their indexes.
+    bench.disk.forbid(".idx");
+    fill(&mut bench, 150);
+    bench.disk.set_capacity(Some(1));
+    fill(&mut bench, 80);
+    bench.disk.set_capacity(None);
+    fill(&mut bench, 120);
+    bench.disk.forbid("");
+    (bench, writer)
+}
+
+fn findings(bench: &Bench) -> Vec<String> {
+    let mut found = Vec::new();
+    let dir = Path::new(DIR);
+    check(&bench.disk, dir, false, &mut |f| found.push(f.to_string())).unwrap();
+    found
+}
+
+#[test]
+fn an_index_that_could_not_be_written_is_made_by_the_recorder_that_runs() {
+    let (mut bench, mut writer) = ring_with_unwritten_indexes();
+    assert!(findings(&bench).len() >= 3, "{:?}", findings(&bench));
+    let mut upkeep = bench.upkeep(&writer);
+    let mut told = 0;
+    for _ in 0..400 {
+        bench.pass(ms(50));
+        bench.receive(&mut writer, 14);
+        upkeep.turn(bench.monotonic, &mut |e| {
+            told += u32::from(matches!(e, RingEvent::Reindexed { .. }))
+        });
+    }
+    assert!(told >= 3, "{told}");
+    assert_eq!(findings(&bench), Vec::<String>::new());
+    let written = writer.written();
+    drop(writer);
+    let gaps = bench.ring().summary().unwrap().gaps;
+    assert_eq!(gaps.iter().map(|g| g.packets).sum::<u64>(), written.lost);
+}
+
+#[test]
+fn an_index_that_could_not_be_written_is_made_after_the_next_start() {
+    let (mut bench, writer) = ring_with_unwritten_indexes();
+    let lost = writer.written().lost;
+    drop(writer);
+    assert!(findings(&bench).len() >= 3);
+    let writer = bench.open().unwrap();
+    let mut upkeep = bench.upkeep(&writer);
+    for _ in 0..10 {
+        bench.pass(ms(250));
+        upkeep.turn(bench.monotonic, &mut |_| ());
+    }
+    drop(writer);
+    assert_eq!(findings(&bench), Vec::<String>::new());
+    let gaps = bench.ring().summary().unwrap().gaps;
+    assert_eq!(gaps.iter().map(|g| g.packets).sum::<u64>(), lost);
 }

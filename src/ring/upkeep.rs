@@ -1,13 +1,16 @@
-//! What a ring needs besides appending: syncs and expiry, on a thread of their own.
+//! What a ring needs besides appending: syncs, expiry, indexes that could not be written, on a
+//! thread of their own.
 //!
-//! Both may take seconds on a busy disk. The writer shares with them what they need to know,
+//! They may take seconds on a busy disk. The writer shares with them what they need to know,
 //! through a lock that is held for some copies only, and never waits for them. Rings on one
 //! machine do this work at different instants, by a hash of their directories.
 
+use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crate::units::{Arrival, Ticks27M, WallTime};
 
@@ -15,11 +18,21 @@ use super::epoch::FILES;
 use super::error::RingEvent;
 use super::index::{Record, What};
 use super::layout::{Layout, SegmentName, epoch_dir};
+use super::rebuild::{Rebuild, is_indexed};
 use super::settings::{EPOCH_SETTINGS, Settings};
 use super::storage::{Storage, StoredFile};
 
 /// Old segments are looked for this often.
 const EXPIRE_EVERY: Ticks27M = Ticks27M::new(10 * 27_000_000);
+
+/// The limits are looked at after so many bytes at most.
+const STEP: u64 = 16 << 20;
+
+/// Steps of 1.3 MB of an index that is made anew in one turn: 32 MB/s, so that neither syncs nor
+/// the recording wait for it.
+const REINDEX_STEPS: usize = 6;
+/// An index that cannot be made is tried again this much later.
+const REINDEX_AGAIN: Ticks27M = Ticks27M::new(10 * 27_000_000);
 
 /// When to do a periodic work: at the same phase of each period, which differs between rings.
 #[derive(Clone, Debug)]
@@ -56,9 +69,21 @@ impl Stagger {
 pub struct Shared {
     now: AtomicI64,
     oldest: AtomicI64,
-    room_wanted: AtomicBool,
+    /// Bytes appended since room was asked for.
+    appended: AtomicU64,
     keep: Keep,
     state: Mutex<State>,
+    /// Room is wanted, or was made.
+    room: Condvar,
+}
+
+/// What becomes of a wish for room.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+enum Room {
+    #[default]
+    Enough,
+    Wanted,
+    InTheMaking,
 }
 
 /// What is kept.
@@ -70,6 +95,16 @@ struct Keep {
     sync: Ticks27M,
 }
 
+impl Keep {
+    /// After so many bytes appended the limits are looked at: a 64th of the smaller one, so that
+    /// keeping to it costs little of it, and 16 MiB at most.
+    fn step(&self) -> u64 {
+        let limits = [self.max_bytes, self.min_free].into_iter().flatten();
+        let least = limits.min().map(|limit| limit / 64);
+        least.map_or(u64::MAX, |step| step.clamp(1, STEP))
+    }
+}
+
 #[derive(Default)]
 struct State {
     /// Files written since the last sync; the last two are those of the open segment.
@@ -78,6 +113,9 @@ struct State {
     directory: bool,
     /// Forward steps of the wall clock.
     steps: Vec<(WallTime, Ticks27M)>,
+    room: Room,
+    /// Closed segments whose index could not be written, with what only the writer knew.
+    unindexed: VecDeque<(SegmentName, Vec<Record>)>,
 }
 
 impl Shared {
@@ -89,7 +127,8 @@ impl Shared {
         Self {
             now: AtomicI64::new(now.ticks()),
             oldest: AtomicI64::new(i64::MIN),
-            room_wanted: AtomicBool::new(false),
+            appended: AtomicU64::new(0),
+            room: Condvar::new(),
             keep: Keep {
                 age: settings.keep(),
                 max_bytes: settings.max_bytes,
@@ -121,9 +160,38 @@ impl Shared {
         }
     }
 
-    /// Asks for an expiry at once: the disk is full.
+    /// Asks for an expiry at once: the disk is full, or a limit is near.
     pub(super) fn want_room(&self) {
-        self.room_wanted.store(true, Ordering::Relaxed);
+        self.state().room = Room::Wanted;
+        self.room.notify_all();
+    }
+
+    /// Counts what was appended, and asks for room when it is time to look at the limits.
+    pub(super) fn appended(&self, bytes: u64) {
+        let step = self.keep.step();
+        if step < u64::MAX && self.appended.fetch_add(bytes, Ordering::Relaxed) + bytes >= step {
+            self.appended.store(0, Ordering::Relaxed);
+            self.want_room();
+        }
+    }
+
+    /// Has the index of a closed segment made anew.
+    pub(super) fn want_index(&self, name: SegmentName, known: Vec<Record>) {
+        self.state().unindexed.push_back((name, known));
+    }
+
+    /// For the thread of the upkeep: sleeps until room is wanted, `most` at most.
+    pub fn sleep(&self, most: Duration) {
+        let idle = |state: &mut State| state.room != Room::Wanted;
+        drop(self.room.wait_timeout_while(self.state(), most, idle));
+    }
+
+    /// For who files faster than it was received: waits until the room that was asked for is
+    /// made, `most` at most; false when it is not.
+    pub fn wait_for_room(&self, most: Duration) -> bool {
+        let wanted = |state: &mut State| state.room != Room::Enough;
+        let waited = self.room.wait_timeout_while(self.state(), most, wanted);
+        waited.is_ok_and(|(_, limit)| !limit.timed_out())
     }
 
     /// Where the oldest segment starts that expiry left.
@@ -162,7 +230,7 @@ fn failed(doing: &'static str, e: &io::Error) -> RingEvent {
     }
 }
 
-/// Syncs and expires; made for a thread of its own.
+/// Syncs, expires and mends indexes; made for a thread of its own.
 pub struct Upkeep {
     storage: Arc<dyn Storage>,
     dir: PathBuf,
@@ -170,6 +238,13 @@ pub struct Upkeep {
     sync: Stagger,
     expire: Stagger,
     short: bool,
+    /// It was said that one segment takes more than the ring may.
+    over: bool,
+    /// What an earlier recorder left without an index was looked for.
+    looked: bool,
+    rebuild: Option<Rebuild>,
+    /// When indexes are seen to again.
+    index_at: Arrival,
 }
 
 impl Upkeep {
@@ -185,6 +260,10 @@ impl Upkeep {
             dir: dir.to_owned(),
             shared,
             short: false,
+            over: false,
+            looked: false,
+            rebuild: None,
+            index_at: now,
         }
     }
 
@@ -197,14 +276,96 @@ impl Upkeep {
                 event(failed("sync of the directory", &e));
             }
         }
-        let wanted = self.shared.room_wanted.swap(false, Ordering::Relaxed);
-        if self.expire.is_due(now) || wanted {
+        if self.expire.is_due(now) || self.shared.state().room == Room::Wanted {
             self.expire(event);
+        }
+        if now >= self.index_at {
+            self.reindex(now, event);
+        }
+    }
+
+    /// Makes indexes anew that could not be written, a little at a time.
+    fn reindex(&mut self, now: Arrival, event: &mut dyn FnMut(RingEvent)) {
+        let storage = Arc::clone(&self.storage);
+        if !std::mem::replace(&mut self.looked, true) {
+            self.look_for_unindexed();
+        }
+        if self.rebuild.is_none() {
+            let Some((name, known)) = self.shared.state().unindexed.pop_front() else {
+                return;
+            };
+            match self.begin(&name, known.clone()) {
+                Ok(rebuild) => self.rebuild = rebuild,
+                // One that expired needs no index.
+                Err(e) if e.kind() == io::ErrorKind::NotFound => return,
+                Err(_) => {
+                    self.shared.want_index(name, known);
+                    self.index_at = now + REINDEX_AGAIN;
+                    return;
+                }
+            }
+        }
+        for _ in 0..REINDEX_STEPS {
+            let Some(rebuild) = &mut self.rebuild else {
+                return;
+            };
+            let name = rebuild.name();
+            match rebuild.step(&*storage, &self.dir, true) {
+                Ok(false) => {}
+                Ok(true) => {
+                    self.rebuild = None;
+                    event(RingEvent::Reindexed {
+                        name: name.display(),
+                    });
+                }
+                Err(_) => {
+                    let known = self.rebuild.take().map(Rebuild::known);
+                    self.shared.want_index(name, known.unwrap_or_default());
+                    self.index_at = now + REINDEX_AGAIN;
+                }
+            }
+        }
+    }
+
+    fn begin(&self, name: &SegmentName, known: Vec<Record>) -> io::Result<Option<Rebuild>> {
+        let layout = Layout::read(&*self.storage, &self.dir).map_err(io::Error::other)?;
+        let Some(at) = layout.segments.iter().position(|s| s == name) else {
+            return Ok(None);
+        };
+        let bytes = self.storage.size(&name.path(&self.dir, "ts"))?;
+        let upto = layout.segments.get(..=at).unwrap_or_default();
+        Rebuild::begin(&*self.storage, &self.dir, upto, bytes, known)
+    }
+
+    /// What an earlier recorder left without an index. What multicat recorded never had one where
+    /// its names are not of our making.
+    fn look_for_unindexed(&self) {
+        let Ok(layout) = Layout::read(&*self.storage, &self.dir) else {
+            return;
+        };
+        let Some((_, closed)) = layout.segments.split_last() else {
+            return;
+        };
+        for name in closed.iter().filter(|name| name.length > Ticks27M::ZERO) {
+            if !is_indexed(&*self.storage, &self.dir, name) {
+                self.shared.want_index(*name, Vec::new());
+            }
         }
     }
 
     /// Lets old segments go.
     pub fn expire(&mut self, event: &mut dyn FnMut(RingEvent)) {
+        self.shared.state().room = Room::InTheMaking;
+        self.make_room(event);
+        let mut state = self.shared.state();
+        // More may have been asked for meanwhile.
+        if state.room == Room::InTheMaking {
+            state.room = Room::Enough;
+        }
+        self.shared.room.notify_all();
+    }
+
+    fn make_room(&mut self, event: &mut dyn FnMut(RingEvent)) {
         let layout = match Layout::read(&*self.storage, &self.dir) {
             Ok(layout) => layout,
             Err(e) => {
@@ -221,8 +382,17 @@ impl Upkeep {
         let segments = layout.segments.as_slice();
         let aged = aged(segments, now, keep.age, &steps);
         let mut gone = aged;
-        if let Some(max) = keep.max_bytes {
-            gone = gone.max(self.beyond(segments, max));
+        if let Some(most) = keep.max_bytes {
+            // The next look is a step away.
+            let (beyond, newest) = self.beyond(segments, most.saturating_sub(keep.step()));
+            gone = gone.max(beyond);
+            let over = newest > most;
+            if over && !std::mem::replace(&mut self.over, over) {
+                event(RingEvent::SegmentOverLimit {
+                    bytes: newest,
+                    most,
+                });
+            }
         }
         // File systems may give room back late: what was removed in this turn counts as free.
         let free = match keep.min_free {
@@ -251,7 +421,8 @@ impl Upkeep {
             if gone > aged && !self.short {
                 event(RingEvent::ShortOfRoom { oldest: start });
             }
-            self.short = gone > aged;
+            // Until age alone lets segments go again.
+            self.short = gone > aged || self.short && aged == 0;
             let least = left.iter().map(|s| s.start.ticks()).min();
             let least = least.unwrap_or(i64::MIN);
             self.shared.oldest.store(least, Ordering::Relaxed);
@@ -265,20 +436,24 @@ impl Upkeep {
         }
     }
 
-    /// How many of the oldest segments go beyond `max` bytes; never the newest.
-    fn beyond(&self, segments: &[SegmentName], max: u64) -> usize {
-        let mut total = 0u64;
+    /// How many of the oldest segments go beyond `most` bytes, never the newest; and the bytes of
+    /// that one.
+    fn beyond(&self, segments: &[SegmentName], most: u64) -> (usize, u64) {
+        let (mut total, mut newest) = (0u64, 0);
         for (i, segment) in segments.iter().enumerate().rev() {
             let sizes = FILES.iter().map(|extension| {
                 let size = self.storage.size(&segment.path(&self.dir, extension));
                 size.unwrap_or(0)
             });
             total += sizes.sum::<u64>();
-            if total > max {
-                return (i + 1).min(segments.len() - 1);
+            if i + 1 == segments.len() {
+                newest = total;
+            }
+            if total > most {
+                return ((i + 1).min(segments.len() - 1), newest);
             }
         }
-        0
+        (0, newest)
     }
 
     /// Removes a segment; returns the bytes that its files had.

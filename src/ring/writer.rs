@@ -412,7 +412,8 @@ impl Writer {
             }
             Err(_) if self.now >= name.end() => {
                 self.segment = None;
-                self.index = None;
+                let known = self.index.take().map(|index| index.known());
+                self.shared.want_index(name, known.unwrap_or_default());
                 true
             }
             Err(e) => {
@@ -499,8 +500,11 @@ impl Writer {
             }
             self.index = None;
         }
-        self.flush_index(true);
+        let indexed = self.flush_index(true);
         if let (Some(segment), Some(index)) = (self.segment.take(), self.index.take()) {
+            if !indexed || index.is_incomplete() {
+                self.shared.want_index(segment.name, index.known());
+            }
             extend_digest(&mut self.digest, self.lasting.drain(..));
             if let (Some(first), Some(last)) = (self.first, self.last) {
                 let last = last.min(segment.name.end()).max(first);
@@ -555,6 +559,7 @@ impl Writer {
             self.carry.clear();
             self.carry.extend_from_slice(later);
             self.carry_stamp = (left > 0).then_some(self.block_at);
+            self.shared.appended((taken.len() * PACKET_SIZE) as u64);
         } else {
             self.carry.extend_from_slice(bytes);
             if on_disk == 0 {
@@ -622,9 +627,10 @@ impl Writer {
         }
     }
 
-    fn flush_index(&mut self, closed: bool) {
+    /// False when it could not be written.
+    fn flush_index(&mut self, closed: bool) -> bool {
         let (Some(segment), Some(index)) = (&self.segment, &mut self.index) else {
-            return;
+            return true;
         };
         let result = index.flush(
             &*self.storage,
@@ -634,6 +640,7 @@ impl Writer {
             self.last.unwrap_or(self.now),
             closed,
         );
+        let done = result.is_ok();
         match result {
             Ok(()) => self.index_failing = false,
             Err(e) if !self.index_failing => {
@@ -643,6 +650,7 @@ impl Writer {
             }
             Err(_) => {}
         }
+        done
     }
 
     /// Something could not be written: what was held is lost, and the next try is a second off.

@@ -34,6 +34,15 @@ use crate::units::WallTime;
 /// a gap; recording goes on by itself when the disk does. A wall clock that is set back begins a
 /// new epoch and loses nothing; one that is set forward leaves a gap in time.
 ///
+/// `--max-bytes` and `--min-free` hold at every moment: whole files go, the oldest first, before a
+/// limit is reached. What may come on top is what arrives while a file is removed, a quarter of a
+/// second on a disk that keeps up, and the newest file, which is never let go: choose `--segment`
+/// so that several fit.
+///
+/// Packets are read whatever became of the files beside them. Where stamps (`.aux`) are missing or
+/// cannot be, times are told from their neighbours and the index, and that is said. An index that
+/// a full disk kept from being written is made anew by the recorder, now or after its next start.
+///
 /// Times are those of arrival, in UTC: RFC 3339, `YYYY-MM-DD HH:MM[:SS]` in `--tz`, `@unix`,
 /// `now-2h`.
 ///

@@ -589,3 +589,98 @@ fn a_stranger_with_a_number_for_a_name_is_left_alone() {
         .run();
     assert_eq!(fs::read(&stranger).unwrap(), noise);
 }
+
+/// Bytes of a ring's segments with all their files.
+fn ring_bytes(ring: &str) -> u64 {
+    let of = |e| {
+        files(ring, e)
+            .into_iter()
+            .filter_map(|path| fs::metadata(path).ok())
+    };
+    let sizes = ["ts", "aux", "idx"].map(|e| of(e).map(|m| m.len()).sum::<u64>());
+    sizes.iter().sum()
+}
+
+/// Runs a recorder of a live stream with `options` for `packets`, and calls `look` about 100
+/// times a second of its time.
+fn record_live(ring: &str, options: &[&str], packets: u32, look: &mut dyn FnMut()) -> String {
+    let said = tempfile::NamedTempFile::new().unwrap();
+    let mut recorder = command("tsring");
+    recorder.args(["record", ring]).args(options);
+    let stderr = said.reopen().unwrap();
+    let mut recorder = Running::spawn(recorder.stdin(Stdio::piped()).stderr(stderr));
+    let mut pipe = recorder.0.stdin.take().unwrap();
+    for sent in (0..packets).step_by(133) {
+        pipe.write_all(&stream(sent, 133)).unwrap();
+        std::thread::sleep(Duration::from_millis(10));
+        if Path::new(ring).is_dir() {
+            look();
+        }
+    }
+    drop(pipe);
+    assert_eq!(recorder.wait(), 0);
+    fs::read_to_string(said.path()).unwrap()
+}
+
+#[test]
+fn a_live_ring_never_takes_more_than_it_may() {
+    let (_keep, ring) = dir();
+    // 20 Mb/s: 2.5 MB in a segment, three of them in 8 MB.
+    let options = ["--segment", "1s", "--max-bytes", "8M"];
+    let mut most = 0;
+    let said = record_live(&ring, &options, 80_000, &mut || {
+        most = most.max(ring_bytes(&ring))
+    });
+    // What comes while the oldest is removed: a quarter of a second, if the machine is busy.
+    assert!(
+        (5_000_000..8_800_000).contains(&most),
+        "{most} bytes at most"
+    );
+    assert_eq!(said.matches("ring_short_of_room").count(), 1, "{said}");
+    let read = numbers(&tsring(&["read", &ring]).run().stdout);
+    assert_eq!(read.last(), Some(&(80_000 / 133 * 133 + 132)));
+}
+
+#[test]
+fn a_segment_that_alone_is_more_than_the_ring_may_take_is_said() {
+    let (_keep, ring) = dir();
+    let options = ["--segment", "1h", "--max-bytes", "1M"];
+    let said = record_live(&ring, &options, 20_000, &mut || {});
+    assert!(said.contains("ring_segment_over_limit"), "{said}");
+}
+
+#[test]
+fn as_much_stays_free_as_was_asked_for() {
+    let me = std::env::current_exe().unwrap();
+    if std::env::var_os("TSRING_FREE").is_none() {
+        let status = Command::new("unshare")
+            .args(["-rm", "--"])
+            .arg(me)
+            .args(["--exact", "tsring::as_much_stays_free_as_was_asked_for"])
+            .env("TSRING_FREE", "1")
+            .stdout(Stdio::null())
+            .status()
+            .unwrap();
+        assert!(status.success());
+        return;
+    }
+    let (_keep, ring) = dir();
+    fs::create_dir(&ring).unwrap();
+    let mounted = Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=16m", "none", &ring])
+        .status()
+        .unwrap();
+    assert!(mounted.success());
+    let options = ["--segment", "1s", "--min-free", "6M"];
+    let mut least = u64::MAX;
+    let said = record_live(&ring, &options, 80_000, &mut || {
+        let stat = nix::sys::statvfs::statvfs(ring.as_str()).unwrap();
+        least = least.min(stat.blocks_available() * stat.fragment_size());
+    });
+    assert!(
+        (5_200_000..9_000_000).contains(&least),
+        "{least} bytes free at least"
+    );
+    assert_eq!(said.matches("ring_short_of_room").count(), 1, "{said}");
+    assert!(!said.contains("ring_write_failed"), "{said}");
+}

@@ -19,7 +19,7 @@ use crate::io::{
     Endpoint, EndpointError, InputOptions, OutputOptions, Received, Relay, Sink, Source,
     open_input, open_output,
 };
-use crate::ring::{Changes, Dating, Disk, Upkeep, Writer};
+use crate::ring::{Changes, Dating, Disk, Shared, Upkeep, Writer};
 use crate::stream::event::Value;
 use crate::stream::{Batch, Counters};
 use crate::units::{ByteCount, Ticks27M};
@@ -158,11 +158,12 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<Verdict, Error> {
         posted: None,
     };
     let reception = spawn("receive", move || reception.run())?;
+    let filed = matches!(args.clock, ClockArg::Pcr);
     let upkeep = Upkeep::new(disk, &dir, writer.shared(), now);
     let upkeep = spawn("upkeep", {
         let (stop, relay) = (Arc::clone(&stop), relay.clone());
-        let filed = matches!(args.clock, ClockArg::Pcr);
-        move || keep_up(upkeep, filed, &stop, &relay)
+        let shared = writer.shared();
+        move || keep_up(upkeep, &shared, filed, &stop, &relay)
     })?;
     context.ready();
     context.status(&format!("recording {} into {}", args.input, dir.display()));
@@ -174,6 +175,10 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<Verdict, Error> {
         writer.overflowed(drops.swap(0, Ordering::Relaxed));
         if taken == Taken::Packets {
             writer.append(&batch);
+            // What is filed waits for its room, so that the ring keeps to its size.
+            while filed && !writer.shared().wait_for_room(TURN) && !upkeep.is_finished() {
+                look_around(&mut writer, &relay, context);
+            }
         }
         if let Some(tee) = &mut tee {
             tee.pass(&batch, &mut || {
@@ -255,9 +260,9 @@ fn is_regular(input: &Endpoint) -> bool {
     metadata.is_ok_and(|m| m.is_file())
 }
 
-fn keep_up(mut upkeep: Upkeep, filed: bool, stop: &AtomicBool, relay: &Relay) {
+fn keep_up(mut upkeep: Upkeep, shared: &Shared, filed: bool, stop: &AtomicBool, relay: &Relay) {
     while !stop.load(Ordering::Relaxed) {
-        std::thread::sleep(Upkeep::TURN.to_duration());
+        shared.sleep(Upkeep::TURN.to_duration());
         upkeep.turn(SystemClock.now(), &mut |e| relay.post(&e));
     }
     // A recording filed faster than it was received may have ended before the first turn.
