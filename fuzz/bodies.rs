@@ -5,6 +5,8 @@
 //! makes it right. A body fails by a panic: of the library, or of an assertion here about what
 //! holds for all bytes.
 
+mod cut;
+
 use std::hint::black_box;
 use std::path::Path;
 use std::sync::Arc;
@@ -30,6 +32,8 @@ use headend::ts::{
 };
 use headend::units::{Arrival, BitRate, ByteCount, Ticks27M, WallTime};
 
+pub use cut::cut;
+
 /// What a target does with its bytes.
 pub type Body = fn(&[u8]);
 
@@ -49,6 +53,7 @@ pub const ALL: &[(&str, Body)] = &[
     ("video", video),
     ("ring_index", ring_index),
     ("ring", ring),
+    ("cut", cut),
     ("endpoint", endpoint),
     ("units", units),
 ];

@@ -128,6 +128,40 @@ fn mutated_packets_are_survived() {
     }
 }
 
+/// Whole recordings, of which one packet in two to one in 256 is changed.
+#[test]
+fn mutated_recordings_are_cut_or_refused() {
+    let mut recordings: Vec<Vec<u8>> = harness::captures()
+        .iter()
+        .map(|path| fs::read(path).unwrap())
+        .collect();
+    recordings.push(
+        fs::read(harness::ffmpeg_stream(
+            "mutation-cut",
+            "-f lavfi -i testsrc2=size=160x90:rate=25 -f lavfi -i sine -t 8 -c:v libx264 -g 25 \
+             -c:a mp2",
+        ))
+        .unwrap(),
+    );
+    let mut random = Random(0x0D15_EA5E_0BAD_CAB1);
+    let mut left = mutations();
+    while left > 0 {
+        let mut data = vec![0; 3];
+        data[0] = random.next() as u8;
+        data[1] = random.below(60) as u8;
+        data[2] = random.below(40) as u8;
+        data.extend_from_slice(&recordings[random.below(recordings.len())]);
+        let one_in = 2usize << random.below(8);
+        for packet in data[3..].chunks_exact_mut(188) {
+            if random.below(one_in) == 0 {
+                mutate(packet, &mut random);
+                left = left.saturating_sub(1);
+            }
+        }
+        bodies::cut(&data);
+    }
+}
+
 /// The services of a stream of changed packets.
 fn follow(data: &[u8]) {
     let mut programs = headend::stream::Programs::new();
