@@ -55,7 +55,11 @@ class Judge:
         self.systems = {}  # program: tstd.Systems
         self.streams = []  # every stream there ever was, with its PID
         self.known = probe.tables.first if probe else {}  # programs, before their PMT has come
-        self.params = {p: s.first_params for p, s in probe.streams if s.first_params} if probe else {}
+        # what the first stream of a codec on a PID says of itself; a PID may change its codec
+        self.params = {}
+        for pid, stream in probe.streams if probe else ():
+            if stream.first_params:
+                self.params.setdefault((pid, stream.info["codec"]), stream.first_params)
         self.tables = psi.Tables(
             findings, clock=reference, psi_interval=options.psi_interval, si_gap=options.si_gap,
             si_interval={psi.EIT_OTHER: options.eit_other_interval}, changed=self.assign)
@@ -138,7 +142,7 @@ class Judge:
             stream.lost = before is not None  # the middle of what went on before is no orphan
         state.stream, state.chain, state.role, state.clock = stream, chain, "referenced", program.pcr_pid
         if chain is not None:
-            chain.set_model(*tstd.model_of(info, stream.told_params or self.params.get(pid)))
+            chain.set_model(*tstd.model_of(info, stream.told_params or self.params.get((pid, info["codec"]))))
             stream.on_params = lambda: chain.set_model(*tstd.model_of(stream.info, stream.told_params))
 
     def _stream(self, pid, info, chain):

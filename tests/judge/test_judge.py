@@ -672,6 +672,24 @@ class Tables(Case):
         self.assertEqual(len(result["services"][0]["pids"]), 3)
         self.assertEqual(result["pids"][str(0x110)]["access_units"], 60)
 
+    def test_a_pid_that_changes_its_codec(self):
+        """Each codec has its own parameters: those of one stream on a PID are not the other one's."""
+        def avc(k, data):
+            stamps, intra = data[9:19], k % 12 == 0
+            picture = s.avc_picture(2 if intra else 0, 3000, s.avc_sps() if intra else b"", True, intra)
+            return s.pes(0xE0, picture, pes_layer.stamp(stamps, 0, 3)[0], pes_layer.stamp(stamps, 5, 1)[0])
+        kinds = {"mpeg2video": 0x02, "h264": 0x1B}
+        for first, second in (("mpeg2video", "h264"), ("h264", "mpeg2video")):
+            with self.subTest(first=first):
+                maps = [s.packetize([s.pmt(((kinds[codec], VIDEO, b""), (3, AUDIO, b"")), version=version)], PMT_PID)[0]
+                        for version, codec in enumerate((first, second))]
+                stream = s.clean(video_pes=lambda k, data: avc(k, data) if (k < 36) == (first == "h264") else data)
+                change = s.places(stream, VIDEO, True)[36]
+                for i in s.places(stream, PMT_PID):
+                    stream[i] = bytearray(maps[i > change])
+                result = verdict(s.renumber(stream, PMT_PID))
+                self.assertEqual(result["pids"][str(VIDEO)]["codec"], second)
+
 
 class Clocks(Case):
     def test_no_pcr(self):
