@@ -1,8 +1,7 @@
 //! ISO_639_language_descriptor (ISO/IEC 13818-1 §2.6.18).
 
-use super::{DescriptorSyntax, DescriptorTag};
+use super::lines::lines_descriptor;
 use crate::si::Language;
-use crate::ts::Put;
 
 /// audio_type, an open list (table 2-60).
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -19,38 +18,12 @@ impl AudioType {
     pub const VISUAL_IMPAIRED: Self = Self(3);
 }
 
-/// The languages of an audio stream, each with what it is for.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub struct LanguageDescriptor<'a> {
-    /// Four bytes a language: code, audio_type.
-    entries: &'a [u8],
-}
-
-impl<'a> LanguageDescriptor<'a> {
-    /// A descriptor of entries of four bytes: code, audio_type.
-    pub const fn new(entries: &'a [u8]) -> Self {
-        Self { entries }
-    }
-
-    /// Each language; a broken tail is left out.
-    pub fn languages(&self) -> impl Iterator<Item = (Language, AudioType)> + use<'a> {
-        let (whole, _) = self.entries.as_chunks();
-        whole
-            .iter()
-            .map(|[a, b, c, kind]| (Language([*a, *b, *c]), AudioType(*kind)))
-    }
-}
-
-impl<'a> DescriptorSyntax<'a> for LanguageDescriptor<'a> {
-    const TAG: DescriptorTag = DescriptorTag(0x0A);
-
-    fn read(payload: &'a [u8]) -> Option<Self> {
-        Some(Self::new(payload))
-    }
-
-    fn write_payload(&self, put: &mut Put<'_>) {
-        put.bytes(self.entries);
-    }
+lines_descriptor! {
+    /// The languages of an audio stream, each with what it is for.
+    LanguageDescriptor(0x0A),
+    /// Each language.
+    languages: [u8; 4] => (Language, AudioType) =
+        |[a, b, c, kind]| (Language([*a, *b, *c]), AudioType(*kind))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 mod ca;
 mod extended_event;
 mod language;
+mod lines;
 mod registration;
 mod service;
 mod short_event;

@@ -1,14 +1,18 @@
 //! subtitling_descriptor (EN 300 468 §6.2.41).
 
-use super::{DescriptorSyntax, DescriptorTag};
+use super::lines::lines_descriptor;
 use crate::si::Language;
-use crate::ts::Put;
 
-/// The DVB subtitles in a stream.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub struct SubtitlingDescriptor<'a> {
-    /// Eight bytes a subtitle.
-    entries: &'a [u8],
+lines_descriptor! {
+    /// The DVB subtitles in a stream.
+    SubtitlingDescriptor(0x59),
+    /// Each subtitle.
+    subtitles: [u8; 8] => Subtitle = |[l0, l1, l2, kind, c0, c1, a0, a1]| Subtitle {
+        language: Language([*l0, *l1, *l2]),
+        kind: *kind,
+        composition_page: u16::from_be_bytes([*c0, *c1]),
+        ancillary_page: u16::from_be_bytes([*a0, *a1]),
+    }
 }
 
 /// One line of a [`SubtitlingDescriptor`].
@@ -31,38 +35,6 @@ impl Subtitle {
         let [c0, c1] = self.composition_page.to_be_bytes();
         let [a0, a1] = self.ancillary_page.to_be_bytes();
         [l0, l1, l2, self.kind, c0, c1, a0, a1]
-    }
-}
-
-impl<'a> SubtitlingDescriptor<'a> {
-    /// A descriptor of the lines whose bytes are `entries`.
-    pub const fn new(entries: &'a [u8]) -> Self {
-        Self { entries }
-    }
-
-    /// Each line; a broken tail is left out.
-    pub fn subtitles(&self) -> impl Iterator<Item = Subtitle> + use<'a> {
-        let (whole, _) = self.entries.as_chunks();
-        whole
-            .iter()
-            .map(|[l0, l1, l2, kind, c0, c1, a0, a1]| Subtitle {
-                language: Language([*l0, *l1, *l2]),
-                kind: *kind,
-                composition_page: u16::from_be_bytes([*c0, *c1]),
-                ancillary_page: u16::from_be_bytes([*a0, *a1]),
-            })
-    }
-}
-
-impl<'a> DescriptorSyntax<'a> for SubtitlingDescriptor<'a> {
-    const TAG: DescriptorTag = DescriptorTag(0x59);
-
-    fn read(payload: &'a [u8]) -> Option<Self> {
-        Some(Self::new(payload))
-    }
-
-    fn write_payload(&self, put: &mut Put<'_>) {
-        put.bytes(self.entries);
     }
 }
 

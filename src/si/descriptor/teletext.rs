@@ -1,14 +1,18 @@
 //! teletext_descriptor (EN 300 468 §6.2.43); VBI_teletext_descriptor has the same payload.
 
-use super::{DescriptorSyntax, DescriptorTag};
+use super::lines::lines_descriptor;
 use crate::si::Language;
-use crate::ts::Put;
 
-/// The teletext pages in a stream that a receiver should know of.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub struct TeletextDescriptor<'a> {
-    /// Five bytes a page.
-    entries: &'a [u8],
+lines_descriptor! {
+    /// The teletext pages in a stream that a receiver should know of.
+    TeletextDescriptor(0x56),
+    /// Each page.
+    pages: [u8; 5] => TeletextPage = |[l0, l1, l2, kind, page]| TeletextPage {
+        language: Language([*l0, *l1, *l2]),
+        kind: kind >> 3,
+        magazine: kind & 7,
+        page: *page,
+    }
 }
 
 /// One line of a [`TeletextDescriptor`].
@@ -34,36 +38,6 @@ impl TeletextPage {
     /// True for subtitles.
     pub const fn is_subtitle(self) -> bool {
         matches!(self.kind, 2 | 5)
-    }
-}
-
-impl<'a> TeletextDescriptor<'a> {
-    /// A descriptor of the lines whose bytes are `entries`.
-    pub const fn new(entries: &'a [u8]) -> Self {
-        Self { entries }
-    }
-
-    /// Each line; a broken tail is left out.
-    pub fn pages(&self) -> impl Iterator<Item = TeletextPage> + use<'a> {
-        let (whole, _) = self.entries.as_chunks();
-        whole.iter().map(|[l0, l1, l2, kind, page]| TeletextPage {
-            language: Language([*l0, *l1, *l2]),
-            kind: kind >> 3,
-            magazine: kind & 7,
-            page: *page,
-        })
-    }
-}
-
-impl<'a> DescriptorSyntax<'a> for TeletextDescriptor<'a> {
-    const TAG: DescriptorTag = DescriptorTag(0x56);
-
-    fn read(payload: &'a [u8]) -> Option<Self> {
-        Some(Self::new(payload))
-    }
-
-    fn write_payload(&self, put: &mut Put<'_>) {
-        put.bytes(self.entries);
     }
 }
 
