@@ -8,6 +8,7 @@
 mod census;
 mod check;
 mod clock;
+pub mod clocks;
 pub mod content;
 mod core;
 mod families;

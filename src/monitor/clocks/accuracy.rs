@@ -1,0 +1,348 @@
+//! PCR_AC: PCRs against their places in a stream of constant rate (TR 101 290 2.4, §5.3.2).
+
+use super::line::{Demarcation, Line, fit};
+use crate::monitor::Moment;
+use crate::ts::PACKET_SIZE;
+use crate::units::{BitRate, Ticks27M};
+
+/// How far a PCR may be off, as ticks: 500 ns (ISO/IEC 13818-1 §2.4.2.2).
+const LIMIT: f64 = 13.5;
+/// The shortest stretch that a rate is told from.
+const WINDOW: Ticks27M = Ticks27M::SECOND;
+/// The fewest PCRs that a rate is told from: as many as a second must have.
+const WINDOW_PCRS: usize = 10;
+/// PCRs closer than this wait for no window: it holds at most 1001.
+const CLOSEST: Ticks27M = Ticks27M::MILLISECOND;
+/// Further from the line than this, or than a packet where that is less, a rate is not constant.
+const NEAR: f64 = 200.0 * 27.0;
+/// So many PCRs in a row that are not near are a new rate, or packets that are missing.
+const FAR_IN_A_ROW: usize = 5;
+/// So many in a row off to one side are a clock that goes on elsewhere.
+const ASIDE_IN_A_ROW: u32 = 16;
+/// An error counts when it is beyond the limit by so many standard errors of the line: where a
+/// clock jitters, the line through it is not known to the nanosecond.
+const SURE: f64 = 3.0;
+/// Peaks are those of PCRs judged by a line of so many seconds: until then its own error is in
+/// them.
+const PEAKS_AFTER_SECONDS: f64 = 5.0;
+/// Rates that differ by less than this part are one: 20 ppm, what a window of a second tells.
+const SAME_RATE: f64 = 20e-6;
+
+/// Why PCRs were not judged.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum Obstacle {
+    /// Too few for a rate.
+    Few,
+    /// They do not lie on a line.
+    Variable,
+    /// Bytes are missing between them.
+    Lost,
+    /// The clock jumped, announced or not.
+    Jumped,
+}
+
+/// A PCR at its place.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct Sample {
+    /// Where its packet stands.
+    pub at: Moment,
+    /// The clock, unrolled from its circle.
+    pub ticks: i64,
+}
+
+impl Sample {
+    /// Bytes since `earlier`: the same byte of both packets is dated.
+    fn bytes_since(&self, earlier: &Self) -> f64 {
+        self.at.position.wrapping_sub(earlier.at.position) as f64 * PACKET_SIZE as f64
+    }
+
+    fn ticks_since(&self, earlier: &Self) -> f64 {
+        (self.ticks - earlier.ticks) as f64
+    }
+}
+
+/// The rate that a line of PCRs shows.
+#[derive(Copy, Clone, Debug, PartialEq)]
+pub struct Rate {
+    /// Of the whole transport stream, against the program's clock.
+    pub rate: BitRate,
+    /// PCRs are where a constant rate puts them.
+    pub constant: bool,
+}
+
+/// How far a PCR is off.
+#[derive(Copy, Clone, Debug)]
+struct Error {
+    ticks: f64,
+    /// How far it may be.
+    limit: f64,
+    /// The line is known well enough for a peak.
+    settled: bool,
+}
+
+/// A line that was followed: one of constant rate.
+#[derive(Debug)]
+struct Followed {
+    /// Ticks a byte.
+    slope: f64,
+    /// What `slope` leaves over, as a line that fades.
+    line: Line,
+    /// How long the line has been followed behind its window, in seconds.
+    age: f64,
+    last: Sample,
+    /// How far the newest PCR lies from the first line.
+    off: f64,
+    /// PCRs that are far away, until it is known why.
+    far: Vec<(Sample, Error)>,
+    /// How many in a row were beyond the limit, and on which side.
+    aside: (u32, bool),
+}
+
+/// Follows the PCRs of one PID.
+///
+/// A rate is fitted to a window of a second or more; PCRs in it are judged when it is full.
+/// From then on each is judged at once by the line through those before it, on which old ones
+/// fade as the demarcation frequency asks. What is off by more than the limit bends the line no
+/// further than the limit would.
+#[derive(Debug)]
+pub(super) struct Accuracy {
+    filter: Demarcation,
+    window: Vec<Sample>,
+    followed: Option<Followed>,
+    /// What was followed until PCRs went away: slope, and how far the first lay from its line.
+    before: Option<(f64, f64)>,
+    obstacle: Obstacle,
+    rate: Option<Rate>,
+    judged: u64,
+    not_judged: u64,
+    /// The smallest and the largest error, in ticks.
+    peaks: (f64, f64),
+    squares: f64,
+}
+
+impl Accuracy {
+    pub(super) const fn new(filter: Demarcation) -> Self {
+        Self {
+            filter,
+            window: Vec::new(),
+            followed: None,
+            before: None,
+            obstacle: Obstacle::Few,
+            rate: None,
+            judged: 0,
+            not_judged: 0,
+            peaks: (0.0, 0.0),
+            squares: 0.0,
+        }
+    }
+
+    /// The line is void from here on, for that reason.
+    pub(super) fn restart(&mut self, why: Obstacle) {
+        let left = self.window.len() + self.followed.take().map_or(0, |f| f.far.len());
+        self.not_judged += left as u64;
+        self.window.clear();
+        self.before = None;
+        self.obstacle = why;
+    }
+
+    /// Takes the next PCR; each error beyond the limit is handed over with where it is, in ticks.
+    pub(super) fn push(&mut self, sample: Sample, out: &mut dyn FnMut(Moment, f64)) {
+        if self.followed.is_some() {
+            self.follow(sample, out);
+        } else {
+            self.gather(sample, out);
+        }
+    }
+
+    fn follow(&mut self, sample: Sample, out: &mut dyn FnMut(Moment, f64)) {
+        let Some(f) = &mut self.followed else { return };
+        let due = sample.bytes_since(&f.last) * f.slope;
+        f.off += sample.ticks_since(&f.last) - due;
+        f.last = sample;
+        f.line.advance(due / 27e6);
+        f.age += due / 27e6;
+        let here = f.line.here();
+        let ticks = f.off - here;
+        let error = Error {
+            ticks,
+            limit: LIMIT + SURE * f.line.error_here().unwrap_or(0.0),
+            settled: f.age >= PEAKS_AFTER_SECONDS,
+        };
+        if ticks.abs() > NEAR.min(f.slope * PACKET_SIZE as f64) {
+            f.far.push((sample, error));
+            if f.far.len() == FAR_IN_A_ROW {
+                let first = f.far.first().map_or(0.0, |(_, error)| error.ticks);
+                self.before = Some((f.slope, first));
+                self.window.clear();
+                self.window.extend(f.far.iter().map(|(sample, _)| *sample));
+                self.followed = None;
+            }
+            return;
+        }
+        f.line.add(here + ticks.clamp(-LIMIT, LIMIT));
+        let side = ticks > 0.0;
+        f.aside = match f.aside {
+            _ if ticks.abs() <= LIMIT => (0, side),
+            (n, before) if before == side => (n + 1, side),
+            _ => (1, side),
+        };
+        let moved = f.aside.0 >= ASIDE_IN_A_ROW;
+        let far = std::mem::take(&mut f.far);
+        for (sample, error) in far {
+            self.judge(sample.at, error, out);
+        }
+        self.judge(sample.at, error, out);
+        if moved {
+            self.followed = None;
+            self.before = None;
+            self.window.clear();
+        }
+    }
+
+    fn judge(&mut self, at: Moment, error: Error, out: &mut dyn FnMut(Moment, f64)) {
+        let ticks = error.ticks;
+        self.judged += 1;
+        self.squares += ticks * ticks;
+        let wrong = ticks.abs() > error.limit;
+        if wrong || error.settled {
+            self.peaks = (self.peaks.0.min(ticks), self.peaks.1.max(ticks));
+        }
+        if wrong {
+            out(at, ticks);
+        }
+    }
+
+    fn gather(&mut self, sample: Sample, out: &mut dyn FnMut(Moment, f64)) {
+        if let (Some(first), Some(last)) = (self.window.first(), self.window.last()) {
+            if sample.ticks_since(last) < CLOSEST.get() as f64 {
+                self.not_judged += 1;
+                return;
+            }
+            let long = sample.ticks_since(first) >= WINDOW.get() as f64;
+            if long && self.window.len() + 1 >= WINDOW_PCRS {
+                self.window.push(sample);
+                self.settle(out);
+                return;
+            }
+        }
+        self.window.push(sample);
+    }
+
+    /// The window is full: tells its rate, and judges it if that is constant.
+    fn settle(&mut self, out: &mut dyn FnMut(Moment, f64)) {
+        let window = std::mem::take(&mut self.window);
+        let (Some(first), Some(last)) = (window.first(), window.last()) else {
+            return;
+        };
+        let before = self.before.take();
+        let points: Vec<_> = window
+            .iter()
+            .map(|s| (s.bytes_since(first), s.ticks_since(first)))
+            .collect();
+        let line = fit(&points).filter(|(slope, _)| *slope > 0.0);
+        let mean = BitRate::of(
+            last.bytes_since(first) as u64,
+            Ticks27M::new(last.ticks - first.ticks),
+        );
+        let (slope, start) = line.unwrap_or_default();
+        let error = |p: &(f64, f64)| p.1 - start - slope * p.0;
+        let near = |p: &(f64, f64)| error(p).abs() <= NEAR.min(slope * PACKET_SIZE as f64);
+        let inner = points
+            .iter()
+            .position(near)
+            .zip(points.iter().rposition(near));
+        let Some((head, tail)) =
+            inner.filter(|_| points.iter().filter(|p| near(p)).count() * 5 >= points.len() * 4)
+        else {
+            self.rate = mean.map(|rate| Rate {
+                rate,
+                constant: false,
+            });
+            self.obstacle = Obstacle::Variable;
+            self.not_judged += window.len() as u64 - 1;
+            self.window.push(*last);
+            return;
+        };
+        self.rate = Some(Rate {
+            rate: BitRate::new((8.0 * 27e6 / slope).round() as u64),
+            constant: true,
+        });
+        if let Some((old, step)) = before
+            && (slope / old - 1.0).abs() < SAME_RATE
+        {
+            // The same rate on another line. Whole packets are missing, or were put in, where no
+            // counter tells (null packets); anything else is the clock's own.
+            let packets = step / (slope * PACKET_SIZE as f64);
+            if (packets - packets.round()).abs() * slope * PACKET_SIZE as f64 <= 2.0 * LIMIT {
+                self.obstacle = Obstacle::Lost;
+            } else {
+                out(first.at, step);
+            }
+        }
+        let mut followed = Followed {
+            slope,
+            line: Line::new(self.filter.fading()),
+            age: 0.0,
+            last: *first,
+            off: 0.0,
+            far: Vec::new(),
+            aside: (0, false),
+        };
+        self.not_judged += head as u64;
+        for (sample, point) in window.iter().zip(&points).take(tail + 1).skip(head) {
+            let ticks = error(point);
+            let due = sample.bytes_since(&followed.last) * slope;
+            followed.line.advance(due / 27e6);
+            followed.line.add(ticks.clamp(-LIMIT, LIMIT));
+            followed.off = ticks;
+            followed.last = *sample;
+            let error = Error {
+                ticks,
+                limit: LIMIT,
+                settled: true,
+            };
+            self.judge(sample.at, error, out);
+        }
+        self.followed = Some(followed);
+        // What the window ends with off the line may be the start of something else.
+        for sample in window.iter().skip(tail + 1) {
+            self.follow(*sample, out);
+        }
+    }
+
+    /// The rate that the newest window showed.
+    pub(super) const fn rate(&self) -> Option<Rate> {
+        self.rate
+    }
+
+    /// How many PCRs were judged.
+    pub(super) const fn judged(&self) -> u64 {
+        self.judged
+    }
+
+    /// Why what was not judged was not; `None` when more was judged than not.
+    pub(super) fn obstacle(&self) -> Option<Obstacle> {
+        let waiting = if self.judged == 0 {
+            self.window.len() as u64
+        } else {
+            0
+        };
+        (self.judged <= self.not_judged + waiting).then_some(self.obstacle)
+    }
+
+    /// How many PCRs were not judged, and will not be.
+    pub(super) const fn not_judged(&self) -> u64 {
+        self.not_judged
+    }
+
+    /// The smallest error, the largest, and the root of the mean square, in nanoseconds; `None`
+    /// before the first was judged.
+    pub(super) fn errors_ns(&self) -> Option<(f64, f64, f64)> {
+        let ns = |ticks: f64| ticks * 1000.0 / 27.0;
+        let rms = (self.squares / self.judged as f64).sqrt();
+        (self.judged > 0).then(|| (ns(self.peaks.0), ns(self.peaks.1), ns(rms)))
+    }
+}
+
+#[cfg(test)]
+mod tests;
