@@ -294,7 +294,8 @@ fn channel_map(frame: &[u8]) -> Option<u16> {
     bits.take(16).map(|map| map as u16)
 }
 
-/// Bits from the first on, high ones first.
+/// Bits from the first on, high ones first. (Those of `video` leave emulation prevention out,
+/// which sound does not have.)
 #[derive(Debug)]
 struct Bits<'a> {
     bytes: &'a [u8],

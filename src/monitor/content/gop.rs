@@ -111,14 +111,9 @@ impl GopWatch {
         self.detector.codec()
     }
 
+    /// Takes a packet that repeats none; one behind a gap after [`reset`](Self::reset).
     #[inline]
     pub(super) fn push(&mut self, seen: &Seen<'_>) {
-        if seen.broken {
-            self.reset();
-        }
-        if seen.repeated {
-            return;
-        }
         if seen.packet.payload_unit_start() {
             self.pictures += 1;
             self.started = seen.at.time;

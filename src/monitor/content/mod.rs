@@ -1,5 +1,5 @@
-//! What is in the stream, without decoding it: bit rates, sound, groups of pictures, scrambling,
-//! splice information and present/following events.
+//! What is in the stream, without decoding it: bit rates, pictures, sound, groups of pictures,
+//! scrambling, splice information and present/following events.
 //!
 //! Most packets cost a count, a comparison of their scrambling bits and a look into a table of
 //! PIDs; those of sound are looked at once a second, those of video where a PES packet starts.
@@ -11,14 +11,15 @@ mod log;
 mod rates;
 mod scrambling;
 mod splices;
+mod video;
 
 use serde::Serialize;
 
 use self::audio::AudioWatch;
-use self::gop::GopWatch;
 use self::rates::Rates;
 use self::scrambling::Scrambling;
 use self::splices::{Clock, SpliceWatch};
+use self::video::VideoWatch;
 use super::{Moment, Seen};
 use crate::si::{ElementaryStream, Pmt, Service, ServiceId};
 use crate::stream::codec::Codec;
@@ -32,6 +33,7 @@ pub use log::Log;
 pub use rates::{MAX_PID_SERIES, MAX_SERVICE_SERIES, Rate};
 pub use scrambling::ScramblingChange;
 pub use splices::{Splice, SplicePid, SpliceSegment};
+pub use video::Video;
 
 /// PIDs that are looked into at most.
 pub const MAX_WATCHED: usize = 1024;
@@ -42,7 +44,7 @@ enum What {
     /// Only its PCRs are wanted.
     Clock,
     Audio(AudioWatch),
-    Video(GopWatch),
+    Video(VideoWatch),
     Splice(SpliceWatch),
 }
 
@@ -135,7 +137,7 @@ impl Content {
         let fresh = || match codec {
             Codec::Scte35 => Some(What::Splice(SpliceWatch::new(stream.pid))),
             c if c.is_audio() => Some(What::Audio(AudioWatch::new(c))),
-            c => GopWatch::new(c).map(What::Video),
+            c => VideoWatch::new(c).map(What::Video),
         };
         let Some(mut what) = kept.or_else(fresh) else {
             return;
@@ -248,8 +250,12 @@ impl Content {
                     Some(What::Audio(audio)) => audio.measures(),
                     _ => None,
                 },
+                video: match what {
+                    Some(What::Video(video)) => video.format(),
+                    _ => None,
+                },
                 gops: match what {
-                    Some(What::Video(video)) => Some(video.measures(self.now.time)),
+                    Some(What::Video(video)) => Some(video.gops(self.now.time)),
                     _ => None,
                 },
             });
@@ -333,6 +339,8 @@ pub struct PidContent {
     pub key_changes_total: u64,
     /// Of sound.
     pub audio: Option<Audio>,
+    /// Of video, once its headers came.
+    pub video: Option<Video>,
     /// Of video.
     pub gops: Option<Gops>,
 }
