@@ -6,6 +6,10 @@
 //! only instants of one line can be subtracted. All are `i64`: 2^63 ticks are 10 800 years.
 //! Arithmetic saturates, so that no damaged time stamp can panic or wrap to the other end of time.
 
+mod parsed;
+
+pub use parsed::{parsed, parsed_option};
+
 use std::fmt;
 use std::ops::{Add, AddAssign, Div, Mul, Neg, Sub, SubAssign};
 use std::str::FromStr;

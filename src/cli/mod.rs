@@ -12,6 +12,7 @@ mod range;
 pub mod report;
 mod stats;
 pub mod when;
+pub mod yaml;
 
 use std::process::ExitCode;
 
