@@ -12,7 +12,7 @@ use super::clock::StreamClock;
 use super::families::Families;
 use super::report::Report;
 use super::tally::Tally;
-use super::{Check, Count, Finding, Moment, PidCount, Seen, TimeSource, Verdict};
+use super::{Check, Count, Finding, Moment, PidCount, Seen, Series, TimeSource, Verdict};
 
 /// How often the families are asked what has been absent too long.
 const TICK: Ticks27M = Ticks27M::from_millis(100);
@@ -294,6 +294,11 @@ impl Monitor {
     /// What a check has found.
     pub fn count(&self, check: Check) -> Count {
         self.tally.of(check)
+    }
+
+    /// When a check found something, a value each; `None` when it never did.
+    pub fn times(&self, check: Check) -> Option<&Series> {
+        self.tally.times(check)
     }
 
     /// Whether a check could be judged.

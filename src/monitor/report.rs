@@ -11,7 +11,7 @@ use crate::ts::{PACKET_SIZE, Pid};
 use crate::units::BitRate;
 
 use super::content::Measures;
-use super::{Check, Monitor, PidCount, Priority, Verdict};
+use super::{Check, Monitor, PidCount, Priority, Series, Verdict};
 
 /// A stream, measured. Units stand in the keys; a key, once released, keeps its meaning.
 #[derive(Clone, Debug, Serialize)]
@@ -127,6 +127,9 @@ pub struct CheckReport {
     pub first_packet: Option<u64>,
     /// Packets before the last.
     pub last_packet: Option<u64>,
+    /// When: how many it found in each stretch of time is how many values a point has.
+    #[serde(skip)]
+    pub times: Option<Series>,
 }
 
 impl Report {
@@ -278,6 +281,7 @@ impl CheckReport {
             last_ms: count.last.map(|at| at.time.as_millis()),
             first_packet: count.first.map(|at| at.position),
             last_packet: count.last.map(|at| at.position),
+            times: monitor.times(check).cloned(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! How often each check found something, when first and when last.
 
-use super::{Check, Finding, Moment};
+use super::{Check, Finding, Moment, Series};
+use crate::units::Ticks27M;
 
 /// What a check has found so far.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
@@ -19,6 +20,7 @@ pub struct Count {
 #[derive(Debug)]
 pub(super) struct Tally {
     counts: [Count; Check::ALL.len()],
+    times: [Option<Series>; Check::ALL.len()],
 }
 
 impl Tally {
@@ -30,6 +32,7 @@ impl Tally {
                 last: None,
                 seconds: 0,
             }; Check::ALL.len()],
+            times: [const { None }; Check::ALL.len()],
         }
     }
 
@@ -42,6 +45,14 @@ impl Tally {
         count.count += 1;
         count.first.get_or_insert(finding.at);
         count.last = Some(finding.at);
+        let times = &mut self.times[finding.check as usize];
+        let times = times.get_or_insert_with(|| Series::new(Ticks27M::SECOND));
+        times.push(finding.at.time, 1);
+    }
+
+    /// When a check found something, a value each; `None` when it never did.
+    pub(super) fn times(&self, check: Check) -> Option<&Series> {
+        self.times[check as usize].as_ref()
     }
 
     pub(super) fn of(&self, check: Check) -> Count {

@@ -32,10 +32,15 @@ pub struct AudioLook {
 }
 
 impl AudioLook {
-    /// Bits a second of the frames; `None` for no samples.
+    /// Bits a second of the frames; `None` for no samples. Codings whose rates are whole kbit/s
+    /// reach them only over many frames, some padded and some not: rounded to that.
     pub fn bit_rate(&self) -> Option<u64> {
-        let bits = self.bytes * 8 * u64::from(self.format.rate);
-        (self.samples > 0).then(|| (bits + self.samples / 2) / self.samples)
+        let rate = (self.bytes * 8 * u64::from(self.format.rate) + self.samples / 2)
+            .checked_div(self.samples)?;
+        Some(match self.format.coding {
+            "mp2" | "mp3" | "ac3" => (rate + 500) / 1000 * 1000,
+            _ => rate,
+        })
     }
 
     /// The frames of `codec` in `bytes`, which are one behind the other; what stands before the

@@ -1,5 +1,6 @@
 //! Measures a transport stream, and says what is wrong with it.
 
+mod content;
 mod text;
 
 use std::io::Write as _;

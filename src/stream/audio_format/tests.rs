@@ -28,8 +28,8 @@ fn mpeg_audio_says_its_layer_and_mode() {
     }
     let mp3 = AudioLook::at(Codec::MpegAudio, &[0xFF, 0xFB, 0x90, 0xC0]).unwrap();
     assert_eq!((mp3.format.coding, mp3.format.rate), ("mp3", 44_100));
-    // 417 bytes are not quite 128 kbit/s: padding makes up for it in other frames.
-    assert_eq!(mp3.bit_rate(), Some(127_706));
+    // 417 bytes are 127 706 bit/s: padding makes up for it in other frames.
+    assert_eq!(mp3.bit_rate(), Some(128_000));
 }
 
 /// Byte 6 by ETSI TS 102 366 §4.3.2: acmod, then the mix levels that it calls for, then lfeon.

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::content;
 use crate::monitor::{CheckReport, PidReport, Report, ServiceReport};
 use crate::ts::Pid;
 use crate::units::{BitRate, Ticks27M};
@@ -23,7 +24,7 @@ pub(super) fn page(report: &Report) -> String {
     }
     for service in &report.services {
         page.push('\n');
-        service_lines(&mut page, service, &report.pids);
+        service_lines(&mut page, service, report);
     }
     let others: Vec<_> = report
         .pids
@@ -32,8 +33,11 @@ pub(super) fn page(report: &Report) -> String {
         .collect();
     if !others.is_empty() {
         line(&mut page, format_args!("\nof no service"));
-        others.iter().for_each(|pid| pid_line(&mut page, pid));
+        others
+            .iter()
+            .for_each(|pid| pid_line(&mut page, pid, report));
     }
+    content::logs(&mut page, &report.content);
     page.push('\n');
     check_lines(&mut page, &report.checks);
     page
@@ -43,7 +47,7 @@ fn line(page: &mut String, words: std::fmt::Arguments<'_>) {
     let _ = writeln!(page, "{words}");
 }
 
-fn service_lines(page: &mut String, service: &ServiceReport, pids: &[PidReport]) {
+fn service_lines(page: &mut String, service: &ServiceReport, report: &Report) {
     let name = match (service.name.as_str(), service.provider.as_str()) {
         ("", _) => "without a name".to_owned(),
         (name, "") => name.to_owned(),
@@ -56,14 +60,14 @@ fn service_lines(page: &mut String, service: &ServiceReport, pids: &[PidReport])
         format_args!("service {}: {name}, {rate}{scrambled}", service.id),
     );
     for pid in &service.pids {
-        match pids.iter().find(|p| p.pid == *pid) {
-            Some(pid) => pid_line(page, pid),
+        match report.pids.iter().find(|p| p.pid == *pid) {
+            Some(pid) => pid_line(page, pid, report),
             None => line(page, format_args!("  {}  absent", Pid::from_field(*pid))),
         }
     }
 }
 
-fn pid_line(page: &mut String, pid: &PidReport) {
+fn pid_line(page: &mut String, pid: &PidReport, report: &Report) {
     let what = [Some(pid.kind), pid.codec].into_iter().flatten();
     let mut what = what.collect::<Vec<_>>().join(" ");
     if let Some(language) = pid.language {
@@ -78,6 +82,11 @@ fn pid_line(page: &mut String, pid: &PidReport) {
         if count > 0 {
             let _ = write!(more, ", {count} {name}");
         }
+    }
+    let seen = report.content.pids.iter().find(|p| p.pid == pid.pid);
+    let described = seen.map(content::describe).unwrap_or_default();
+    if !described.is_empty() {
+        let _ = write!(more, ", {described}");
     }
     let (id, rate) = (
         Pid::from_field(pid.pid),
