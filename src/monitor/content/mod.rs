@@ -44,7 +44,7 @@ enum What {
     /// Only its PCRs are wanted.
     Clock,
     Audio(AudioWatch),
-    Video(VideoWatch),
+    Video(Box<VideoWatch>),
     Splice(SpliceWatch),
 }
 
@@ -137,7 +137,7 @@ impl Content {
         let fresh = || match codec {
             Codec::Scte35 => Some(What::Splice(SpliceWatch::new(stream.pid))),
             c if c.is_audio() => Some(What::Audio(AudioWatch::new(c))),
-            c => VideoWatch::new(c).map(What::Video),
+            c => VideoWatch::new(c).map(|v| What::Video(Box::new(v))),
         };
         let Some(mut what) = kept.or_else(fresh) else {
             return;
