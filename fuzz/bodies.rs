@@ -19,8 +19,8 @@ use headend::si::descriptor::{
     TeletextDescriptor,
 };
 use headend::si::{
-    Eit, EitFields, Pat, PatFields, Pmt, PmtFields, Programme, Sdt, SdtFields, Segmentation,
-    Service, SpliceCommand, SpliceFields, SpliceInfo, Tdt, Text, Tot, encode_text,
+    Cat, CatFields, Eit, EitFields, Pat, PatFields, Pmt, PmtFields, Programme, Sdt, SdtFields,
+    Segmentation, Service, SpliceCommand, SpliceFields, SpliceInfo, Tdt, Text, Tot, encode_text,
 };
 use headend::stream::codec::Codec;
 use headend::stream::event::Event;
@@ -186,6 +186,16 @@ pub fn table(data: &[u8]) {
         if let Some(again) = fields.to_section() {
             let again = Pat::new(again.section()).map(|p| p.entries().collect::<Vec<_>>());
             assert_eq!(again.as_deref(), Some(&entries[..]));
+        }
+    }
+    if let Some(cat) = Cat::new(section) {
+        let fields = CatFields {
+            syntax: cat.syntax(),
+            descriptors: cat.descriptors(),
+        };
+        if let Some(again) = fields.to_section() {
+            let again = Cat::new(again.section()).map(|c| c.descriptors() == cat.descriptors());
+            assert_eq!(again, Some(true));
         }
     }
     if let Some(pmt) = Pmt::new(section) {

@@ -8,6 +8,7 @@
 
 pub mod descriptor;
 
+mod cat;
 mod eit;
 mod id;
 mod language;
@@ -22,6 +23,7 @@ mod tdt;
 mod text;
 mod time;
 
+pub use cat::{Cat, CatFields};
 pub use eit::{Eit, EitEvent, EitFields, EitKind};
 pub use id::{EventId, OriginalNetworkId, ServiceId, TransportStreamId};
 pub use language::Language;
