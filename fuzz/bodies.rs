@@ -11,6 +11,8 @@ use std::hint::black_box;
 use std::path::Path;
 use std::sync::Arc;
 
+use headend::monitor::tables::{TableLimits, Tables};
+use headend::monitor::{Check, Moment, Seen};
 use headend::ring::index::{Header, Index};
 use headend::ring::{Disk, Ring, Step};
 use headend::si::descriptor::{
@@ -48,6 +50,7 @@ pub const ALL: &[(&str, Body)] = &[
     ("text", text),
     ("sections", sections),
     ("programs", programs),
+    ("table_checks", table_checks),
     ("framing", framing),
     ("rap", rap),
     ("video", video),
@@ -424,6 +427,61 @@ pub fn programs(data: &[u8]) {
             programs.pmt_section(service.id).is_some(),
             service.pmt_version.is_some()
         );
+    }
+}
+
+/// Times tables of any content, whole and damaged, on the PIDs where they belong and on others:
+/// records of a length, a choice of PID, a time, and the section.
+pub fn table_checks(data: &[u8]) {
+    let (mut tables, mut programs) = (Tables::new(TableLimits::default()), Programs::new());
+    let mut at = Moment::default();
+    let mut rest = data;
+    let mut packetizers: Vec<_> = [0x00, 0x01, 0x10, 0x11, 0x12, 0x13, 0x14, 0x20, 0x21, 0x1FFE]
+        .map(|pid| SectionPacketizer::new(Pid::from_field(pid)))
+        .into();
+    let mut crc_errors = 0;
+    while let [length, choice, pause, tail @ ..] = rest {
+        let (record, tail) = tail.split_at(usize::from(*length).min(tail.len()));
+        rest = tail;
+        let section = match choice >> 6 {
+            0 => Section::unchecked_crc(record).ok().map(SectionBuf::from),
+            1 => sealed_short(record)
+                .and_then(|bytes| Section::unchecked_crc(&bytes).ok().map(SectionBuf::from)),
+            _ => sealed(record),
+        };
+        at.time += Ticks27M::from_millis(i64::from(*pause).pow(2));
+        let n = usize::from(choice & 0x3F) % packetizers.len();
+        let mut out = |finding: headend::monitor::Finding| {
+            crc_errors += u64::from(finding.check == Check::CrcError);
+            finding.fields(&mut |_, value| {
+                black_box(value);
+            });
+        };
+        packetizers[n].push(&section, |packet| {
+            programs.push(packet, &mut |_| {});
+            tables.services(&programs, at);
+            let seen = Seen {
+                packet,
+                pid: packet.pid(),
+                at,
+                arrival: Arrival::default(),
+                broken: false,
+                repeated: false,
+            };
+            tables.push(&seen, &mut out);
+            at.position += 1;
+        });
+        tables.tick(at, &mut out);
+        if *pause == 255 {
+            tables.reset(at);
+        }
+    }
+    let measures = tables.measures();
+    assert_eq!(measures.crc_errors_total, crc_errors);
+    let whole: u64 = measures.tables.iter().map(|t| t.sections_total).sum();
+    assert!(whole + measures.untimed_sections_total + crc_errors <= measures.sections_total);
+    for check in Check::ALL {
+        black_box(tables.verdict(*check));
     }
 }
 

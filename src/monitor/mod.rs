@@ -15,6 +15,7 @@ mod families;
 mod finding;
 mod report;
 mod series;
+pub mod tables;
 mod tally;
 
 pub use self::core::{Monitor, MonitorOptions};

@@ -101,6 +101,11 @@ impl SectionAssembler {
         self.pid
     }
 
+    /// True while a section has begun whose end is not there.
+    pub const fn has_begun(&self) -> bool {
+        !self.begun.is_empty()
+    }
+
     /// Takes a packet of the PID and hands over each section that ends in it, and each loss.
     pub fn push(&mut self, packet: &Packet, mut out: impl FnMut(Result<&[u8], SectionLost>)) {
         if packet.transport_error() {

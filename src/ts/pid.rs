@@ -31,6 +31,8 @@ impl Pid {
     pub const SDT: Self = Self(0x0011);
     /// Event information (EN 300 468 table 1).
     pub const EIT: Self = Self(0x0012);
+    /// Running status (EN 300 468 table 1).
+    pub const RST: Self = Self(0x0013);
     /// Time and date, time offset (EN 300 468 table 1).
     pub const TDT: Self = Self(0x0014);
     /// Null packets.

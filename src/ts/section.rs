@@ -9,6 +9,8 @@ use super::crc32;
 pub struct TableId(pub u8);
 
 impl TableId {
+    /// Stuffing section of SI: any bytes, behind a header (EN 300 468 §5.2.8).
+    pub const ST: Self = Self(0x72);
     /// Stuffing: no section follows in this packet.
     pub const STUFFING: Self = Self(0xFF);
 }

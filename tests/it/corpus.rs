@@ -110,6 +110,7 @@ fn mutated_packets_are_survived() {
         bodies::framing,
         bodies::rap,
         bodies::video,
+        bodies::table_checks,
         follow,
     ];
     while left > 0 {

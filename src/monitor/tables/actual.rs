@@ -1,0 +1,123 @@
+//! The tables that every DVB stream has: whether any section of them comes in time.
+
+use super::kind::name;
+use super::watch::Watch;
+use super::{ExpectSi, TableLimits};
+use crate::monitor::{Check, Finding, Moment, Out};
+use crate::stream::event::Subject;
+use crate::ts::{Pid, TableId};
+use crate::units::Ticks27M;
+
+/// A table of the stream itself, and where it is.
+#[derive(Copy, Clone, Debug)]
+struct Row {
+    pid: Pid,
+    id: TableId,
+    /// Of an EIT, which section.
+    section: Option<u8>,
+    check: Check,
+}
+
+const fn row(pid: Pid, id: u8, section: Option<u8>, check: Check) -> Row {
+    Row {
+        pid,
+        id: TableId(id),
+        section,
+        check,
+    }
+}
+
+const ROWS: [Row; 5] = [
+    row(Pid::NIT, 0x40, None, Check::NitActualError),
+    row(Pid::SDT, 0x42, None, Check::SdtActualError),
+    row(Pid::EIT, 0x4E, Some(0), Check::EitActualError),
+    row(Pid::EIT, 0x4E, Some(1), Check::EitActualError),
+    row(Pid::TDT, 0x70, None, Check::TdtError),
+];
+
+/// Watches over NIT, SDT, EIT present/following and TDT of the stream itself.
+#[derive(Debug)]
+pub(super) struct Actual {
+    watches: [Watch; ROWS.len()],
+    /// They are waited for: by the options, or since the first section of SI.
+    expected: bool,
+}
+
+impl Actual {
+    pub(super) const fn new(expect: ExpectSi) -> Self {
+        Self {
+            watches: [Watch::new(Ticks27M::ZERO); ROWS.len()],
+            expected: matches!(expect, ExpectSi::Always),
+        }
+    }
+
+    /// True when the tables are waited for.
+    pub(super) const fn expected(&self) -> bool {
+        self.expected
+    }
+
+    /// A section of SI came.
+    pub(super) fn came(
+        &mut self,
+        id: TableId,
+        section: u8,
+        at: Moment,
+        limits: &TableLimits,
+        out: Out<'_>,
+    ) {
+        if !self.expected {
+            self.expected = true;
+            self.reset(at.time);
+        }
+        for (row, watch) in ROWS.iter().zip(&mut self.watches) {
+            if row.id == id && row.section.is_none_or(|n| n == section) {
+                let limit = limits.of(id, section);
+                if let Some(took) = watch.came(at.time, limit.unwrap_or(Ticks27M::MAX)) {
+                    row.tell("late", ("interval_ms", took), limit, at, out);
+                }
+            }
+        }
+    }
+
+    /// Looks for what is missing.
+    pub(super) fn tick(&mut self, at: Moment, limits: &TableLimits, out: Out<'_>) {
+        if !self.expected {
+            return;
+        }
+        for (row, watch) in ROWS.iter().zip(&mut self.watches) {
+            let limit = limits.of(row.id, row.section.unwrap_or(0));
+            let never = !watch.seen();
+            if let Some(absent) = watch.overdue(at.time, limit.unwrap_or(Ticks27M::MAX)) {
+                let reason = if never { "never seen" } else { "absent" };
+                row.tell(reason, ("absent_ms", absent), limit, at, out);
+            }
+        }
+    }
+
+    /// What was timed is void.
+    pub(super) fn reset(&mut self, at: Ticks27M) {
+        self.watches.iter_mut().for_each(|w| w.restart(at));
+    }
+}
+
+impl Row {
+    fn tell(
+        &self,
+        reason: &'static str,
+        (key, span): (&'static str, Ticks27M),
+        limit: Option<Ticks27M>,
+        at: Moment,
+        out: Out<'_>,
+    ) {
+        let mut finding = Finding::new(self.check, Subject::Pid(self.pid), at)
+            .with("table", name(self.id))
+            .with("reason", reason);
+        if let Some(section) = self.section {
+            finding = finding.with("section", i64::from(section));
+        }
+        let limit = limit.unwrap_or_default();
+        out(finding
+            .with(key, span.as_millis())
+            .with("limit_ms", limit.as_millis()));
+    }
+}
