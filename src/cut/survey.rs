@@ -99,6 +99,8 @@ impl Survey {
     const BEHIND: Ticks27M = Ticks27M::from_millis(500);
     /// How far, where a PES packet takes longer.
     const FAR_BEHIND: Ticks27M = Ticks27M::new(5 * 27_000_000);
+    /// How far, where a picture beside the main one waits for a point of its own.
+    const FAR_TO_A_POINT: Ticks27M = Ticks27M::new(15 * 27_000_000);
     /// A point this near to an instant is at it: what is reported to the millisecond can be asked
     /// for again.
     const SAME: Ticks27M = Ticks27M::new(27_000 / 2);

@@ -71,13 +71,16 @@ pub struct Window {
     stop: u64,
     carried: BTreeMap<Pid, Carried>,
     clock_pid: Pid,
-    /// The last PCR before the edge's point and the first at or behind it.
-    around: (Option<Mark>, Option<Mark>),
+    /// The last PCR before the edge's point and the first at or behind it, of every clock.
+    around: BTreeMap<Pid, Around>,
     point: u64,
     bytes_kept: usize,
     bytes_not_kept: u64,
     end: u64,
 }
+
+/// The PCRs of one clock on either side of a point.
+type Around = (Option<Mark>, Option<Mark>);
 
 /// The most bytes of sound that a window keeps: sixteen streams of 640 kbit/s for ten seconds.
 const MOST_SOUND: usize = 16 << 20;
@@ -91,7 +94,7 @@ impl Window {
             stop,
             carried: BTreeMap::new(),
             clock_pid,
-            around: (None, None),
+            around: BTreeMap::new(),
             point,
             bytes_kept: 0,
             bytes_not_kept: 0,
@@ -119,14 +122,13 @@ impl Window {
         if position <= self.point {
             self.contents.push(packet);
         }
-        if pid == self.clock_pid
-            && let Some(pcr) = packet.pcr()
-        {
+        if let Some(pcr) = packet.pcr() {
             let mark = Mark { position, pcr };
+            let around = self.around.entry(pid).or_default();
             if position < self.point {
-                self.around.0 = Some(mark);
+                around.0 = Some(mark);
             } else {
-                self.around.1.get_or_insert(mark);
+                around.1.get_or_insert(mark);
             }
         }
         if !packet.has_payload() || packet.scrambling() != Scrambling::Clear {
@@ -207,6 +209,7 @@ impl Window {
             if *pid == picture.pid || !carried.is_stamped() {
                 continue;
             }
+            let edge = self.edge_of(*pid, edge);
             let enters = |pes: &Pes| {
                 (carried.detector.is_none() || pes.access) && edge.is_passed_by(pes) == Some(true)
             };
@@ -221,13 +224,12 @@ impl Window {
 
     /// The PIDs on which something is presented behind the edge, as far as the window reaches.
     pub fn present(&self, edge: Edge) -> Vec<Pid> {
-        let stamped = |carried: &Carried| {
-            carried
-                .pes
-                .iter()
-                .any(|pes| edge.is_passed_by(pes) == Some(true))
+        let stamped = |(pid, carried): &(&Pid, &Carried)| {
+            let edge = self.edge_of(**pid, edge);
+            let mut pes = carried.pes.iter();
+            pes.any(|pes| edge.is_passed_by(pes) == Some(true))
         };
-        let present = self.carried.iter().filter(|(_, carried)| stamped(carried));
+        let present = self.carried.iter().filter(stamped);
         present.map(|(pid, _)| *pid).collect()
     }
 
@@ -261,7 +263,7 @@ impl Window {
             let actions = if let Some(sections) = &carried.sections {
                 sections.leave(self.contents.is_psi(*pid), self.end)
             } else {
-                self.leave(*pid, carried, edge)
+                self.leave(*pid, carried, self.edge_of(*pid, edge))
             };
             scripts.push(Script { pid: *pid, actions });
         }
@@ -322,21 +324,56 @@ impl Window {
     /// edge.
     pub fn is_unsettled(&self, main: Pid, edge: Edge) -> bool {
         self.carried.iter().any(|(pid, carried)| {
+            let edge = self.edge_of(*pid, edge);
             let waits = |pes: &Pes| edge.is_passed_by(pes) == Some(false) && !pes.is_whole();
             *pid != main && carried.pes.last().is_some_and(waits)
         })
     }
 
+    /// True when a picture beside `main` has come behind the edge, and no point of its own.
+    pub fn awaits_point(&self, main: Pid, edge: Edge) -> bool {
+        self.carried.iter().any(|(pid, carried)| {
+            let edge = self.edge_of(*pid, edge);
+            let behind = |pes: &&Pes| edge.is_passed_by(pes) == Some(true);
+            let mut behind = carried.pes.iter().filter(behind).peekable();
+            let others = *pid != main && carried.detector.is_some();
+            others && behind.peek().is_some() && !behind.any(|pes| pes.access)
+        })
+    }
+
     /// True when the packet of the point carries a PCR.
     pub fn has_pcr_at_point(&self) -> bool {
-        self.around
-            .1
-            .is_some_and(|mark| mark.position == self.point)
+        let behind = self.around(self.clock_pid).1;
+        behind.is_some_and(|mark| mark.position == self.point)
     }
 
     /// The last PCR before the point.
     pub fn last_mark(&self) -> Option<Mark> {
-        self.around.0
+        self.around(self.clock_pid).0
+    }
+
+    fn around(&self, clock: Pid) -> Around {
+        self.around.get(&clock).copied().unwrap_or_default()
+    }
+
+    /// The edge on the clock that the stamps of `pid` belong to: programs of one multiplex may each
+    /// have a clock of their own.
+    fn edge_of(&self, pid: Pid, edge: Edge) -> Edge {
+        let mut programs = self.contents.programs().iter();
+        let owner = programs.find(|p| p.streams.iter().any(|(stream, _)| *stream == pid));
+        let position = edge.position.min(self.point);
+        let clock = owner.map_or(self.clock_pid, |p| p.clock);
+        if clock == self.clock_pid {
+            return edge;
+        }
+        let both = self
+            .pcr_of(clock, position)
+            .zip(self.pcr_of(self.clock_pid, position));
+        let ahead = both.map_or(Ticks27M::ZERO, |(its, main)| its - main);
+        Edge {
+            at: edge.at + ahead,
+            ..edge
+        }
     }
 
     /// The position behind the last packet.
@@ -346,7 +383,11 @@ impl Window {
 
     /// The PCR at `position`, from those around it; `None` when there is none near.
     pub fn pcr_at(&self, position: u64) -> Option<Pcr> {
-        let (before, behind) = self.around;
+        self.pcr_of(self.clock_pid, position)
+    }
+
+    fn pcr_of(&self, clock: Pid, position: u64) -> Option<Pcr> {
+        let (before, behind) = self.around(clock);
         match (before, behind) {
             (Some(a), Some(b)) if b.position > a.position => {
                 let whole = i128::from(b.position - a.position);

@@ -40,7 +40,10 @@ impl Survey {
         self.read_window(material, found, from, found.point.position)
     }
 
-    pub(super) fn read_window<M: Material>(
+    /// Packets from `from` to some way behind the point; sections that begin behind `stop` are not
+    /// wanted, and where all are, it is an in-point: pictures of other programs wait there for a
+    /// point of their own.
+    fn read_window<M: Material>(
         &self,
         material: &mut M,
         found: &Found,
@@ -48,6 +51,7 @@ impl Survey {
         stop: u64,
     ) -> Result<Window, SurveyError<M::Error>> {
         let point = &found.point;
+        let entry = stop == u64::MAX;
         let clock = clock_of(&found.contents, point.pid);
         let mut window = Window::new(found.contents.clone(), clock, point.position, stop);
         let edge = Edge {
@@ -63,11 +67,17 @@ impl Survey {
                     && let Some(pcr) = packet.pcr()
                 {
                     let past = -(point.presents - pcr);
+                    let waits = entry && window.awaits_point(point.pid, edge);
+                    let far = if waits {
+                        Self::FAR_TO_A_POINT
+                    } else {
+                        Self::FAR_BEHIND
+                    };
                     // A jump of the clock ends the window too.
-                    if past > Self::FAR_BEHIND || past < -Self::FAR_BEHIND * 12 {
+                    if past > far || past < -Self::FAR_BEHIND * 12 {
                         return false;
                     }
-                    if past > Self::BEHIND && !window.is_unsettled(point.pid, edge) {
+                    if past > Self::BEHIND && !waits && !window.is_unsettled(point.pid, edge) {
                         return false;
                     }
                 }

@@ -1,6 +1,8 @@
 //! Where a cut begins and ends, and what stands at its edges.
 
-use headend::ts::{Packet, Pid};
+use headend::si::{PatEntry, PatFields, ServiceId, TransportStreamId};
+use headend::stream::SectionPacketizer;
+use headend::ts::{Packet, PesHeader, Pid};
 
 use super::ffmpeg::{coded_pictures, complaints, pictures, sounds};
 use super::{cut, place, plain, recording};
@@ -129,6 +131,75 @@ fn the_service_asked_for_gives_the_points() {
         .args([source.as_os_str(), "-o".as_ref(), out.as_os_str()])
         .run()
         .expect(0, &["cut_other_programs service 258: others=1"]);
+}
+
+/// Two programmes whose clocks are 20 s apart, packet by packet in turn; the second one has a
+/// point every three seconds.
+fn programmes_of_two_clocks() -> std::path::PathBuf {
+    let one = |pid: u16, id: u16, group: u16, offset: u16| {
+        let made = crate::harness::ffmpeg_stream(
+            "cut-one-of-two",
+            &format!(
+                "-f lavfi -i testsrc2=size=160x90:rate=25:duration=20 \
+                 -f lavfi -i sine=frequency=440:sample_rate=48000:duration=20 \
+                 -c:v libx264 -preset ultrafast -b:v 400k -maxrate 400k -bufsize 200k -bf 2 \
+                 -g {group} -flags +cgop -c:a mp2 -b:a 128k -muxrate 1M \
+                 -mpegts_start_pid {pid} -mpegts_pmt_start_pid {} -mpegts_service_id {id} \
+                 -output_ts_offset {offset}",
+                pid - 16
+            ),
+        );
+        std::fs::read(made).unwrap()
+    };
+    let (a, b) = (one(0x100, 258, 50, 0), one(0x200, 259, 75, 20));
+    let entry = |program, pid| PatEntry {
+        program: ServiceId(program),
+        pid: Pid::from_field(pid),
+    };
+    let entries = [entry(258, 0xF0), entry(259, 0x1F0)];
+    let pat = PatFields::new(TransportStreamId(1), 0, &entries);
+    let pat = pat.to_section().unwrap();
+    let mut packetizer = SectionPacketizer::new(Pid::PAT);
+    let mut mixed: Vec<Packet> = Vec::new();
+    for (a, b) in packets(&a).iter().zip(packets(&b)) {
+        if a.pid() == Pid::PAT {
+            packetizer.push([&pat], |packet| mixed.push(*packet));
+        }
+        let kept = |p: &&Packet| ![Pid::PAT, Pid::SDT].contains(&p.pid());
+        mixed.extend([a, b].into_iter().filter(kept));
+    }
+    let path = place("two-clocks.ts");
+    std::fs::write(&path, Packet::bytes_of(&mixed)).unwrap();
+    path
+}
+
+#[test]
+fn a_programme_beside_is_cut_to_the_same_stretch_of_its_own_clock() {
+    let (source, out) = (programmes_of_two_clocks(), place("beside.ts"));
+    let report = cut(&source, &["--from", "5s", "--to", "11s"], &out);
+    assert_eq!(report["in_ms"].as_i64(), Some(4_000));
+    // Its clock, where both have a PCR: one packet, 0.75 ms, apart.
+    let bytes = std::fs::read(&source).unwrap();
+    let clock = |pid: u16| {
+        let mut packets = packets(&bytes).iter().filter(|p| p.pid().get() == pid);
+        packets.find_map(Packet::pcr).unwrap()
+    };
+    let ahead = (clock(0x200) - clock(0x100)).get() / 300 - 68;
+    let (begin, end) = (
+        report["in_pts"].as_i64().unwrap() + ahead,
+        report["out_pts"].as_i64().unwrap() + ahead,
+    );
+    // All its sound of that stretch, to the frame.
+    let stamps = |file: &std::path::Path| sounds(file, 1).into_iter().map(|f| f.pts);
+    let heard = stamps(&source).filter(|pts| (begin..end).contains(pts));
+    assert!(stamps(&out).eq(heard), "{:?}", stamps(&out).next());
+    // Its points stand at 21.4 s and every three seconds behind that; 25.4 s is asked for.
+    let bytes = std::fs::read(&out).unwrap();
+    let mut pictures = packets(&bytes).iter().filter(|p| p.pid().get() == 0x200);
+    let first = pictures.find(|p| p.payload_unit_start()).unwrap();
+    let stamp = PesHeader::new(first.payload()).and_then(|h| h.pts());
+    assert_eq!(stamp.map(|pts| pts.ticks()), Some(274 * 9_000));
+    assert!(first.random_access());
 }
 
 #[test]
