@@ -28,9 +28,10 @@ const PIPE_BYTES: i32 = 1024 * 1024;
 /// How often a FIFO is looked at that nobody reads yet.
 const FIFO_RETRY: Duration = Duration::from_millis(50);
 /// How often a request to stop is looked for while the reader of a pipe takes nothing.
-const STOP_LOOK: Duration = Duration::from_millis(200);
-/// What the reader of a pipe is given, all in all, once the end was asked for.
-const DRAIN: Duration = Duration::from_secs(2);
+const STOP_LOOK: Duration = Duration::from_millis(100);
+/// What the reader of a pipe is given, all in all, once the end was asked for: with the looks
+/// before and after it, and what a tool needs to end, less than the 2 s that are promised.
+const DRAIN: Duration = Duration::from_millis(1700);
 
 /// Packets read from a file descriptor.
 #[derive(Debug)]

@@ -12,7 +12,7 @@ use nix::fcntl::{Flock, FlockArg};
 use nix::sys::statvfs;
 use nix::sys::uio::pwritev;
 
-use super::storage::{Access, DirEntry, Lock, Storage, StoredFile};
+use super::storage::{Access, DirEntry, Lock, NOTE, Storage, StoredFile};
 
 /// How long a lock that is held is left alone before the second and last try.
 const LOOK: Duration = Duration::from_millis(50);
@@ -94,10 +94,11 @@ impl Storage for Disk {
             taken = Flock::lock(file, FlockArg::LockExclusiveNonblock);
         }
         match taken {
-            Ok(lock) => {
-                lock.set_len(0)?;
-                lock.write_all_at(format!("{}\n", std::process::id()).as_bytes(), 0)?;
-                Ok(Some(Box::new(DiskLock { _lock: lock })))
+            Ok(file) => {
+                file.set_len(0)?;
+                let lock = DiskLock(file);
+                lock.note("")?;
+                Ok(Some(Box::new(lock)))
             }
             Err((_, Errno::EWOULDBLOCK)) => Ok(None),
             Err((_, errno)) => Err(errno.into()),
@@ -179,11 +180,15 @@ impl StoredFile for DiskFile {
     }
 }
 
-struct DiskLock {
-    _lock: Flock<File>,
-}
+struct DiskLock(Flock<File>);
 
-impl Lock for DiskLock {}
+impl Lock for DiskLock {
+    fn note(&self, line: &str) -> io::Result<()> {
+        // As long as the one before: it is overwritten in its place, on a full disk too.
+        let text = format!("{:<10}\n{line:<NOTE$}\n", std::process::id());
+        self.0.write_all_at(text.as_bytes(), 0)
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -9,6 +9,9 @@ use crate::units::{Ticks27M, WallTime};
 
 use super::index::GapCause;
 
+/// The system's number for a device that failed.
+const EIO: i32 = 5;
+
 /// Why a ring cannot be opened, written or read.
 #[derive(Debug)]
 pub enum RingError {
@@ -34,6 +37,17 @@ pub enum RingError {
         /// What was asked for.
         length: Ticks27M,
     },
+    /// A span that a ring cannot be kept by.
+    TooShort {
+        /// Which, in words.
+        what: &'static str,
+        /// What was asked for.
+        span: Ticks27M,
+        /// What it is at least.
+        least: Ticks27M,
+    },
+    /// A ring of no bytes was asked for.
+    NoRoom,
     /// Recording should start before what is there ends.
     StartsTooEarly {
         /// The start asked for.
@@ -72,8 +86,19 @@ impl RingError {
             Self::Empty { .. } => Some("tsring record DIR fills it"),
             Self::Settings { .. } => Some("tsring check DIR --repair writes the file anew"),
             Self::SegmentLength { .. } => Some("--segment takes 1s to 24h, in whole milliseconds"),
+            Self::TooShort { .. } => Some("a unit may be missing: 24h, 5m, 500ms"),
+            Self::NoRoom => Some("--max-bytes takes some segments' bytes: 100G"),
             Self::StartsTooEarly { .. } => Some("use a later --at, or an empty DIR"),
-            Self::Io { .. } => None,
+            Self::Io { source, .. } => match source.kind() {
+                io::ErrorKind::PermissionDenied => Some("'ls -ld DIR' and 'id' tell who may"),
+                io::ErrorKind::StorageFull => Some("'df -h DIR' tells what is free"),
+                io::ErrorKind::ReadOnlyFilesystem => {
+                    Some("'findmnt -T DIR' tells how it is mounted; 'dmesg' may tell why")
+                }
+                io::ErrorKind::NotADirectory => Some("a ring is a directory: name another DIR"),
+                _ if source.raw_os_error() == Some(EIO) => Some("'dmesg' tells what the disk said"),
+                _ => None,
+            },
         }
     }
 }
@@ -85,6 +110,10 @@ impl fmt::Display for RingError {
             Self::Empty { dir } => write!(f, "{}: nothing is recorded there", dir.display()),
             Self::Settings { path, why } => write!(f, "{}: {why}", path.display()),
             Self::SegmentLength { length } => write!(f, "a segment cannot be {length} long"),
+            Self::TooShort { what, span, least } => {
+                write!(f, "{what} of {span} is too short: it is {least} at least")
+            }
+            Self::NoRoom => f.write_str("a ring of no bytes holds nothing"),
             Self::StartsTooEarly { at, end } => {
                 write!(f, "recording from {at} on: the ring ends at {end}")
             }
@@ -119,6 +148,13 @@ pub enum RingEvent {
         nulled_packets: u64,
         /// Stamps that were missing or wrong, now interpolated.
         stamps: u64,
+    },
+    /// Less is to be kept than a segment holds; segments go whole.
+    KeepBelowSegment {
+        /// What is to be kept.
+        keep: Ticks27M,
+        /// The segment length.
+        segment: Ticks27M,
     },
     /// A file in the directory is none of the ring's; it is left alone.
     Foreign {
@@ -205,6 +241,7 @@ impl Event for RingEvent {
         match self {
             Self::Resumed { .. } => "ring_resumed",
             Self::Repaired { .. } => "ring_repaired",
+            Self::KeepBelowSegment { .. } => "ring_keep_below_segment",
             Self::Foreign { .. } => "ring_foreign_file",
             Self::WriteFailed { .. } => "ring_write_failed",
             Self::WriteResumed { .. } => "ring_write_resumed",
@@ -246,6 +283,10 @@ impl Event for RingEvent {
                 field("cut_bytes", (*cut_bytes).into());
                 field("nulled_packets", (*nulled_packets).into());
                 field("stamps", (*stamps).into());
+            }
+            Self::KeepBelowSegment { keep, segment } => {
+                field("keep_ms", keep.as_millis().into());
+                field("segment_ms", segment.as_millis().into());
             }
             Self::Foreign { name } => field("file", name.as_str().into()),
             Self::StampsDamaged { name, stamps } => {

@@ -114,6 +114,11 @@ impl GapCause {
             .unwrap_or(Self::Other)
     }
 
+    /// The cause of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|cause| cause.name() == name)
+    }
+
     /// The stable word for it.
     pub const fn name(self) -> &'static str {
         match self {

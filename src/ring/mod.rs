@@ -8,7 +8,8 @@
 //!   N.aux           a stamp for each block: big-endian u64, ticks of 27 MHz UTC since 1970
 //!   N.idx           the side index of the segment; a reader may lack it
 //!   ring.json       settings: what is kept, and every segment length the ring has had
-//!   ring.lock       locked (flock) by the one recorder; holds its process id
+//!   ring.lock       locked (flock) by the one recorder; holds its process id and, while nothing
+//!                   can be written, why, since which stamp, and how many packets that cost
 //!   epoch-K/        what a step of the wall clock back set apart, with an epoch.json
 //! ```
 //!

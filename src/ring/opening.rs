@@ -104,6 +104,12 @@ pub(super) fn open(
     settings.stream_clock = matches!(dating, Dating::Stream(_));
     settings.apply(changes, start)?;
     settings.store(storage, dir)?;
+    if settings.keep() < settings.length() {
+        events.push(RingEvent::KeepBelowSegment {
+            keep: settings.keep(),
+            segment: settings.length(),
+        });
+    }
 
     let mut opened = Opened {
         lock,

@@ -86,10 +86,15 @@ impl Settings {
     /// on; segments that are there keep theirs.
     pub fn apply(&mut self, changes: &Changes, now: WallTime) -> Result<(), RingError> {
         if let Some(keep) = changes.keep {
+            at_least("a time to keep", keep, Ticks27M::SECOND)?;
             self.keep_ms = keep.as_millis();
         }
         if let Some(sync) = changes.sync {
+            at_least("a time between syncs", sync, Ticks27M::from_millis(100))?;
             self.sync_ms = sync.as_millis();
+        }
+        if changes.max_bytes.is_some_and(|most| most.get() == 0) {
+            return Err(RingError::NoRoom);
         }
         self.max_bytes = changes.max_bytes.map(ByteCount::get).or(self.max_bytes);
         self.min_free = changes.min_free.map(ByteCount::get).or(self.min_free);
@@ -135,6 +140,13 @@ impl Settings {
     pub fn store(&self, storage: &dyn Storage, dir: &Path) -> Result<(), RingError> {
         store(storage, dir, SETTINGS, self)
     }
+}
+
+fn at_least(what: &'static str, span: Ticks27M, least: Ticks27M) -> Result<(), RingError> {
+    if span >= least {
+        return Ok(());
+    }
+    Err(RingError::TooShort { what, span, least })
 }
 
 /// What an epoch remembers.

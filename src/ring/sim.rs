@@ -359,7 +359,15 @@ struct SimLock {
     path: PathBuf,
 }
 
-impl Lock for SimLock {}
+impl Lock for SimLock {
+    fn note(&self, line: &str) -> io::Result<()> {
+        let mut state = self.disk.state();
+        if let Some(inode) = state.names.get(&self.path).copied() {
+            state.inodes.get_mut(&inode).unwrap().now = format!("1\n{line}\n").into_bytes();
+        }
+        Ok(())
+    }
+}
 
 impl Drop for SimLock {
     fn drop(&mut self) {

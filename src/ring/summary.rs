@@ -7,12 +7,16 @@ use crate::units::{Ticks27M, WallTime};
 
 use super::error::RingError;
 use super::index::{GapCause, Record, SegmentSummary, What};
+use super::layout::LOCK;
 use super::reader::Ring;
 use super::scan::scan;
-use super::storage::Storage;
+use super::storage::{Access, NOTE, Storage};
 
 /// Where there is no index, so much of the end of the newest segment is looked at: 8 MB.
 const LOOK_BACK: u64 = 8 << 20;
+
+/// Nothing for so long is a gap that lasts: silence, and what a block may wait to be full.
+const LASTING: Ticks27M = Ticks27M::new(2 * 27_000_000);
 
 /// How many of the newest segments are asked for an index before it is taken that there is none.
 const NEWEST: usize = 3;
@@ -139,6 +143,49 @@ impl Ring {
             event.from = event.from.max(first);
         }
         Ok(summary)
+    }
+
+    /// True while a recorder holds the ring.
+    pub fn is_recorded(&self) -> bool {
+        let lock = self.dir().join(LOCK);
+        self.storage().is_locked(&lock).unwrap_or(false)
+    }
+
+    /// The gap that lasts at `now`, which it is given for its end: the recorder cannot write, or
+    /// nothing arrives. `None` in a ring that nobody records, or that is filed faster.
+    pub fn lasting_gap(&self, now: WallTime) -> Option<Gap> {
+        let settings = self.layout().settings.as_ref()?;
+        if settings.stream_clock || !self.is_recorded() {
+            return None;
+        }
+        let noted = self.noted_failure().map(|(cause, from, packets)| Gap {
+            from,
+            to: now,
+            cause,
+            packets,
+        });
+        let silent = || {
+            let from = self.last().filter(|last| now - *last >= LASTING)?;
+            Some(Gap {
+                from,
+                to: now,
+                cause: GapCause::Silence,
+                packets: 0,
+            })
+        };
+        noted.or_else(silent)
+    }
+
+    /// What the recorder noted of a failure that lasts: why, since when, packets lost.
+    fn noted_failure(&self) -> Option<(GapCause, WallTime, u64)> {
+        let lock = self.storage().open(&self.dir().join(LOCK), Access::Read);
+        let mut bytes = [0; 2 * NOTE];
+        let read = lock.ok()?.read_at(&mut bytes, 0).ok()?;
+        let text = std::str::from_utf8(bytes.get(..read)?).ok()?;
+        let mut words = text.lines().nth(1)?.split_whitespace();
+        let cause = GapCause::from_name(words.next()?)?;
+        let since = WallTime::from_ticks(words.next()?.parse().ok()?);
+        Some((cause, since, words.next()?.parse().ok()?))
     }
 
     /// The gaps that overlap `from` to `to`.

@@ -205,6 +205,12 @@ impl Shared {
         state.directory = true;
     }
 
+    /// Closes what was removed before it was synced: an open file keeps its room.
+    fn let_go(&self) {
+        let files = &mut self.state().files;
+        files.retain(|file| !file.removed().unwrap_or(false));
+    }
+
     /// Syncs the packets and stamps written so far.
     pub(super) fn sync_now(&self, event: &mut dyn FnMut(RingEvent)) {
         let files = {
@@ -415,6 +421,9 @@ impl Upkeep {
                     left.push(segment);
                 }
             }
+        }
+        if removed > 0 {
+            self.shared.let_go();
         }
         if let Some(oldest) = left.first() {
             let start = oldest.start;

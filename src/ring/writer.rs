@@ -73,7 +73,7 @@ struct Failure {
 pub struct Writer {
     storage: Arc<dyn Storage>,
     dir: PathBuf,
-    _lock: Box<dyn Lock>,
+    lock: Box<dyn Lock>,
     settings: Settings,
     shared: Arc<Shared>,
     utc: UtcClock,
@@ -145,7 +145,7 @@ impl Writer {
             index_due: Stagger::new(dir, INDEX_EVERY, arrival),
             storage,
             dir: dir.to_owned(),
-            _lock: lock,
+            lock,
             settings,
             shared,
             utc: UtcClock::new(arrival, wall),
@@ -666,6 +666,7 @@ impl Writer {
             failure.retry_at = retry_at;
             failure.filed = false;
             self.lose(held);
+            self.note_failure();
             return;
         }
         let cause = match error {
@@ -687,6 +688,17 @@ impl Writer {
             filed: false,
         });
         self.lose(held);
+        self.note_failure();
+    }
+
+    /// Tells who looks at the ring what its files cannot say while nothing can be written.
+    fn note_failure(&self) {
+        let line = self.failure.as_ref().map(|failure| {
+            let (cause, since) = (failure.cause.name(), failure.since.ticks());
+            format!("{cause} {since} {}", failure.packets)
+        });
+        // A disk that takes no note either was told of already.
+        let _ = self.lock.note(&line.unwrap_or_default());
     }
 
     fn lose(&mut self, packets: usize) {
@@ -730,6 +742,7 @@ impl Writer {
     /// Something was written after a failure.
     fn recovered(&mut self, at: WallTime) {
         if let Some(failure) = self.failure.take() {
+            self.note_failure();
             self.events.push(RingEvent::WriteResumed {
                 packets: failure.packets,
                 gap: (at - failure.since).max(Ticks27M::ZERO),

@@ -117,10 +117,8 @@ impl Event for FramingEvent {
     }
 
     fn severity(&self) -> Severity {
-        match self {
-            Self::Lost { .. } => Severity::Error,
-            _ => Severity::Warning,
-        }
+        // A damaged stream is the normal case.
+        Severity::Warning
     }
 
     fn fields(&self, field: &mut dyn FnMut(&'static str, Value)) {

@@ -12,7 +12,6 @@ use clap::{Parser, Subcommand};
 
 use crate::cli::when::{When, zone};
 use crate::cli::{Common, Context, Error, ToolArgs, Verdict};
-use crate::io::EndpointError;
 use crate::io::clock::{Clock, SystemClock};
 use crate::ring::RingError;
 use crate::units::WallTime;
@@ -80,7 +79,12 @@ use crate::units::WallTime;
 /// $ tsring record /tmp/ring -i file.ts --clock pcr --at '2026-11-22 00:00 UTC'
 /// ```
 #[derive(Debug, Parser)]
-#[command(name = "tsring", version, verbatim_doc_comment)]
+#[command(
+    name = "tsring",
+    version,
+    verbatim_doc_comment,
+    arg_required_else_help = false
+)]
 pub struct Args {
     #[command(subcommand)]
     work: Work,
@@ -139,20 +143,6 @@ fn ring_error(e: RingError) -> Error {
     let error = match e {
         RingError::Io { .. } | RingError::Locked { .. } => Error::failure(e),
         _ => Error::usage(e),
-    };
-    match hint {
-        Some(hint) => error.hint(hint),
-        None => error,
-    }
-}
-
-/// An endpoint's error with its status and what to type next.
-fn endpoint_error(e: EndpointError) -> Error {
-    let hint = e.hint();
-    let error = if e.is_usage() {
-        Error::usage(e)
-    } else {
-        Error::failure(e)
     };
     match hint {
         Some(hint) => error.hint(hint),

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::{existing, ring_error};
 use crate::cli::{Common, Context, Error, Range, Verdict};
+use crate::io::clock::{Clock, SystemClock};
 use crate::ring::{Disk, Ring, Summary};
 use crate::units::{BitRate, ByteCount, Ticks27M, WallTime};
 
@@ -47,6 +48,7 @@ struct Info {
     max_bytes: Option<u64>,
     min_free_bytes: Option<u64>,
     epochs: usize,
+    recording: bool,
     indexed: bool,
     random_access_points: u64,
     discontinuities: u64,
@@ -61,7 +63,8 @@ struct Info {
 #[derive(Serialize)]
 struct GapInfo {
     from: String,
-    to: String,
+    /// `None` while it lasts.
+    to: Option<String>,
     duration_ms: i64,
     cause: &'static str,
     lost_packets: u64,
@@ -132,6 +135,7 @@ impl Info {
             .span
             .map_or(Ticks27M::ZERO, |(first, last)| last - first);
         let settings = ring.layout().settings.as_ref();
+        let lasting = ring.lasting_gap(SystemClock.wall());
         let text = |at: WallTime| at.to_string();
         Self {
             directory: ring.dir().display().to_string(),
@@ -146,15 +150,18 @@ impl Info {
             max_bytes: settings.and_then(|s| s.max_bytes),
             min_free_bytes: settings.and_then(|s| s.min_free),
             epochs: ring.layout().epochs.len(),
+            recording: ring.is_recorded(),
             indexed: !summary.unindexed,
             random_access_points: summary.random_access,
             discontinuities: summary.discontinuities,
             gaps: summary
                 .gaps
                 .iter()
-                .map(|g| GapInfo {
+                .map(|g| (g, Some(text(g.to))))
+                .chain(lasting.iter().map(|g| (g, None)))
+                .map(|(g, to)| GapInfo {
                     from: text(g.from),
-                    to: text(g.to),
+                    to,
                     duration_ms: (g.to - g.from).as_millis(),
                     cause: g.cause.name(),
                     lost_packets: g.packets,
@@ -230,6 +237,9 @@ impl Info {
             self.discontinuities,
             self.gaps.len()
         );
+        if self.recording {
+            out.push_str("  is being recorded\n");
+        }
         if !self.indexed {
             out.push_str("  no index: what follows is of the newest segment only\n");
         }
@@ -237,9 +247,10 @@ impl Info {
         for g in self.gaps.iter().skip(tail(self.gaps.len())) {
             let lost = g.lost_packets;
             let span = Ticks27M::from_millis(g.duration_ms);
+            let lasts = if g.to.is_none() { ", lasts" } else { "" };
             let _ = writeln!(
                 out,
-                "  gap of {span} from {} ({}, {lost} packets lost)",
+                "  gap of {span} from {} ({}, {lost} packets lost{lasts})",
                 g.from, g.cause
             );
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 
-use super::{endpoint_error, existing, instant, ring_error};
+use super::{existing, instant, ring_error};
 use crate::cli::when::When;
 use crate::cli::{Common, Context, Error, Level, Verdict};
 use crate::io::clock::{Clock, SystemClock};
@@ -18,14 +18,15 @@ use crate::units::{Arrival, Ticks27M, WallTime};
 
 /// `tsring play`
 #[derive(Debug, clap::Args)]
+#[group(skip)]
+#[command(group = clap::ArgGroup::new("start").args(["delay", "from"]).required(true))]
 pub(super) struct Args {
     /// The ring
     #[arg(value_name = "DIR")]
     dir: PathBuf,
 
     /// Play what was received so long ago, for ever
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration,
-          required_unless_present = "from", conflicts_with = "from")]
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     delay: Option<Duration>,
 
     /// Play what was received from this time on, up to the live end
@@ -78,7 +79,7 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<Verdict, Error> 
         stop: context.signals().stop_flag(),
         ..OutputOptions::default()
     };
-    let sink = open_output(&args.output, &options).map_err(endpoint_error)?;
+    let sink = open_output(&args.output, &options)?;
     context.ready();
     let mut player = Player {
         schedule: Schedule {
@@ -157,7 +158,7 @@ impl Player {
                 if over && !self.follow {
                     break;
                 }
-                self.sink.flush().map_err(endpoint_error)?;
+                self.sink.flush()?;
                 self.turn(now + LOOK_AGAIN, context);
                 continue;
             }
@@ -175,7 +176,7 @@ impl Player {
             self.send(&mut batch, context)?;
             idle_since = SystemClock.now();
         }
-        self.sink.finish().map_err(endpoint_error)
+        Ok(self.sink.finish()?)
     }
 
     /// Sends a batch when its packets are due.
@@ -189,7 +190,7 @@ impl Player {
             if context.stopping() {
                 return Ok(());
             }
-            self.sink.send(batch).map_err(endpoint_error)?;
+            self.sink.send(batch)?;
             self.sent += batch.len() as u64;
             self.turn(SystemClock.now(), context);
         }

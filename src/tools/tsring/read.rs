@@ -12,7 +12,7 @@ use nix::errno::Errno;
 use nix::fcntl::{SpliceFFlags, splice};
 use nix::poll::{PollFd, PollFlags, poll};
 
-use super::{endpoint_error, existing, ring_error};
+use super::{existing, ring_error};
 use crate::cli::{Common, Context, Error, Level, Range, Verdict};
 use crate::io::clock::{Clock, SystemClock};
 use crate::io::{Endpoint, OutputOptions, Sink, open_output};
@@ -170,7 +170,7 @@ enum Out {
 
 impl Out {
     fn sink(endpoint: &Endpoint, options: &OutputOptions) -> Result<Self, Error> {
-        let sink = open_output(endpoint, options).map_err(endpoint_error)?;
+        let sink = open_output(endpoint, options)?;
         Ok(Self::Sink(sink, Batch::with_capacity(BUFFER / PACKET_SIZE)))
     }
 }
@@ -244,7 +244,7 @@ impl Output {
             Out::Sink(sink, batch) => {
                 batch.clear();
                 batch.extend(Packet::slice_of(bytes).0, SystemClock.now());
-                sink.send(batch).map_err(endpoint_error)?;
+                sink.send(batch)?;
             }
             Out::File(out) => {
                 let written = out.write_all(bytes);
@@ -262,7 +262,7 @@ impl Output {
 
     fn finish(&mut self) -> Result<(), Error> {
         match &mut self.out {
-            Out::Sink(sink, _) => sink.finish().map_err(endpoint_error),
+            Out::Sink(sink, _) => Ok(sink.finish()?),
             Out::File(_) => Ok(()),
         }
     }

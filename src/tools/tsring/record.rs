@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
 
-use super::{directory, endpoint_error, instant, ring_error};
+use super::{directory, instant, ring_error};
 use crate::cli::when::When;
 use crate::cli::{Common, Context, Error, Verdict};
 use crate::io::clock::{Clock, SystemClock};
@@ -56,6 +56,8 @@ pub(super) struct Args {
     sync: Option<Duration>,
 
     /// Date packets by their arrival, or by the PCRs they carry as fast as they can be read
+    ///
+    /// With less than two PCRs in all of the input, packets are filed under one time: status 3.
     #[arg(long, value_name = "CLOCK", value_enum, default_value_t)]
     clock: ClockArg,
 
@@ -117,7 +119,7 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<Verdict, Error> {
         linger: InputOptions::RECORDER_LINGER,
         ..InputOptions::default()
     };
-    let source = open_input(&args.input, &options).map_err(endpoint_error)?;
+    let source = open_input(&args.input, &options)?;
     let changes = Changes {
         keep: args.keep.map(Ticks27M::from),
         max_bytes: args.max_bytes,
@@ -209,12 +211,17 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<Verdict, Error> {
         writer.counters(c);
         relay.counters(c);
     });
-    received?.map_err(endpoint_error)?;
+    received??;
     kept_up?;
     passed_on?;
     if writer.lacks_clock() && writer.written().packets > 0 {
-        let words = anyhow!("{}: no two PCRs to date the packets by", args.input);
-        return Err(Error::failure(words).hint("record it without --clock pcr"));
+        let packets = writer.written().packets;
+        let words = anyhow!(
+            "{}: less than two PCRs in {packets} packets, which are all filed under one time",
+            args.input
+        );
+        let hint = "without --clock pcr packets are dated by their arrival";
+        return Err(Error::failure(words).hint(hint));
     }
     if !live && writer.written().lost > 0 {
         let words = anyhow!("{} packets could not be written", writer.written().lost);
@@ -369,7 +376,7 @@ impl Tee {
             ..OutputOptions::default()
         };
         let sink = open_output(&Endpoint::Standard, &options);
-        let sink = sink.map_err(endpoint_error)?;
+        let sink = sink?;
         let (feeder, outlet) = queue(limits);
         let copies = relay.clone();
         Ok(Self {
@@ -417,7 +424,7 @@ impl Tee {
             turn();
             std::thread::sleep(LOOK);
         }
-        match joined(self.thread, "passes packets on")?.map_err(endpoint_error) {
+        match joined(self.thread, "passes packets on")?.map_err(Error::from) {
             Err(e) if !e.is_broken_pipe() => Err(e),
             _ => Ok(()),
         }
