@@ -1,5 +1,6 @@
 //! The calls that no library makes as this crate needs them: recvmmsg and sendmmsg with control
-//! messages, and socket options that socket2 lacks. The only `unsafe` of the crate.
+//! messages, socket options that socket2 lacks, and the state of the system's clock. The only
+//! `unsafe` of the crate.
 
 #![allow(unsafe_code)]
 
@@ -40,6 +41,15 @@ fn set<T>(fd: BorrowedFd<'_>, level: c_int, name: c_int, value: &T) -> io::Resul
     } else {
         Err(io::Error::last_os_error())
     }
+}
+
+/// Whether the kernel takes the system's clock for one that is kept by a better one (NTP, PTP).
+pub fn clock_is_kept() -> bool {
+    // SAFETY: zeros are a valid timex, which then asks for nothing to be changed.
+    let mut state: libc::timex = unsafe { zeroed() };
+    // SAFETY: the kernel reads and writes `state` only.
+    let r = unsafe { libc::adjtimex(&raw mut state) };
+    r >= 0 && r != libc::TIME_ERROR && state.status & libc::STA_UNSYNC == 0
 }
 
 /// Datagrams that the socket has lost since it was opened, for want of room in its receive buffer,

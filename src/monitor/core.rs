@@ -9,6 +9,7 @@ use crate::units::{Arrival, Ticks27M};
 
 use super::census::Census;
 use super::clock::StreamClock;
+use super::clocks::{ClockMeasures, Demarcation};
 use super::families::Families;
 use super::report::Report;
 use super::tally::Tally;
@@ -24,6 +25,10 @@ const MAX_LOSSES_AHEAD: usize = 4096;
 pub struct MonitorOptions {
     /// What tells the time.
     pub time: TimeSource,
+    /// The clock that tells arrivals is kept by a better one, to far less than 30 ppm.
+    pub disciplined: bool,
+    /// What separates jitter of PCRs from drift.
+    pub pcr_filter: Demarcation,
 }
 
 /// Where the findings of a turn go, once they are counted.
@@ -73,11 +78,11 @@ impl Monitor {
     /// Before the first packet.
     pub fn new(options: MonitorOptions) -> Self {
         Self {
+            families: Families::new(&options),
             clock: StreamClock::new(options.time),
             census: Census::new(),
             continuity: Continuity::new(),
             programs: Programs::new(),
-            families: Families::new(),
             tally: Tally::new(),
             packets: 0,
             transport_errors: 0,
@@ -149,6 +154,7 @@ impl Monitor {
                 .with("found", u64::from(error.found.get()))
                 .with("lost_packets", u64::from(error.lost_packets()));
             findings.push(&finding);
+            self.families.lost();
         }
         let seen = Seen {
             packet,
@@ -312,8 +318,18 @@ impl Monitor {
             | Check::ContinuityCountError
             | Check::TransportError => Verdict::Judged,
             _ if !self.clock.runs() => Verdict::NotJudged("there is no PCR that tells the time"),
-            _ => self.families.verdict(check),
+            _ => self.families.verdict(check, self.null_packets()),
         }
+    }
+
+    /// Packets of PID 0x1FFF.
+    pub fn null_packets(&self) -> u64 {
+        self.pid(Pid::NULL).map_or(0, |count| count.packets)
+    }
+
+    /// What clocks and time stamps there are, and how good they are.
+    pub fn clocks(&self) -> ClockMeasures {
+        self.families.clocks.measures(self.null_packets(), None)
     }
 
     /// What is in the stream.

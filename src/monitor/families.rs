@@ -2,18 +2,26 @@
 
 use crate::stream::{ProgramEvent, Programs};
 
+use super::clocks::{ClockOptions, Clocks};
 use super::content::Content;
-use super::{Check, Moment, Out, Seen, Verdict};
+use super::{Check, Moment, MonitorOptions, Out, Seen, TimeSource, Verdict};
 
 /// Every family.
 #[derive(Debug)]
 pub(super) struct Families {
+    pub(super) clocks: Clocks,
     pub(super) content: Content,
 }
 
 impl Families {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(options: &MonitorOptions) -> Self {
+        let clocks = ClockOptions {
+            live: options.time == TimeSource::Arrival,
+            disciplined: options.disciplined,
+            filter: options.pcr_filter,
+        };
         Self {
+            clocks: Clocks::new(clocks),
             content: Content::new(),
         }
     }
@@ -25,27 +33,42 @@ impl Families {
 
     /// After a PAT or PMT changed: the services as they are now.
     pub(super) fn services(&mut self, programs: &Programs, at: Moment) {
+        self.clocks.services(programs, at);
         self.content.services(programs, at);
     }
 
     /// A packet came, null packets included.
     #[inline]
-    pub(super) fn push(&mut self, seen: &Seen<'_>, _out: Out<'_>) {
+    pub(super) fn push(&mut self, seen: &Seen<'_>, out: Out<'_>) {
+        self.clocks.push(seen, out);
         self.content.push(seen);
     }
 
     /// Time went on to `at`.
-    pub(super) fn tick(&mut self, at: Moment, _out: Out<'_>) {
+    pub(super) fn tick(&mut self, at: Moment, out: Out<'_>) {
+        self.clocks.tick(at, out);
         self.content.tick(at);
+    }
+
+    /// Packets of some PID are missing before the next one, by its counter.
+    pub(super) fn lost(&mut self) {
+        self.clocks.lost();
     }
 
     /// Packets were lost: what was being timed is void.
     pub(super) fn reset(&mut self, at: Moment) {
+        self.clocks.reset(at);
         self.content.reset(at);
     }
 
-    /// Whether a check of a family could be judged.
-    pub(super) fn verdict(&self, _check: Check) -> Verdict {
-        Verdict::NotJudged("no machine measures it")
+    /// Whether a check of a family could be judged, in a stream with so many null packets.
+    pub(super) fn verdict(&self, check: Check, null_packets: u64) -> Verdict {
+        match check {
+            Check::PcrRepetitionError
+            | Check::PcrDiscontinuityIndicatorError
+            | Check::PcrAccuracyError
+            | Check::PtsError => self.clocks.verdict(check, null_packets),
+            _ => Verdict::NotJudged("no machine measures it"),
+        }
     }
 }

@@ -10,6 +10,7 @@ use crate::si::{ElementaryStream, Language, Pmt, Service, ServiceId, TransportSt
 use crate::ts::{PACKET_SIZE, Pid};
 use crate::units::BitRate;
 
+use super::clocks::ClockMeasures;
 use super::content::Measures;
 use super::{Check, Monitor, PidCount, Priority, Series, Verdict};
 
@@ -39,6 +40,8 @@ pub struct Report {
     /// Every check, by priority and number.
     #[serde(serialize_with = "by_name")]
     pub checks: Vec<CheckReport>,
+    /// Clocks and time stamps.
+    pub clocks: ClockMeasures,
     /// What is in the stream, over time.
     pub content: Measures,
 }
@@ -139,7 +142,6 @@ impl Report {
             let rate = BitRate::of(packets * PACKET_SIZE as u64, span);
             rate.map_or(0, BitRate::get)
         };
-        let packets_of = |pid| monitor.pid(pid).map_or(0, |count| count.packets);
         let services = monitor.programs().services();
         Self {
             packets: monitor.packets(),
@@ -148,7 +150,7 @@ impl Report {
             transport_errors: monitor.transport_errors(),
             bitrate_bps: rate(monitor.packets()),
             duration_ms: span.as_millis(),
-            null_packets: packets_of(Pid::NULL),
+            null_packets: monitor.null_packets(),
             transport_stream_id: monitor.programs().transport_stream_id(),
             services: services
                 .map(|s| ServiceReport::new(s, monitor, &rate))
@@ -162,6 +164,7 @@ impl Report {
                 .iter()
                 .map(|c| CheckReport::new(*c, monitor))
                 .collect(),
+            clocks: monitor.clocks(),
             content: monitor.content(),
         }
     }

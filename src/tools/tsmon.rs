@@ -12,6 +12,7 @@ use clap::{Parser, ValueEnum};
 use crate::cli::{Common, Context, Error, Progress, ToolArgs, Verdict};
 use crate::io::clock::{Clock, SystemClock};
 use crate::io::{Endpoint, InputOptions, Received, Source, open_input};
+use crate::monitor::clocks::Demarcation;
 use crate::monitor::{Finding, Monitor, MonitorOptions, TimeSource};
 use crate::stream::event::Value;
 use crate::stream::{Batch, Counters, Framing};
@@ -37,6 +38,21 @@ use crate::stream::{Batch, Counters, Framing};
 /// also a `ts_sync_loss`, which is over when five good ones follow. One repeat of a packet that is
 /// the same, PCR apart, is legal; any other step of the continuity counter that no
 /// discontinuity_indicator announces is a `continuity_count_error`.
+///
+/// `pcr_repetition_error` is more than 100 ms between the values of two PCRs of a PID that a PMT
+/// names; on a live input also none for 150 ms. `pcr_discontinuity_indicator_error` is a step of
+/// the value back, or of more than 100 ms, that no discontinuity_indicator announces.
+/// `pcr_accuracy_error` is a PCR more than 500 ns from its place in a stream of constant rate
+/// (PCR_AC), and not judged where the rate is not constant or packets are missing: the rate is
+/// that of a window of a second or more, refined as it goes on, and what moves more slowly than
+/// `--pcr-filter` is no error. Where the line through jittering PCRs is itself uncertain, an error
+/// counts when it is beyond the limit by three standard errors. `pts_error` is more than 700 ms
+/// between two PTS (by decoding order) of a video or audio stream that announces no still
+/// pictures, or none for 1.7 s.
+///
+/// Overall jitter (PCR_OJ), frequency offset and drift of the PCRs are measured where arrivals
+/// tell the time, and are as good as these. Whether 27 MHz is kept within 30 ppm is judged only
+/// when the kernel says that this machine's clock is kept by NTP or PTP.
 ///
 /// # EXAMPLES
 ///
@@ -69,6 +85,11 @@ pub struct Args {
     /// What tells the time
     #[arg(long, value_name = "SOURCE", value_enum, default_value_t)]
     clock: ClockChoice,
+
+    /// What separates jitter of PCRs from drift: mgf1 (10 mHz), mgf2 (100 mHz), mgf3 (1 Hz), or
+    /// any frequency from 10mHz to 10Hz
+    #[arg(long, value_name = "FREQUENCY", default_value = "mgf2")]
+    pcr_filter: Demarcation,
 
     #[command(flatten)]
     common: Common,
@@ -160,6 +181,8 @@ pub fn run(args: Args, context: &mut Context) -> Result<Verdict, Error> {
             }
             None => started.insert(Monitor::new(MonitorOptions {
                 time: args.clock.source(&*source),
+                disciplined: source.is_live() && SystemClock::is_kept(),
+                pcr_filter: args.pcr_filter,
             })),
         };
         losses.tell(&mut *source, monitor, context);

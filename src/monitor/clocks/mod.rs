@@ -169,7 +169,7 @@ impl Clocks {
                 .get_mut(usize::from(place.stamps).wrapping_sub(1))
         {
             let clock = stamps.clock.and_then(|place| self.clocks.get(place));
-            let clock = clock.map_or((None, 0), |c| (c.now(seen.at.position), c.epoch));
+            let clock = clock.map_or((None, 0), |c| (c.now(seen.at), c.epoch));
             stamps.push(seen, clock, out);
         }
     }

@@ -35,8 +35,6 @@ pub(super) struct Clock {
     ticks: i64,
     /// How often the clock was replaced, or lost sight of: stamps before and after do not compare.
     pub(super) epoch: u32,
-    /// Ticks a packet between the two newest PCRs; `None` before there are two.
-    pace: Option<f64>,
     pub(super) count: u64,
     pub(super) announcements: u64,
     pub(super) intervals_us: Distribution,
@@ -60,7 +58,6 @@ impl Clock {
             absence,
             ticks: 0,
             epoch: 0,
-            pace: None,
             count: 0,
             announcements: 0,
             intervals_us: Distribution::new(),
@@ -82,8 +79,8 @@ impl Clock {
         let Some(pcr) = seen.packet.pcr() else { return };
         let announced = std::mem::take(&mut self.announced);
         self.count += 1;
-        if let Some((before, then)) = self.last {
-            self.step(pcr - before, then, announced, seen.at, out);
+        if let Some((before, _)) = self.last {
+            self.step(pcr - before, announced, seen.at, out);
         }
         self.last = Some((pcr, seen.at));
         self.absence.over(seen.at);
@@ -102,8 +99,8 @@ impl Clock {
         }
     }
 
-    /// The clock went on by `by` from the PCR at `then` to the one at `at`.
-    fn step(&mut self, by: Ticks27M, then: Moment, announced: bool, at: Moment, out: Out<'_>) {
+    /// The clock went on by `by` from the PCR before to the one at `at`.
+    fn step(&mut self, by: Ticks27M, announced: bool, at: Moment, out: Out<'_>) {
         self.ticks = self.ticks.saturating_add(by.get());
         if announced {
             self.void(Obstacle::Jumped);
@@ -123,10 +120,6 @@ impl Clock {
             return;
         }
         self.intervals_us.add((by.get() / 27) as u64);
-        let packets = at.position - then.position;
-        if packets > 0 {
-            self.pace = Some(by.get() as f64 / packets as f64);
-        }
     }
 
     /// What was measured against earlier PCRs is void.
@@ -159,16 +152,13 @@ impl Clock {
     pub(super) fn reset(&mut self, at: Moment) {
         self.last = None;
         self.announced = false;
-        self.pace = None;
         self.void(Obstacle::Lost);
         self.absence.over(at);
     }
 
-    /// What the clock shows at a place behind the newest PCR, at the pace of the two newest;
-    /// `None` before there are two.
-    pub(super) fn now(&self, position: u64) -> Option<Pcr> {
-        let ((pcr, then), pace) = self.last.zip(self.pace)?;
-        let packets = position.saturating_sub(then.position);
-        Some(pcr + Ticks27M::new((packets as f64 * pace) as i64))
+    /// What the clock shows at a moment behind the newest PCR, going on with the monitor's clock:
+    /// on a file that lies between this PCR and the next. `None` before the first.
+    pub(super) fn now(&self, at: Moment) -> Option<Pcr> {
+        self.last.map(|(pcr, then)| pcr + (at.time - then.time))
     }
 }

@@ -361,12 +361,10 @@ fn a_clock_that_is_replaced_voids_the_stamps_before_it() {
 #[test]
 fn stamps_lead_the_clock_by_what_they_say() {
     let mut play = Play::new(false);
-    // Ten packets a millisecond; the clock passes its wrap.
-    let start = Pcr::CIRCLE.get() - 270_000;
-    play.pcr(0, start);
-    play.pcr(400, start + 1_080_000);
-    // 20 ms behind the PCR; the clock then shows 60 ms, which is 4500 of 90 kHz after the wrap.
-    play.at.position = 600;
+    // The clock passes its wrap.
+    play.pcr_at_ms(40, Pcr::CIRCLE.get() + 1_080_000);
+    // 10 ms behind the PCR the clock shows 50 ms, which is 4500 of 90 kHz.
+    play.at.time += Ticks27M::from_millis(10);
     play.pes(VIDEO, 4_500 + 45_000, 4_500 + 18_000);
     play.pes(AUDIO, 4_500 + 9_000, 4_500 + 9_000);
     let measures = play.clocks.measures(0, None);
