@@ -73,6 +73,9 @@ const VIDEO: Pid = Pid::from_field(0x100);
 const SOUND: Pid = Pid::from_field(0x101);
 const SPLICES: Pid = Pid::from_field(0x102);
 const CLOCK: Pid = Pid::from_field(0x103);
+const TELETEXT: Pid = Pid::from_field(0x104);
+const SUBTITLES: Pid = Pid::from_field(0x105);
+const PAGES: Pid = Pid::from_field(0x106);
 /// Ticks of 90 kHz: a picture, a frame of sound.
 const PICTURE: u64 = 3600;
 const FRAME: u64 = 2160;
@@ -90,6 +93,10 @@ struct Recipe {
     own_clock: bool,
     /// Sound comes so many pictures late (early, when negative).
     sound_late: i64,
+    /// Each picture is two fields, each in a PES packet of its own.
+    fields: bool,
+    /// There are teletext with stamps, DVB subtitles now and then, and teletext without stamps.
+    subtitles: bool,
 }
 
 const PLAIN: Recipe = Recipe {
@@ -98,6 +105,8 @@ const PLAIN: Recipe = Recipe {
     open: false,
     own_clock: false,
     sound_late: 5,
+    fields: false,
+    subtitles: false,
 };
 
 /// Packets with counters as they should be.
@@ -128,13 +137,20 @@ fn pes(id: u8, pts: u64, dts: u64, payload: &[u8]) -> Vec<u8> {
         0, 0, 1, id, 0, 0, 0x84, 0xC0, 10, 0x31, 0, 1, 0, 1, 0x11, 0, 1, 0, 1,
     ];
     bytes.extend_from_slice(payload);
-    if id == 0xC0 {
+    if id != 0xE0 {
         let length = (bytes.len() - 6) as u16;
         bytes[4..6].copy_from_slice(&length.to_be_bytes());
     }
     assert!(PesHeader::set_pts(&mut bytes, Pts::wrapping(pts)));
     assert!(PesHeader::set_dts(&mut bytes, Dts::wrapping(dts)));
     bytes
+}
+
+/// A PES packet of private_stream_1 without stamps.
+fn unstamped_pes(payload: &[u8]) -> Vec<u8> {
+    let length = (payload.len() + 3) as u16;
+    let [high, low] = length.to_be_bytes();
+    [&[0, 0, 1, 0xBD, high, low, 0x84, 0, 0], payload].concat()
 }
 
 /// A splice_null with CRC, from SCTE 35 §9.7.1 (14.x of its examples has other commands).
@@ -163,17 +179,24 @@ fn stream(recipe: Recipe) -> Vec<Packet> {
         .to_section()
         .unwrap();
     let clock = if recipe.own_clock { CLOCK } else { VIDEO };
+    let page: &[u8] = &[0x56, 5, b'd', b'e', b'u', 0x11, 0x50];
+    let subtitle: &[u8] = &[0x59, 8, b'd', b'e', b'u', 0x10, 0, 1, 0, 1];
     let streams = [
-        (StreamType::AVC, VIDEO),
-        (StreamType::MPEG1_AUDIO, SOUND),
-        (StreamType::SCTE35, SPLICES),
+        (StreamType::AVC, VIDEO, &[][..]),
+        (StreamType::MPEG1_AUDIO, SOUND, &[]),
+        (StreamType::SCTE35, SPLICES, &[]),
+        (StreamType(0x06), TELETEXT, page),
+        (StreamType(0x06), SUBTITLES, subtitle),
+        (StreamType(0x06), PAGES, page),
     ];
-    let streams = streams.map(|(stream_type, pid)| PmtStream {
+    let announced = if recipe.subtitles { 6 } else { 3 };
+    let streams = streams.map(|(stream_type, pid, descriptors)| PmtStream {
         stream_type,
         pid,
-        descriptors: Descriptors::NONE,
+        descriptors: Descriptors::new(descriptors),
     });
-    let pmt = PmtFields::new(ServiceId(1), 0, clock, Descriptors::NONE, &streams);
+    let streams = &streams[..announced];
+    let pmt = PmtFields::new(ServiceId(1), 0, clock, Descriptors::NONE, streams);
     let pmt = pmt.to_section().unwrap();
     let syntax = SectionSyntax {
         extension: 1,
@@ -237,6 +260,29 @@ fn stream(recipe: Recipe) -> Vec<Packet> {
                 continue;
             }
             mux.put(packet);
+        }
+        if recipe.fields {
+            let half = PICTURE / 2;
+            let mut second = vec![0, 0, 1, 9, 0x30, 0, 0, 1, 0x41, 0x9A];
+            second.resize(200, 0x5A);
+            for packet in pes_packets(VIDEO, &pes(0xE0, pts + half, dts + half, &second)) {
+                mux.put(packet);
+            }
+        }
+        if recipe.subtitles {
+            // Presented with the picture that was decoded 200 ms ago, as late as subtitles come.
+            let at = dts + 5 * PICTURE;
+            let lines = vec![(n % 251) as u8; 1 + 46 * 7];
+            let mut all = vec![
+                (TELETEXT, pes(0xBD, at, at, &lines)),
+                (PAGES, unstamped_pes(&lines)),
+            ];
+            if n % 25 == 0 {
+                all.push((SUBTITLES, pes(0xBD, at, at, &[0x20; 900])));
+            }
+            for (pid, pes) in all {
+                pes_packets(pid, &pes).into_iter().for_each(|p| mux.put(p));
+            }
         }
         let until = (n as i64 - recipe.sound_late) * PICTURE as i64;
         while (sounded as i64) < until {
@@ -387,6 +433,27 @@ fn assert_cut(recipe: Recipe, from: u64, to: u64) {
         .filter(|f| between(f.0))
         .collect();
     assert_eq!(frames(&out), expected, "sound from {from} to {to} ms");
+    if recipe.subtitles {
+        for pid in [TELETEXT, SUBTITLES] {
+            let mut expected = units(&whole, pid);
+            expected.retain(|unit| between(unit.0));
+            assert_eq!(
+                units(&out, pid),
+                expected,
+                "PID {pid} from {from} to {to} ms"
+            );
+        }
+        // Without stamps, by place: what comes with the picture that is cut.
+        let pages = |packets: &[Packet]| {
+            let mut starts = packets.iter().filter(|p| p.pid() == PAGES);
+            let first = starts.next().map(|p| p.payload()[9]);
+            let starts = starts.filter(|p| p.payload_unit_start());
+            (first, starts.count() + 1)
+        };
+        let (first, last) = (plan.instructions.start / 188, plan.instructions.stop / 188);
+        let there = &whole[first as usize..last as usize];
+        assert_eq!(pages(&out), pages(there), "from {from} to {to} ms");
+    }
     let eit = sections(&out, Pid::EIT);
     assert!(!eit.is_empty() && eit.iter().all(|s| Section::new(s).is_ok()));
     let clocks: Vec<_> = out.iter().filter_map(Packet::pcr).collect();
@@ -412,6 +479,42 @@ fn every_stream_is_cut_to_the_same_stretch() {
                         assert_cut(recipe, from, to);
                     }
                 }
+            }
+        }
+    }
+}
+
+#[test]
+fn fields_in_packets_of_their_own_stay_together() {
+    for open in [false, true] {
+        let recipe = Recipe {
+            open,
+            fields: true,
+            ..PLAIN
+        };
+        for (from, to) in [(2000, 5000), (1920, 1921), (3, 7000)] {
+            assert_cut(recipe, from, to);
+        }
+        let (plan, out, _) = cut(stream(recipe), Some(2000), Some(5000), false).unwrap();
+        // Two leading pictures at either edge, each of two fields.
+        let fields = if open { 4 } else { 0 };
+        assert_eq!((plan.from.leading, plan.to.leading), (fields, fields));
+        assert_eq!(units(&out, VIDEO).len() % 2, 0);
+    }
+}
+
+#[test]
+fn teletext_and_subtitles_are_cut_at_their_packets() {
+    for open in [false, true] {
+        for start in [900_000, (1 << 33) - 4 * 90_000] {
+            let recipe = Recipe {
+                start,
+                open,
+                subtitles: true,
+                ..PLAIN
+            };
+            for (from, to) in [(2000, 5000), (1920, 1921), (3, 7000)] {
+                assert_cut(recipe, from, to);
             }
         }
     }
