@@ -1,10 +1,18 @@
 complete -c tsmon -s i -l input -d 'Where packets come from, as an option' -r
-complete -c tsmon -l report -d 'Print the report in this form' -r -f -a "text\t'For a person, on one screen'
-json\t'One JSON object'"
 complete -c tsmon -l clock -d 'What tells the time' -r -f -a "auto\t'Arrivals on live inputs and where packets carry them, PCRs elsewhere'
 arrival\t'The arrivals: of a pipe too'
 pcr\t'The PCRs of one PID'"
-complete -c tsmon -l pcr-filter -d 'What separates jitter of PCRs from drift: mgf1 (10 mHz), mgf2 (100 mHz), mgf3 (1 Hz), or any frequency from 10mHz to 10Hz' -r
+complete -c tsmon -l for -d 'Look at so much of the stream' -r
+complete -c tsmon -l fail-on -d 'End with status 1 when a check of this priority or a higher one found something' -r -f -a "p1\t'The stream cannot be decoded'
+p2\t'What should be watched all the time, too'
+p3\t'All of TR 101 290'"
+complete -c tsmon -l report -d 'Print the report in this form' -r -f -a "text\t'For a person, on one screen'
+json\t'One JSON object'"
+complete -c tsmon -l report-file -d 'Write the report to this file, replaced as a whole, and not to stdout' -r -F
+complete -c tsmon -l interval -d 'Report so often, and not at the end only; JSON is one object a line then' -r
+complete -c tsmon -l events -d 'Append a JSON line for each alarm raised or cleared; -: to stdout, the report to stderr' -r -F
+complete -c tsmon -l exec -d 'Run a command for each alarm raised or cleared' -r
+complete -c tsmon -l clear-after -d 'Clear an alarm when so long nothing was found' -r
 complete -c tsmon -l log-format -d 'Form of the lines on stderr' -r -f -a "text\t'`tool: level: words`'
 json\t'One JSON object a line'"
 complete -c tsmon -l stats -d 'Print a line of statistics at this interval' -r

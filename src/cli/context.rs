@@ -51,6 +51,11 @@ impl Context {
         self.report.line(level, words);
     }
 
+    /// Prints a page as it is on stderr, where stdout carries something else.
+    pub fn page(&self, text: &str) {
+        self.report.page(text);
+    }
+
     /// stdout for an answer in words; it is flushed, and the flush checked, when the tool ends.
     pub fn answer(&mut self) -> &mut impl Write {
         &mut self.answer

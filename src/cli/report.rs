@@ -123,6 +123,11 @@ impl Report {
         self.write(level, None, words, &[]);
     }
 
+    /// Prints lines as they are, whatever is asked to be said.
+    pub(super) fn page(&self, text: &str) {
+        self.raw(Level::Info, text);
+    }
+
     /// Prints a `hint:` line: what to type next.
     pub fn hint(&self, words: &str) {
         if self.format == Format::Json {

@@ -29,6 +29,10 @@ pub struct MonitorOptions {
     pub disciplined: bool,
     /// What separates jitter of PCRs from drift.
     pub pcr_filter: Demarcation,
+    /// Only so much of the stream is looked at.
+    pub span: Option<Ticks27M>,
+    /// The stream is received from a network.
+    pub network: bool,
 }
 
 /// Where the findings of a turn go, once they are counted.
@@ -72,6 +76,11 @@ pub struct Monitor {
     /// Places of sync losses that were told and not reached, in order.
     losses: std::collections::VecDeque<u64>,
     next_tick: Ticks27M,
+    /// What is looked at ends here.
+    end: Ticks27M,
+    network: bool,
+    /// RTP is what it is received as.
+    rtp: bool,
 }
 
 impl Monitor {
@@ -89,6 +98,9 @@ impl Monitor {
             sync_losses: 0,
             losses: std::collections::VecDeque::new(),
             next_tick: TICK,
+            end: options.span.unwrap_or(Ticks27M::MAX),
+            network: options.network,
+            rtp: false,
         }
     }
 
@@ -109,17 +121,54 @@ impl Monitor {
         self.clock.expect(batch, self.packets, preferred);
         for (arrival, packets) in batch.runs() {
             for packet in packets {
-                self.take(packet, arrival, out);
+                let at = Moment {
+                    position: self.packets,
+                    time: self.clock.at(self.packets, arrival),
+                };
+                if at.time >= self.end {
+                    return;
+                }
+                self.take(packet, at, arrival, out);
             }
         }
     }
 
+    /// True when all was looked at that was to be: no packet is taken any more.
+    pub fn is_over(&self) -> bool {
+        self.clock.now() >= self.end
+    }
+
+    /// Packets are missing that were not looked at: the fault is ours, and nothing is found for
+    /// that.
+    pub fn skipped(&mut self) {
+        self.continuity.reset();
+        self.families.reset(self.now());
+    }
+
+    /// The input was silent until now: what was being timed is void.
+    pub fn interrupted(&mut self) {
+        self.families.reset(self.now());
+    }
+
+    /// Something was found outside of the packets: by their reception.
+    pub fn outside(&mut self, finding: &Finding, out: &mut dyn FnMut(&Finding)) {
+        let tally = &mut self.tally;
+        Findings { tally, out }.push(finding);
+    }
+
+    /// The stream comes as RTP.
+    pub fn is_rtp(&mut self) {
+        self.rtp = true;
+    }
+
     #[inline]
-    fn take(&mut self, packet: &Packet, arrival: Arrival, out: &mut dyn FnMut(&Finding)) {
-        let at = Moment {
-            position: self.packets,
-            time: self.clock.at(self.packets, arrival),
-        };
+    fn take(
+        &mut self,
+        packet: &Packet,
+        at: Moment,
+        arrival: Arrival,
+        out: &mut dyn FnMut(&Finding),
+    ) {
         if at.time >= self.next_tick {
             self.tick(at, out);
         }
@@ -259,7 +308,7 @@ impl Monitor {
 
     /// From the first packet to the end of the last.
     pub fn duration(&self) -> Ticks27M {
-        self.clock.end()
+        self.clock.end().min(self.end)
     }
 
     /// Packets so far, damaged ones included.
@@ -310,6 +359,11 @@ impl Monitor {
     /// Whether a check could be judged.
     pub fn verdict(&self, check: Check) -> Verdict {
         match check {
+            Check::InputLoss | Check::KernelDrops | Check::RtpLoss if !self.network => {
+                Verdict::NotJudged("not received from a network")
+            }
+            Check::RtpLoss if !self.rtp => Verdict::NotJudged("not received as RTP"),
+            Check::InputLoss | Check::KernelDrops | Check::RtpLoss => Verdict::Judged,
             _ if self.packets == 0 && self.sync_losses == 0 => {
                 Verdict::NotJudged("no packets came")
             }

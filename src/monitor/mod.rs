@@ -5,6 +5,7 @@
 //! [`Finding`]s; it also says which of its [`Check`]s it could not judge on this input, and why:
 //! a check that was not judged has not been passed.
 
+mod alarm;
 mod census;
 mod check;
 mod clock;
@@ -19,6 +20,7 @@ pub mod tables;
 mod tally;
 
 pub use self::core::{Monitor, MonitorOptions};
+pub use alarm::{Alarm, Alarms, MAX_ALARMS};
 pub use census::PidCount;
 pub use check::{Check, Priority};
 pub use clock::TimeSource;

@@ -1,21 +1,25 @@
 //! Measures a transport stream, and says what is wrong with it.
 
 mod content;
+mod heard;
+mod notices;
 mod text;
+mod watch;
 
 use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
 
-use crate::cli::{Common, Context, Error, Progress, ToolArgs, Verdict};
-use crate::io::clock::{Clock, SystemClock};
-use crate::io::{Endpoint, InputOptions, Received, Source, open_input};
+use self::notices::Notices;
+use self::watch::Watch;
+use crate::cli::{Common, Context, Error, ToolArgs, Verdict};
+use crate::io::{Endpoint, InputOptions, Source, StagedFile, open_input};
 use crate::monitor::clocks::Demarcation;
-use crate::monitor::{Finding, Monitor, MonitorOptions, TimeSource};
-use crate::stream::event::Value;
-use crate::stream::{Batch, Counters, Framing};
+use crate::monitor::{Alarms, Check, Monitor, Priority, TimeSource};
+use crate::stream::Framing;
 
 /// Measure a transport stream, and say what is wrong with it
 ///
@@ -54,6 +58,35 @@ use crate::stream::{Batch, Counters, Framing};
 /// tell the time, and are as good as these. Whether 27 MHz is kept within 30 ppm is judged only
 /// when the kernel says that this machine's clock is kept by NTP or PTP.
 ///
+/// Beside the checks of TR 101 290 stand, as priority 4, what reception shows: `input_loss`
+/// (nothing has come for 3 s), `kernel_drops` (the receive buffer was full) and `rtp_loss`.
+///
+/// # ALARMS
+///
+/// The first finding of a check about a PID, a service or the stream raises an alarm; those that
+/// follow are counted; it is cleared when none has come for `--clear-after`. Alarms go to
+/// `--events` and `--exec`, and to stderr where the input is no file.
+///
+/// A line of `--events` is a JSON object with `time` (UTC), `event` (`raised` or `cleared`),
+/// `check`, `number` (of TR 101 290), `priority`, `subject`, `pid` and `service` (or null),
+/// `at_ms` and `at_packet` (where in the stream), `count`; one that is raised also what was found,
+/// unit in the key; one that is cleared also `since_ms`, `last_ms` and `last_packet`.
+///
+/// A command of `--exec` runs through `sh -c` with TSMON_EVENT, TSMON_CHECK, TSMON_NUMBER,
+/// TSMON_PRIORITY, TSMON_SUBJECT, TSMON_PID, TSMON_SERVICE, TSMON_AT_MS, TSMON_AT_PACKET,
+/// TSMON_COUNT, TSMON_INPUT, TSMON_TIME and TSMON_JSON in its environment; what it prints goes to
+/// stderr. It is never waited for: four run at a time, 256 wait, what is over is dropped and said;
+/// one that runs for longer than a minute is killed, and at the end all are given 2 s.
+///
+/// # EXIT STATUS
+///
+/// 0, or 1 when a check that `--fail-on` names found something, or nothing came that could be
+/// judged; 2 for wrong usage, 3 when the input fails.
+///
+/// # MEMORY
+///
+/// 1024 alarms at a time: what is found about more subjects is told as one of the stream.
+///
 /// # EXAMPLES
 ///
 /// What is in a recording, and what is wrong with it:
@@ -62,10 +95,22 @@ use crate::stream::{Batch, Counters, Framing};
 /// $ tsmon recording.ts
 /// ```
 ///
-/// The bit rate of each PID of a channel, for a script:
+/// The bit rate of each PID of a recording, for a script:
 ///
 /// ```text
 /// $ tsmon --report json recording.ts | jq '.pids[] | {pid, bitrate_bps}'
+/// ```
+///
+/// Watch a channel, alarms as JSON lines, a report each minute in a file:
+///
+/// ```text
+/// $ tsmon udp://eth1@239.0.0.1:1234 --events - --interval 1m --report-file /run/one.txt
+/// ```
+///
+/// Look at a channel for half a minute; status 1 when it has errors of priority 1:
+///
+/// ```text
+/// $ tsmon udp://eth1@239.0.0.1:1234 --for 30s --fail-on p1 --quiet > /dev/null
 /// ```
 #[derive(Debug, Parser)]
 #[command(name = "tsmon", version, verbatim_doc_comment)]
@@ -78,10 +123,6 @@ pub struct Args {
     #[arg(short, long, value_name = "ENDPOINT", conflicts_with = "input_operand")]
     input: Option<Endpoint>,
 
-    /// Print the report in this form
-    #[arg(long, value_name = "FORM", value_enum, default_value_t)]
-    report: Form,
-
     /// What tells the time
     #[arg(long, value_name = "SOURCE", value_enum, default_value_t)]
     clock: ClockChoice,
@@ -90,6 +131,46 @@ pub struct Args {
     /// any frequency from 10mHz to 10Hz
     #[arg(long, value_name = "FREQUENCY", default_value = "mgf2")]
     pcr_filter: Demarcation,
+
+    /// Look at so much of the stream
+    #[arg(long = "for", value_name = "DURATION", value_parser = humantime::parse_duration)]
+    span: Option<Duration>,
+
+    /// End with status 1 when a check of this priority or a higher one found something
+    #[arg(long, value_name = "PRIORITY", value_enum)]
+    fail_on: Option<Least>,
+
+    /// Print the report in this form
+    #[arg(
+        long,
+        value_name = "FORM",
+        value_enum,
+        default_value_t,
+        help_heading = "Report"
+    )]
+    report: Form,
+
+    /// Write the report to this file, replaced as a whole, and not to stdout
+    #[arg(long, value_name = "FILE", help_heading = "Report")]
+    report_file: Option<PathBuf>,
+
+    /// Report so often, and not at the end only; JSON is one object a line then
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration,
+          help_heading = "Report")]
+    interval: Option<Duration>,
+
+    /// Append a JSON line for each alarm raised or cleared; -: to stdout, the report to stderr
+    #[arg(long, value_name = "FILE", help_heading = "Alarms")]
+    events: Option<PathBuf>,
+
+    /// Run a command for each alarm raised or cleared
+    #[arg(long, value_name = "COMMAND", help_heading = "Alarms")]
+    exec: Option<String>,
+
+    /// Clear an alarm when so long nothing was found
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration,
+          default_value = "10s", help_heading = "Alarms")]
+    clear_after: Duration,
 
     #[command(flatten)]
     common: Common,
@@ -109,6 +190,27 @@ enum Form {
     Text,
     /// One JSON object
     Json,
+}
+
+/// The least priority that counts.
+#[derive(Copy, Clone, Debug, PartialEq, Eq, ValueEnum)]
+enum Least {
+    /// The stream cannot be decoded
+    P1,
+    /// What should be watched all the time, too
+    P2,
+    /// All of TR 101 290
+    P3,
+}
+
+impl Least {
+    const fn priority(self) -> Priority {
+        match self {
+            Self::P1 => Priority::One,
+            Self::P2 => Priority::Two,
+            Self::P3 => Priority::Three,
+        }
+    }
 }
 
 /// What tells the time.
@@ -135,150 +237,87 @@ impl ClockChoice {
     }
 }
 
-/// How long a turn of the loop waits: signals and absent tables are seen to in between.
-const TURN: Duration = Duration::from_millis(100);
-/// Packets of a turn at most: 1 MB.
-const BATCH_PACKETS: usize = 5577;
-
 /// Measures until the input ends or the end is asked for, and prints the report.
 ///
 /// # Errors
-/// Where the input fails.
+/// Where the input fails, or an output.
 pub fn run(args: Args, context: &mut Context) -> Result<Verdict, Error> {
-    let input = args
-        .input
-        .or(args.input_operand)
-        .unwrap_or(Endpoint::Standard);
+    let input = args.input.clone().or(args.input_operand.clone());
+    let input = input.unwrap_or(Endpoint::Standard);
     let options = InputOptions {
         linger: InputOptions::RECORDER_LINGER,
         ..InputOptions::default()
     };
     let mut source = open_input(&input, &options)?;
+    let file = source.length().is_some();
+    let notices = Notices::open(
+        args.events.as_deref(),
+        args.exec.as_deref(),
+        input.to_string(),
+        !file,
+    )?;
+    let mut page = Page::new(&args);
     context.ready();
     context.status(&format!("measuring {input}"));
-    let mut progress = source
-        .length()
-        .map(|length| context.progress("measured", length));
-    // A file's batches are filled: the clock looks ahead in them.
-    let file = source.length().is_some();
-    let mut batch = Batch::with_capacity(BATCH_PACKETS);
-    // What tells the time is known when the framing is.
-    let mut started = None::<Monitor>;
-    let mut losses = Losses::default();
-    loop {
-        batch.clear();
-        let mut received = source.receive(&mut batch, TURN)?;
-        while file && received == Received::Packets && batch.room() > 0 {
-            received = source.receive(&mut batch, TURN)?;
-        }
-        let monitor = match &mut started {
-            Some(monitor) => monitor,
-            None if batch.is_empty() && received == Received::Idle => {
-                if turn(context, &mut *source, None, &mut progress) {
-                    break;
-                }
-                continue;
-            }
-            None => started.insert(Monitor::new(MonitorOptions {
-                time: args.clock.source(&*source),
-                disciplined: source.is_live() && SystemClock::is_kept(),
-                pcr_filter: args.pcr_filter,
-            })),
-        };
-        losses.tell(&mut *source, monitor, context);
-        match received {
-            Received::Idle => monitor.idle(SystemClock.now(), &mut found),
-            Received::Packets | Received::End => monitor.push(&batch, &mut found),
-        }
-        let stopping = turn(context, &mut *source, Some(monitor), &mut progress);
-        if received == Received::End || stopping {
-            break;
-        }
-    }
-    drop(progress);
-    let mut monitor = started.unwrap_or_else(|| Monitor::new(MonitorOptions::default()));
-    losses.tell(&mut *source, &mut monitor, context);
-    monitor.finish(&mut found);
-    context.last_turn(|c| count(c, &*source, Some(&monitor)));
-    print(args.report, &monitor, context)?;
-    Ok(Verdict::Yes)
+    let mut watch = Watch::new(notices, Alarms::new(args.clear_after.into()));
+    let watched = watch.run(&args, &mut *source, &mut page, context);
+    let monitor = watch.finish(&mut *source, context)?;
+    page.print(&monitor, context)?;
+    watched?;
+    Ok(judge(args.fail_on, &monitor))
 }
 
-/// What was found is counted by the monitor and stands in the report.
-fn found(_finding: &Finding) {}
-
-/// What a turn has to see to; true when the end was asked for.
-fn turn(
-    context: &mut Context,
-    source: &mut dyn Source,
-    monitor: Option<&Monitor>,
-    progress: &mut Option<Progress>,
-) -> bool {
-    if let (Some(progress), Some(monitor)) = (progress, monitor) {
-        progress.set(monitor.bytes());
-    }
-    context.turn(|c| count(c, source, monitor));
-    context.stopping()
-}
-
-fn count(out: &mut dyn Counters, source: &dyn Source, monitor: Option<&Monitor>) {
-    source.counters(out);
-    if let Some(monitor) = monitor {
-        monitor.counters(out);
-    }
-}
-
-/// The losses of synchronisation, which the search for packets sees and no check can.
-#[derive(Debug, Default)]
-struct Losses {
-    told: u64,
-}
-
-impl Losses {
-    /// Hands over the losses since the last call, and the other events to the log. To be called
-    /// before the packets of the turn are pushed.
-    fn tell(&mut self, source: &mut dyn Source, monitor: &mut Monitor, context: &Context) {
-        let mut place = monitor.packets();
-        source.drain_events(&mut |event| {
-            if event.name() == "sync_lost" {
-                event.fields(&mut |key, value| {
-                    if let ("at_packet", Value::Number(n)) = (key, value) {
-                        place = u64::try_from(n).unwrap_or(0);
-                    }
-                });
-                monitor.sync_lost(place);
-                self.told += 1;
-            }
-            context.event(event);
-        });
-        // Of a flood, few are events and all are counted.
-        let mut counted = LossCount(self.told);
-        source.counters(&mut counted);
-        while self.told < counted.0 {
-            monitor.sync_lost(place);
-            self.told += 1;
-        }
-    }
-}
-
-/// Picks one counter out of a source's.
-struct LossCount(u64);
-
-impl Counters for LossCount {
-    fn put(&mut self, key: &str, value: Value) {
-        if let ("sync_losses_total", Value::Number(n)) = (key, value) {
-            self.0 = u64::try_from(n).unwrap_or(0);
-        }
-    }
-}
-
-/// Prints the report on stdout.
-fn print(form: Form, monitor: &Monitor, context: &mut Context) -> Result<(), Error> {
-    let report = monitor.report();
-    let text = match form {
-        Form::Text => text::page(&report),
-        Form::Json => serde_json::to_string_pretty(&report)? + "\n",
+/// No when a check that counts found something, or there was nothing to judge.
+fn judge(fail_on: Option<Least>, monitor: &Monitor) -> Verdict {
+    let Some(least) = fail_on else {
+        return Verdict::Yes;
     };
-    let written = context.answer().write_all(text.as_bytes());
-    Ok(written.context("cannot write to stdout")?)
+    let failed =
+        |check: &&Check| check.priority() <= least.priority() && monitor.count(**check).count > 0;
+    match monitor.packets() == 0 || Check::ALL.iter().any(|check| failed(&check)) {
+        true => Verdict::No,
+        false => Verdict::Yes,
+    }
+}
+
+/// Where the report goes, and how.
+struct Page {
+    form: Form,
+    file: Option<PathBuf>,
+    /// stdout carries something else.
+    aside: bool,
+    /// One object a line.
+    lines: bool,
+}
+
+impl Page {
+    fn new(args: &Args) -> Self {
+        Self {
+            form: args.report,
+            file: args.report_file.clone(),
+            aside: args.events.as_deref() == Some(Path::new("-")),
+            lines: args.interval.is_some() && args.report_file.is_none(),
+        }
+    }
+
+    fn print(&self, monitor: &Monitor, context: &mut Context) -> Result<(), Error> {
+        let report = monitor.report();
+        let text = match self.form {
+            Form::Text => text::page(&report),
+            Form::Json if self.lines => serde_json::to_string(&report)? + "\n",
+            Form::Json => serde_json::to_string_pretty(&report)? + "\n",
+        };
+        if let Some(path) = &self.file {
+            let mut file = StagedFile::create(path)?;
+            file.write(text.as_bytes())?;
+            file.place()?;
+        } else if self.aside {
+            context.page(&text);
+        } else {
+            let out = context.answer();
+            let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+            written.context("cannot write to stdout")?;
+        }
+        Ok(())
+    }
 }

@@ -237,3 +237,160 @@ fn the_text_names_services_pids_and_what_was_found() {
         );
     }
 }
+
+/// 20 s of a steady stream, 4 ms a packet, without the packets of `missing`.
+fn holed(missing: &[usize]) -> Vec<u8> {
+    let mut packets = steady(5000);
+    for place in missing.iter().rev() {
+        packets.remove(*place);
+    }
+    Packet::bytes_of(&packets).to_vec()
+}
+
+fn lines(text: &[u8]) -> Vec<Value> {
+    let text = std::str::from_utf8(text).unwrap();
+    text.lines()
+        .map(|l| serde_json::from_str(l).unwrap())
+        .collect()
+}
+
+#[test]
+fn an_alarm_is_raised_once_its_repeats_are_counted_and_it_is_cleared_when_they_stop() {
+    let ran = Run::new("tsmon")
+        .args(["--events", "-", "--clear-after", "2s", "--quiet"])
+        // 4.02 s, 4.42 s, 5.22 s; then 17.22 s.
+        .stdin(holed(&[1005, 1105, 1305, 4305]))
+        .run();
+    assert_eq!(ran.status, 0);
+    assert!(
+        ran.stderr.contains("continuity_count_error"),
+        "the report is on stderr"
+    );
+    let said: Vec<_> = lines(&ran.stdout)
+        .iter()
+        .filter(|line| line["check"] == "continuity_count_error")
+        .map(|line| {
+            let at = line["at_ms"].as_i64().unwrap();
+            let word = line["event"].as_str().unwrap().to_owned();
+            (
+                word,
+                at / 10,
+                line["count"].as_u64().unwrap(),
+                line["pid"].clone(),
+            )
+        })
+        .collect();
+    let pid = Value::from(0x100);
+    assert_eq!(
+        said,
+        [
+            ("raised".to_owned(), 402, 1, pid.clone()),
+            ("cleared".to_owned(), 722, 3, pid.clone()),
+            ("raised".to_owned(), 1722, 1, pid.clone()),
+            ("cleared".to_owned(), 1922, 1, pid),
+        ]
+    );
+}
+
+#[test]
+fn a_command_is_run_for_each_alarm_with_what_there_is_to_know() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("said");
+    let command = format!(
+        "echo $TSMON_EVENT $TSMON_CHECK $TSMON_NUMBER $TSMON_PID $TSMON_COUNT >> {}",
+        out.display()
+    );
+    Run::new("tsmon")
+        .args(["--exec", &command, "--clear-after", "1s", "--quiet"])
+        .stdin(holed(&[1005]))
+        .run()
+        .expect(0, &["continuity_count_error PID 0x0100: alarm=raised"]);
+    let said = fs::read_to_string(out).unwrap();
+    let mut said: Vec<_> = said.lines().filter(|l| l.contains("continuity")).collect();
+    said.sort_unstable();
+    assert_eq!(
+        said,
+        [
+            "cleared continuity_count_error 1.4 0x0100 1",
+            "raised continuity_count_error 1.4 0x0100 1",
+        ]
+    );
+}
+
+#[test]
+fn the_status_says_no_where_a_check_of_that_priority_found_something() {
+    let mut damaged = steady(1000);
+    damaged[255].as_bytes_mut()[1] |= 0x80; // transport_error_indicator: priority 2
+    damaged[256..]
+        .iter_mut()
+        .filter(|p| p.has_payload())
+        .for_each(|packet| {
+            // The counter goes on behind it as though it had never been.
+            let counter = packet.continuity_counter().get() + 15;
+            packet.set_continuity_counter(ContinuityCounter::wrapping(counter));
+        });
+    damaged[256..]
+        .iter_mut()
+        .filter(|p| !p.has_payload())
+        .for_each(|packet| {
+            let counter = packet.continuity_counter().get() + 15;
+            packet.set_continuity_counter(ContinuityCounter::wrapping(counter));
+        });
+    let damaged = Packet::bytes_of(&damaged).to_vec();
+    let status = |fail_on: &str, stdin: Vec<u8>| {
+        let run = Run::new("tsmon").args(["--quiet", "--fail-on", fail_on]);
+        run.stdin(stdin).run().status
+    };
+    assert_eq!(status("p2", damaged), 1);
+    assert_eq!(status("p1", holed(&[1005])), 1);
+    assert_eq!(status("p3", Vec::new()), 1, "nothing was judged");
+    let usage = Run::new("tsmon").args(["--fail-on", "p4"]).run();
+    usage.expect(2, &["p1, p2, p3"]);
+}
+
+#[test]
+fn no_more_is_looked_at_than_was_asked_for() {
+    let ours = report(
+        Run::new("tsmon")
+            .args(["--for", "10s"])
+            .stdin(holed(&[1005, 4305])),
+    );
+    assert_eq!(ours["duration_ms"], 10_000);
+    // 2500 packets of 4 ms, one of which is missing.
+    assert_eq!(ours["packets"], 2499);
+    assert_eq!(check(&ours, "continuity_count_error")["count"], 1);
+}
+
+#[test]
+fn a_report_file_is_replaced_as_a_whole_and_stdout_stays_silent() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("report.json");
+    fs::write(&file, "old").unwrap();
+    let path = file.display().to_string();
+    let ran = Run::new("tsmon")
+        .args(["--quiet", "--report", "json", "--report-file", &path])
+        .args(["--interval", "1s"])
+        .stdin(holed(&[]))
+        .run();
+    assert_eq!(ran.quiet_success(), b"");
+    let report: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    assert_eq!(report["packets"], 5000);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn reports_come_at_the_interval_of_a_files_own_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("stream.ts");
+    fs::write(&file, holed(&[]).repeat(4)).unwrap();
+    let path = file.display().to_string();
+    let args = ["--quiet", "--report", "json", "--interval", "20s", &path];
+    let reports = lines(&Run::new("tsmon").args(args).run().quiet_success());
+    // 80 s in batches of 1 MB, 22 s each: a report behind each but the last, and at the end.
+    let packets: Vec<_> = reports
+        .iter()
+        .map(|r| r["packets"].as_u64().unwrap())
+        .collect();
+    assert_eq!(packets.last(), Some(&20_000));
+    assert!(packets.len() >= 4 && packets.is_sorted(), "{packets:?}");
+}

@@ -1,0 +1,205 @@
+//! The loop: from the input to the monitor, from findings to alarms.
+
+use std::time::{Duration, Instant};
+
+use super::heard::Heard;
+use super::notices::Notices;
+use super::{Args, Page};
+use crate::cli::{Context, Error};
+use crate::io::clock::{Clock, SystemClock};
+use crate::io::{Received, Source};
+use crate::monitor::{Alarm, Alarms, Check, Finding, Monitor, MonitorOptions};
+use crate::stream::{Batch, Counters};
+use crate::units::Ticks27M;
+
+/// How long a turn of the loop waits: signals and absent tables are seen to in between.
+const TURN: Duration = Duration::from_millis(100);
+/// Packets of a turn at most: 1 MB.
+const BATCH_PACKETS: usize = 5577;
+
+/// A stream that is watched.
+pub(super) struct Watch {
+    /// `None` until the first packets tell the framing.
+    monitor: Option<Monitor>,
+    heard: Heard,
+    alarms: Alarms,
+    notices: Notices,
+    /// Alarms of this turn that were not told yet.
+    news: Vec<Alarm>,
+}
+
+impl Watch {
+    pub(super) fn new(notices: Notices, alarms: Alarms) -> Self {
+        Self {
+            monitor: None,
+            heard: Heard::default(),
+            alarms,
+            notices,
+            news: Vec::new(),
+        }
+    }
+
+    /// Watches until the input ends, enough was seen, or the end is asked for.
+    pub(super) fn run(
+        &mut self,
+        args: &Args,
+        source: &mut dyn Source,
+        page: &mut Page,
+        context: &mut Context,
+    ) -> Result<(), Error> {
+        let file = source.length().is_some();
+        let mut progress = source
+            .length()
+            .map(|length| context.progress("measured", length));
+        let mut batch = Batch::with_capacity(BATCH_PACKETS);
+        let mut due = Due::new(args);
+        while !context.stopping() {
+            batch.clear();
+            let mut received = source.receive(&mut batch, TURN)?;
+            // A file's batches are filled: the clock looks ahead in them.
+            while file && received == Received::Packets && batch.room() > 0 {
+                received = source.receive(&mut batch, TURN)?;
+            }
+            if !batch.is_empty() || received == Received::End || source.is_live() {
+                self.start(args, source);
+            }
+            self.take(&batch, received, source, context);
+            self.tell(context)?;
+            if let (Some(progress), Some(monitor)) = (&mut progress, &self.monitor) {
+                progress.set(monitor.bytes());
+            }
+            context.turn(|c| count(c, source, self.monitor.as_ref()));
+            let now = self.monitor.as_ref().map(|m| m.now().time);
+            if let Some(monitor) = self.monitor.as_ref().filter(|_| due.report(now, file)) {
+                page.print(monitor, context)?;
+            }
+            let over = self.monitor.as_ref().is_some_and(Monitor::is_over);
+            if received == Received::End || over || due.end(file) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, args: &Args, source: &dyn Source) {
+        if self.monitor.is_none() {
+            self.monitor = Some(Monitor::new(MonitorOptions {
+                time: args.clock.source(source),
+                span: args.span.map(Ticks27M::from),
+                network: source.is_live(),
+                disciplined: source.is_live() && SystemClock::is_kept(),
+                pcr_filter: args.pcr_filter,
+            }));
+        }
+    }
+
+    /// Takes what a turn brought.
+    fn take(
+        &mut self,
+        batch: &Batch,
+        received: Received,
+        source: &mut dyn Source,
+        context: &Context,
+    ) {
+        let Some(monitor) = &mut self.monitor else {
+            return source.drain_events(&mut |event| context.event(event));
+        };
+        let (alarms, news) = (&mut self.alarms, &mut self.news);
+        let mut found =
+            |finding: &Finding| alarms.push(finding, &mut |alarm| news.push(alarm.clone()));
+        source.drain_events(&mut |event| {
+            self.heard.event(event, monitor, &mut found);
+            context.event(event);
+        });
+        self.heard.counters(|c| source.counters(c), monitor);
+        match received {
+            Received::Idle => monitor.idle(SystemClock.now(), &mut found),
+            Received::Packets | Received::End => monitor.push(batch, &mut found),
+        }
+        let now = monitor.now();
+        if self.heard.is_waiting() {
+            self.alarms.hold(Check::InputLoss, now);
+        }
+        self.alarms
+            .tick(now, &mut |alarm| self.news.push(alarm.clone()));
+    }
+
+    /// Tells the alarms of the turn.
+    fn tell(&mut self, context: &mut Context) -> Result<(), Error> {
+        for alarm in self.news.drain(..) {
+            self.notices.tell(&alarm, context)?;
+        }
+        self.notices.turn(context);
+        Ok(())
+    }
+
+    /// Closes what is open; gives the monitor for its report.
+    pub(super) fn finish(
+        mut self,
+        source: &mut dyn Source,
+        context: &mut Context,
+    ) -> Result<Monitor, Error> {
+        self.take(&Batch::with_capacity(0), Received::End, source, context);
+        let mut monitor = self
+            .monitor
+            .take()
+            .unwrap_or_else(|| Monitor::new(MonitorOptions::default()));
+        let (alarms, news) = (&mut self.alarms, &mut self.news);
+        monitor.finish(&mut |finding| {
+            alarms.push(finding, &mut |alarm| news.push(alarm.clone()));
+        });
+        let told = self.tell(context);
+        self.notices.finish(context);
+        context.last_turn(|c| count(c, source, Some(&monitor)));
+        told?;
+        Ok(monitor)
+    }
+}
+
+fn count(out: &mut dyn Counters, source: &dyn Source, monitor: Option<&Monitor>) {
+    source.counters(out);
+    if let Some(monitor) = monitor {
+        monitor.counters(out);
+    }
+}
+
+/// When a report is due, and when the end.
+struct Due {
+    started: Instant,
+    span: Option<Duration>,
+    interval: Option<Ticks27M>,
+    next: Ticks27M,
+}
+
+impl Due {
+    fn new(args: &Args) -> Self {
+        let interval = args.interval.map(Ticks27M::from);
+        Self {
+            started: Instant::now(),
+            span: args.span,
+            interval,
+            next: interval.unwrap_or(Ticks27M::ZERO),
+        }
+    }
+
+    /// True when a report is due: of a file by its own time, else by ours.
+    fn report(&mut self, now: Option<Ticks27M>, file: bool) -> bool {
+        let now = match file {
+            true => now.unwrap_or(Ticks27M::ZERO),
+            false => Ticks27M::from(self.started.elapsed()),
+        };
+        match self.interval {
+            Some(interval) if now >= self.next => {
+                // Missed ones are not made up for.
+                self.next = self.next.max(now - interval) + interval;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// True when enough time has passed of an input that goes on by itself.
+    fn end(&self, file: bool) -> bool {
+        !file && self.span.is_some_and(|span| self.started.elapsed() >= span)
+    }
+}
