@@ -2,6 +2,7 @@ complete -c tsmon -s i -l input -d 'Where packets come from, as an option' -r
 complete -c tsmon -l clock -d 'What tells the time' -r -f -a "auto\t'Arrivals on live inputs and where packets carry them, PCRs elsewhere'
 arrival\t'The arrivals: of a pipe too'
 pcr\t'The PCRs of one PID'"
+complete -c tsmon -l pcr-filter -d 'What separates jitter of PCRs from drift: mgf1 (10 mHz), mgf2 (100 mHz), mgf3 (1 Hz), or any frequency from 10mHz to 10Hz' -r
 complete -c tsmon -l for -d 'Look at so much of the stream' -r
 complete -c tsmon -l fail-on -d 'End with status 1 when a check of this priority or a higher one found something' -r -f -a "p1\t'The stream cannot be decoded'
 p2\t'What should be watched all the time, too'
