@@ -110,7 +110,8 @@ pub struct Args {
     #[arg(long, value_name = "FACTOR", value_parser = speed, help_heading = "Playing")]
     speed: Option<u32>,
 
-    /// Play a file again and again: counters, clocks and stamps go on over the seam
+    /// Play a file again and again: counters, clocks and stamps go on over the seam. Rounds are
+    /// whole frames; with --cbr at its own rate, a file of constant rate keeps it over the seam too
     #[arg(long = "loop", help_heading = "Playing")]
     again: bool,
 

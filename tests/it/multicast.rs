@@ -1,6 +1,7 @@
 //! `tsrecv` on real sockets, in a network that each test makes for itself.
 
 use std::fs;
+use std::io::Read as _;
 use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -290,6 +291,41 @@ fn the_counters_of_a_report_are_of_one_moment() {
                 "{reports:?}"
             );
             receiver.stop();
+        },
+    );
+}
+
+/// A datagram each 10 ms: half of them at least stand in the pipe within 5 ms.
+#[test]
+fn a_live_packet_does_not_wait_for_others_on_its_way_to_a_pipe() {
+    in_own_network(
+        "multicast::a_live_packet_does_not_wait_for_others_on_its_way_to_a_pipe",
+        || {
+            let folder = tempfile::tempdir().unwrap();
+            let stats = folder.path().join("stats");
+            let mut tsrecv = command("tsrecv");
+            tsrecv
+                .args(["udp://127.0.0.1:5000", "--stats-json"])
+                .arg(&stats);
+            let mut running = Running::spawn(tsrecv.stdout(Stdio::piped()));
+            let mut pipe = running.0.stdout.take().unwrap();
+            wait_for("the receiver", || stats.exists());
+            let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+            let nulls = [*Packet::NULL.as_bytes(); 7].concat();
+            let mut took = Vec::new();
+            for _ in 0..300 {
+                let sent = std::time::Instant::now();
+                socket.send_to(&nulls, "127.0.0.1:5000").unwrap();
+                pipe.read_exact(&mut [0; 7 * 188]).unwrap();
+                took.push(sent.elapsed());
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            took.sort();
+            let (half, most) = (took[took.len() / 2], took[took.len() * 99 / 100]);
+            eprintln!("from socket to pipe: p50 {half:?}, p99 {most:?}");
+            assert!(half <= Duration::from_millis(5), "{half:?}");
+            running.signal(Signal::SIGTERM);
+            assert_eq!(running.wait(), 0);
         },
     );
 }
@@ -627,6 +663,16 @@ fn a_constant_rate_has_its_pcrs_in_their_places_over_the_seam_too() {
     assert!(status.success());
     // over two rounds; ffmpeg's own multiplexing overflows the buffers of the model
     judge(&out, &["--cbr", "3333333", "--ignore", "tstd"]);
+    // a file of constant rate keeps it
+    let script = script.replace("3333333", "2M");
+    let status = Command::new("sh")
+        .args(["-c", &script, "sh"])
+        .args([&crate::harness::tool("tsrecv"), &stream(), &out])
+        .stderr(Stdio::null())
+        .status()
+        .unwrap();
+    assert!(status.success());
+    judge(&out, &["--cbr", "2000000", "--ignore", "tstd"]);
 
     let mut tsrecv = command("tsrecv");
     tsrecv

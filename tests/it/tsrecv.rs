@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
+use std::os::fd::AsRawFd as _;
 use std::path::Path;
 use std::process::Stdio;
 use std::sync::Arc;
@@ -418,6 +419,41 @@ fn lines_for_programs_are_json_and_nothing_else() {
             (&"statistics".into(), &10.into(), &1880.into())
         );
     }
+}
+
+/// A pseudo-terminal in raw mode stands in for the card of an ASI input or output.
+#[test]
+fn a_character_device_is_an_input_and_an_output() {
+    let Some(capture) = captures().into_iter().next() else {
+        return;
+    };
+    let expected = Run::new("tsrecv").args([&capture]).run().stdout;
+    let pty = || {
+        let pty = nix::pty::openpty(None, None).unwrap();
+        let mut raw = nix::sys::termios::tcgetattr(&pty.slave).unwrap();
+        nix::sys::termios::cfmakeraw(&mut raw);
+        nix::sys::termios::tcsetattr(&pty.slave, nix::sys::termios::SetArg::TCSANOW, &raw).unwrap();
+        let path = fs::read_link(format!("/proc/self/fd/{}", pty.slave.as_raw_fd())).unwrap();
+        (File::from(pty.master), pty.slave, path)
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out.ts");
+    let (mut master, _slave, device) = pty();
+    let mut reader = Running::spawn(command("tsrecv").arg(&device).arg(&out));
+    master.write_all(&expected).unwrap();
+    wait_for("the packets", || {
+        fs::metadata(&out).is_ok_and(|m| m.len() >= expected.len() as u64)
+    });
+    reader.signal(Signal::SIGTERM);
+    assert_eq!(reader.wait(), 0);
+    assert_same_packets(&fs::read(&out).unwrap(), &expected);
+
+    let (mut master, _slave, device) = pty();
+    let mut writer = Running::spawn(command("tsrecv").arg(&capture).arg(&device));
+    let mut written = vec![0; expected.len()];
+    master.read_exact(&mut written).unwrap();
+    assert_eq!(writer.wait(), 0);
+    assert_same_packets(&written, &expected);
 }
 
 #[test]
