@@ -153,7 +153,7 @@ impl Stamps {
     }
 
     /// Blocks whose own stamp is missing or cannot be.
-    pub(super) fn damaged(&self) -> u64 {
+    pub fn damaged(&self) -> u64 {
         let runs = self.examined.as_ref().map(|e| e.damaged.as_slice());
         let lengths = runs.unwrap_or_default().iter().map(|run| run.to - run.from);
         lengths.sum()

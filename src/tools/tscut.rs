@@ -266,6 +266,9 @@ fn from_ring(args: &Args, path: &Path, context: &mut Context) -> Result<Verdict,
     };
     let plan = plan.map_err(|e| survey_error(&asked, e))?;
     let holes = ring.holes(plan.read.clone()).map_err(ring_error)?;
+    for event in ring.damaged(&plan.read) {
+        context.event(&event);
+    }
     for words in ring.gaps(&plan, &holes) {
         context.say(Level::Warning, &words);
     }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::scale::wall;
 use crate::cut::material::{Material, Run};
 use crate::cut::survey::Plan;
+use crate::ring::RingEvent;
 use crate::ring::index::{GapCause, What};
 use crate::ring::{
     Access, BLOCK_BYTES, Disk, Ring, RingError, SILENCE, SegmentName, Stamps, StoredFile,
@@ -81,6 +82,8 @@ struct Part {
     bytes: u64,
     /// What of them was gone when it was to be read.
     missing: u64,
+    /// How many of its stamps were missing or could not be, when it was opened last.
+    damaged: u64,
 }
 
 /// An open segment: what is open stays readable when its name expires.
@@ -144,6 +147,7 @@ impl Ringed {
                 position,
                 bytes,
                 missing: 0,
+                damaged: 0,
             });
             position += bytes;
         }
@@ -234,6 +238,20 @@ impl Ringed {
         words.into_iter().map(|(_, words)| words).collect()
     }
 
+    /// The segments at these positions of which stamps had to be told from others.
+    pub(super) fn damaged(&self, positions: &Range<u64>) -> impl Iterator<Item = RingEvent> {
+        let within = |part: &&Part| {
+            part.damaged > 0
+                && part.position < positions.end
+                && part.position + part.bytes > positions.start
+        };
+        let parts = self.parts.iter().filter(within);
+        parts.map(|part| RingEvent::StampsDamaged {
+            name: part.name.display(),
+            stamps: part.damaged,
+        })
+    }
+
     /// The segments that were shorter than when the ring was opened, and by how many bytes.
     pub(super) fn shortened(&self) -> impl Iterator<Item = (String, u64)> {
         let parts = self.parts.iter().filter(|part| part.missing > 0);
@@ -263,7 +281,7 @@ impl Ringed {
             let packets = storage
                 .open(&name.path(dir, "ts"), Access::Read)
                 .map_err(fault)?;
-            let stamps = Stamps::open(storage, &name.path(dir, "aux")).map_err(fault)?;
+            let stamps = self.ring.stamps(&name);
             let records = self.ring.index(&name).map(|index| index.own);
             let points = records.unwrap_or_default().into_iter();
             let points = points.filter_map(|record| match record.what {
@@ -274,6 +292,9 @@ impl Ringed {
                 } => Some((record.offset, pts, at)),
                 _ => None,
             });
+            if let Some(part) = self.parts.get_mut(number) {
+                part.damaged = stamps.damaged();
+            }
             self.open = Some(Open {
                 part: number,
                 packets,

@@ -202,6 +202,49 @@ fn over_a_gap_the_cut_goes_on() {
     assert!((10_000..=14_100).contains(&report["duration_ms"].as_i64().unwrap()));
 }
 
+/// Segments of ten seconds: the instants that one's aux file held are told from its neighbours.
+#[test]
+fn a_ring_without_some_of_its_stamps_is_cut_all_the_same() {
+    let source = constant();
+    let number = BEGIN.ticks() / SEGMENT;
+    let whole = place("ring-stamped.ts");
+    let times = ["--from", "2026-11-22T19:00:06Z", "--duration", "8s"];
+    let dir = ring("ring-unstamped", &source, 0..0);
+    let report = cut(&dir, &times, &whole);
+    let aux = dir.join(format!("{number}.aux"));
+    let stamps = std::fs::read(&aux).unwrap();
+    let out = place("ring-unstamped.ts");
+    for damage in [
+        None,
+        Some(vec![0xFF; stamps.len()]),
+        Some(stamps[..400].to_vec()),
+    ] {
+        match &damage {
+            None => std::fs::remove_file(&aux).unwrap(),
+            Some(bytes) => std::fs::write(&aux, bytes).unwrap(),
+        }
+        let ran = Run::new("tscut")
+            .args([
+                dir.as_os_str(),
+                "-o".as_ref(),
+                out.as_os_str(),
+                "--json".as_ref(),
+            ])
+            .args(times)
+            .run();
+        let ran = ran.expect(0, &["tscut: warning: ring_stamps_damaged", "segment="]);
+        let again: serde_json::Value = serde_json::from_slice(&ran.stdout).unwrap();
+        assert_eq!(
+            (&again["in_pts"], &again["out_pts"]),
+            (&report["in_pts"], &report["out_pts"])
+        );
+        crate::harness::assert_same_packets(
+            &std::fs::read(&out).unwrap(),
+            &std::fs::read(&whole).unwrap(),
+        );
+    }
+}
+
 /// A segment of ten seconds removed by hand from a ring without side indexes.
 #[test]
 fn a_segment_that_is_gone_is_said_and_the_clock_behind_it_marked() {
