@@ -308,16 +308,29 @@ pub fn output_of(program: &str, args: &[&OsStr]) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// Asks the independent checker of `tests/judge`; fails the test when it finds something.
-#[track_caller]
-pub fn judge(file: &Path, options: &[&str]) {
+/// Runs the independent checker of `tests/judge`.
+fn run_judge(file: &Path, options: &[&str]) -> Output {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/judge/judge.py");
-    let output = Command::new("python3")
+    Command::new("python3")
         .arg(script)
         .arg(file)
         .args(options)
         .output()
-        .unwrap();
+        .unwrap()
+}
+
+/// What the independent checker of `tests/judge` measures, and finds.
+#[track_caller]
+pub fn judged(file: &Path, options: &[&str]) -> serde_json::Value {
+    let output = run_judge(file, &[options, &["--json"]].concat());
+    serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&output.stderr)))
+}
+
+/// Asks the independent checker of `tests/judge`; fails the test when it finds something.
+#[track_caller]
+pub fn judge(file: &Path, options: &[&str]) {
+    let output = run_judge(file, options);
     assert!(
         output.status.success(),
         "the judge of {} says:\n{}{}",

@@ -20,6 +20,7 @@ mod samples;
 mod systemd;
 mod tscut;
 mod tsmon;
+mod tsmon_clocks;
 mod tsmon_content;
 mod tsrecv;
 mod tsring;

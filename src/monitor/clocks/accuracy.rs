@@ -22,8 +22,7 @@ const ASIDE_IN_A_ROW: u32 = 16;
 /// An error counts when it is beyond the limit by so many standard errors of the line: where a
 /// clock jitters, the line through it is not known to the nanosecond.
 const SURE: f64 = 3.0;
-/// Peaks are those of PCRs judged by a line of so many seconds: until then its own error is in
-/// them.
+/// Until a line is so many seconds old, what it is not sure of is left out of the peaks.
 const PEAKS_AFTER_SECONDS: f64 = 5.0;
 /// Rates that differ by less than this part are one: 20 ppm, what a window of a second tells.
 const SAME_RATE: f64 = 20e-6;
@@ -74,9 +73,9 @@ pub struct Rate {
 #[derive(Copy, Clone, Debug)]
 struct Error {
     ticks: f64,
-    /// How far it may be.
-    limit: f64,
-    /// The line is known well enough for a peak.
+    /// How far the line itself may be off.
+    unsure: f64,
+    /// The line is known well.
     settled: bool,
 }
 
@@ -165,7 +164,7 @@ impl Accuracy {
         let ticks = f.off - here;
         let error = Error {
             ticks,
-            limit: LIMIT + SURE * f.line.error_here().unwrap_or(0.0),
+            unsure: SURE * f.line.error_here().unwrap_or(0.0),
             settled: f.age >= PEAKS_AFTER_SECONDS,
         };
         if ticks.abs() > NEAR.min(f.slope * PACKET_SIZE as f64) {
@@ -203,11 +202,11 @@ impl Accuracy {
         let ticks = error.ticks;
         self.judged += 1;
         self.squares += ticks * ticks;
-        let wrong = ticks.abs() > error.limit;
-        if wrong || error.settled {
-            self.peaks = (self.peaks.0.min(ticks), self.peaks.1.max(ticks));
-        }
-        if wrong {
+        let sure = (ticks.abs() - error.unsure).max(0.0);
+        let peak = if error.settled { ticks.abs() } else { sure };
+        let peak = peak.copysign(ticks);
+        self.peaks = (self.peaks.0.min(peak), self.peaks.1.max(peak));
+        if sure > LIMIT {
             out(at, ticks);
         }
     }
@@ -298,7 +297,7 @@ impl Accuracy {
             followed.last = *sample;
             let error = Error {
                 ticks,
-                limit: LIMIT,
+                unsure: 0.0,
                 settled: true,
             };
             self.judge(sample.at, error, out);
