@@ -2,6 +2,7 @@
 
 mod content;
 mod heard;
+mod html;
 mod notices;
 mod text;
 mod watch;
@@ -190,6 +191,8 @@ enum Form {
     Text,
     /// One JSON object
     Json,
+    /// One page with plots, for a browser
+    Html,
 }
 
 /// The least priority that counts.

@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use crate::monitor::content::{Gops, GuideEntry, Measures, PidContent, Splice, Video};
+use crate::monitor::content::{
+    Gops, GuideEntry, Log, Measures, PidContent, Range, ScramblingChange, Splice, Video,
+};
 use crate::ts::Pid;
 use crate::units::{BitRate, Ticks27M};
 
@@ -54,7 +56,7 @@ fn pictures(video: &Video) -> String {
 
 /// `GOP 12-25 (16.3) pictures, 480-1000 ms`
 fn groups(gops: &Gops) -> Option<String> {
-    let span = |range: &crate::monitor::content::Range| {
+    let span = |range: &Range| {
         let (min, max) = range.min.zip(range.max)?;
         Some(match min == max {
             true => min.to_string(),
@@ -69,17 +71,13 @@ fn groups(gops: &Gops) -> Option<String> {
 pub(super) fn logs(page: &mut String, content: &Measures) {
     log(page, "splice information", &content.splices, splice);
     log(page, "present and following", &content.guide, programme);
-    log(page, "scrambling", &content.scrambling, |c| {
-        let state = if c.scrambled { "scrambled" } else { "clear" };
-        let at = Ticks27M::from_millis(c.at_ms);
-        format!("{at}: PID {} is {state}", Pid::from_field(c.pid))
-    });
+    log(page, "scrambling", &content.scrambling, scrambling);
 }
 
 fn log<T>(
     page: &mut String,
     name: &str,
-    log: &crate::monitor::content::Log<T>,
+    log: &Log<T>,
     words: impl Fn(&T) -> String,
 ) {
     if log.entries.is_empty() {
@@ -151,4 +149,11 @@ pub(super) fn programme(g: &GuideEntry) -> String {
         let _ = write!(words, ", {}", Ticks27M::from_millis(ms));
     }
     words
+}
+
+/// `12.360 s: PID 0x0100 is scrambled`
+pub(super) fn scrambling(change: &ScramblingChange) -> String {
+    let state = if change.scrambled { "scrambled" } else { "clear" };
+    let at = Ticks27M::from_millis(change.at_ms);
+    format!("{at}: PID {} is {state}", Pid::from_field(change.pid))
 }
