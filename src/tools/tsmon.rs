@@ -11,12 +11,13 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use clap::{Parser, ValueEnum};
 
 use self::notices::Notices;
 use self::watch::Watch;
 use crate::cli::{Common, Context, Error, ToolArgs, Verdict};
+use crate::io::clock::{Clock, SystemClock};
 use crate::io::{Endpoint, InputOptions, Source, StagedFile, open_input};
 use crate::monitor::clocks::Demarcation;
 use crate::monitor::{Alarms, Check, Monitor, Priority, TimeSource};
@@ -61,6 +62,18 @@ use crate::stream::Framing;
 ///
 /// Beside the checks of TR 101 290 stand, as priority 4, what reception shows: `input_loss`
 /// (nothing has come for 3 s), `kernel_drops` (the receive buffer was full) and `rtp_loss`.
+///
+/// # CONTENT
+///
+/// Nothing is decoded: pictures are what sequence headers and parameter sets say, sound what its
+/// frame headers say, groups of pictures reach from one random-access point to the next. Bit rates
+/// are those of packets of 188 bytes over whole seconds; a service's is that of its PMT, clock,
+/// streams and ECMs. Splice information (SCTE 35) is logged once a command, its repeats counted;
+/// its pre-roll is what the program's clock lacks to the splice when the command arrives. In JSON
+/// all of this stands under `content`; the logs hold the newest 256 entries.
+///
+/// `--report html` is one page without references to anything outside, with plots over time of at
+/// most 720 points, in the light or dark colours of the reader's browser.
 ///
 /// # ALARMS
 ///
@@ -259,7 +272,7 @@ pub fn run(args: Args, context: &mut Context) -> Result<Verdict, Error> {
         input.to_string(),
         !file,
     )?;
-    let mut page = Page::new(&args);
+    let mut page = Page::new(&args, &input)?;
     context.ready();
     context.status(&format!("measuring {input}"));
     let mut watch = Watch::new(notices, Alarms::new(args.clear_after.into()));
@@ -291,16 +304,26 @@ struct Page {
     aside: bool,
     /// One object a line.
     lines: bool,
+    /// What is measured, as it was typed.
+    input: String,
 }
 
 impl Page {
-    fn new(args: &Args) -> Self {
-        Self {
+    fn new(args: &Args, input: &Endpoint) -> Result<Self, Error> {
+        let page = Self {
             form: args.report,
             file: args.report_file.clone(),
             aside: args.events.as_deref() == Some(Path::new("-")),
             lines: args.interval.is_some() && args.report_file.is_none(),
+            input: input.to_string(),
+        };
+        if page.form == Form::Html && page.file.is_none() && (page.aside || page.lines) {
+            let words =
+                "a page for a browser needs a file of its own beside --interval or --events -";
+            let hint = "add --report-file FILE.html";
+            return Err(Error::usage(anyhow!(words)).hint(hint));
         }
+        Ok(page)
     }
 
     fn print(&self, monitor: &Monitor, context: &mut Context) -> Result<(), Error> {
@@ -309,6 +332,7 @@ impl Page {
             Form::Text => text::page(&report),
             Form::Json if self.lines => serde_json::to_string(&report)? + "\n",
             Form::Json => serde_json::to_string_pretty(&report)? + "\n",
+            Form::Html => html::page(&report, &self.input, SystemClock.wall()),
         };
         if let Some(path) = &self.file {
             let mut file = StagedFile::create(path)?;

@@ -22,6 +22,7 @@ mod tscut;
 mod tsmon;
 mod tsmon_clocks;
 mod tsmon_content;
+mod tsmon_html;
 mod tsrecv;
 mod tsring;
 mod tsring_kill;

@@ -74,12 +74,7 @@ pub(super) fn logs(page: &mut String, content: &Measures) {
     log(page, "scrambling", &content.scrambling, scrambling);
 }
 
-fn log<T>(
-    page: &mut String,
-    name: &str,
-    log: &Log<T>,
-    words: impl Fn(&T) -> String,
-) {
+fn log<T>(page: &mut String, name: &str, log: &Log<T>, words: impl Fn(&T) -> String) {
     if log.entries.is_empty() {
         return;
     }
@@ -153,7 +148,11 @@ pub(super) fn programme(g: &GuideEntry) -> String {
 
 /// `12.360 s: PID 0x0100 is scrambled`
 pub(super) fn scrambling(change: &ScramblingChange) -> String {
-    let state = if change.scrambled { "scrambled" } else { "clear" };
+    let state = if change.scrambled {
+        "scrambled"
+    } else {
+        "clear"
+    };
     let at = Ticks27M::from_millis(change.at_ms);
     format!("{at}: PID {} is {state}", Pid::from_field(change.pid))
 }

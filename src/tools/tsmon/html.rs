@@ -53,7 +53,8 @@ fn head(page: &mut Page, report: &Report, input: &str, when: WallTime) {
     let stream = report.transport_stream_id;
     let stream = stream.map(|id| format!("transport stream {id}, "));
     let made = format!("{}measured by tsmon, {when}", stream.unwrap_or_default());
-    page.element("p", &made).raw("</header>\n<div class=\"verdict\">");
+    page.element("p", &made)
+        .raw("</header>\n<div class=\"verdict\">");
     let worst = report.checks.iter().filter(|c| c.count > 0);
     match worst.map(|c| c.priority.number()).min() {
         None => page.element("strong class=\"pill ok\"", "no errors"),
@@ -65,25 +66,50 @@ fn head(page: &mut Page, report: &Report, input: &str, when: WallTime) {
     let judged = report.checks.iter().filter(|c| c.judged).count();
     let failed = report.checks.iter().filter(|c| c.count > 0).count();
     let all = report.checks.len();
-    let words = format!("{failed} of {judged} checks found something; {} were not judged", all - judged);
-    page.element("span", &words).raw("</div>\n<div class=\"cards\">");
-    let share = |part: u64| match report.packets {
+    let words = format!(
+        "{failed} of {judged} checks found something; {} were not judged",
+        all - judged
+    );
+    page.element("span", &words)
+        .raw("</div>\n<div class=\"cards\">");
+    let share = match report.packets {
         0 => String::new(),
-        all => format!(" ({:.1} %)", part as f64 * 100.0 / all as f64),
+        all => format!(", {:.1} %", report.null_packets as f64 * 100.0 / all as f64),
     };
+    let duration = Ticks27M::from_millis(report.duration_ms).to_string();
+    let rate = BitRate::new(report.bitrate_bps).to_string();
     for (value, name) in [
-        (Ticks27M::from_millis(report.duration_ms).to_string(), "duration"),
-        (BitRate::new(report.bitrate_bps).to_string(), "mean bit rate"),
-        (report.services.len().to_string(), "services"),
-        (report.pids.len().to_string(), "PIDs"),
-        (report.packets.to_string(), "packets"),
-        (format!("{}{}", report.null_packets, share(report.null_packets)), "null packets"),
-        (report.transport_errors.to_string(), "transport errors"),
-        (report.sync_losses.to_string(), "sync losses"),
+        (duration, "duration"),
+        (rate, "mean bit rate"),
+        (grouped(report.services.len() as u64), "services"),
+        (grouped(report.pids.len() as u64), "PIDs"),
+        (grouped(report.packets), "packets"),
+        (
+            grouped(report.null_packets),
+            &format!("null packets{share}"),
+        ),
+        (grouped(report.transport_errors), "transport errors"),
+        (grouped(report.sync_losses), "sync losses"),
     ] {
-        page.raw("<div>").element("b", &value).element("span", name).raw("</div>");
+        page.raw("<div>")
+            .element("b", &value)
+            .element("span", name)
+            .raw("</div>");
     }
     page.raw("</div>\n");
+}
+
+/// A count, its thousands apart by narrow spaces.
+fn grouped(count: u64) -> String {
+    let digits = count.to_string();
+    let mut text = String::new();
+    for (n, digit) in digits.chars().enumerate() {
+        if n > 0 && (digits.len() - n).is_multiple_of(3) {
+            text.push('\u{202F}');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 /// Every check, those that were not judged behind a fold.
@@ -98,10 +124,16 @@ fn checks(page: &mut Page, report: &Report) {
     let unjudged: Vec<_> = report.checks.iter().filter(|c| !c.judged).collect();
     if !unjudged.is_empty() {
         let words = format!("{} checks were not judged on this input", unjudged.len());
-        page.raw("<details>").element("summary", &words).raw("<table>\n");
+        page.raw("<details>")
+            .element("summary", &words)
+            .raw("<table>\n");
         for check in unjudged {
             let reason = check.reason.unwrap_or_default();
-            page.row([("n", check.number), ("id", check.check.name()), ("soft", reason)]);
+            page.row([
+                ("n", check.number),
+                ("id", check.check.name()),
+                ("soft", reason),
+            ]);
         }
         page.raw("</table></details>");
     }
@@ -129,10 +161,15 @@ fn check_row(page: &mut Page, check: &CheckReport) {
     if check.count == 0 {
         page.raw("<td><span class=\"pill ok\">ok</span></td>");
     } else {
-        page.markup(format_args!("<td><span class=\"pill p{priority}\">priority {priority}</span></td>"));
+        page.markup(format_args!(
+            "<td><span class=\"pill p{priority}\">priority {priority}</span></td>"
+        ));
     }
     let at = |ms: Option<i64>| ms.map(|ms| Ticks27M::from_millis(ms).to_string());
-    let number = |n: u64| if n == 0 { String::new() } else { n.to_string() };
+    let number = |n: u64| match n {
+        0 => String::new(),
+        n => grouped(n),
+    };
     for cell in [
         number(check.count),
         number(check.error_seconds),
@@ -148,19 +185,28 @@ fn check_row(page: &mut Page, check: &CheckReport) {
 fn services(page: &mut Page, report: &Report) {
     for service in &report.services {
         page.raw("<section><h3>").text(&name_of(service));
-        page.raw("<small>").text(&about(service)).raw("</small></h3>");
+        page.raw("<small>")
+            .text(&about(service))
+            .raw("</small></h3>");
         let pids = service.pids.iter();
         let pids = pids.filter_map(|pid| report.pids.iter().find(|p| p.pid == *pid));
         pid_table(page, report, pids);
         let came = |pid: &u16| report.pids.iter().any(|p| p.pid == *pid);
         let absent: Vec<_> = service.pids.iter().filter(|pid| !came(pid)).collect();
         if !absent.is_empty() {
-            let list: Vec<_> = absent.iter().map(|p| Pid::from_field(**p).to_string()).collect();
+            let list: Vec<_> = absent
+                .iter()
+                .map(|p| Pid::from_field(**p).to_string())
+                .collect();
             page.element("p", &format!("Listed and absent: {}", list.join(", ")));
         }
         page.raw("</section>\n");
     }
-    let others: Vec<_> = report.pids.iter().filter(|p| p.services.is_empty()).collect();
+    let others: Vec<_> = report
+        .pids
+        .iter()
+        .filter(|p| p.services.is_empty())
+        .collect();
     if !others.is_empty() {
         page.raw("<section>").element("h3", "Of no service");
         pid_table(page, report, others.into_iter());
@@ -186,9 +232,9 @@ fn about(service: &ServiceReport) -> String {
 }
 
 fn pid_table<'r>(page: &mut Page, report: &Report, pids: impl Iterator<Item = &'r PidReport>) {
-    page.raw("<div class=\"scroll\"><table><tr><th>PID</th><th>what</th><th>content</th>")
+    page.raw("<div class=\"scroll pids\"><table><tr><th>PID</th><th>what</th><th>content</th>")
         .raw("<th class=\"n\">mean</th><th class=\"n\">lowest</th><th class=\"n\">highest</th>")
-        .raw("<th>over time</th><th class=\"n\">packets</th><th class=\"n\">lost</th></tr>\n");
+        .raw("<th>over time</th><th class=\"n\">packets</th><th class=\"n\">CC errors</th></tr>\n");
     for pid in pids {
         let seen = report.content.pids.iter().find(|p| p.pid == pid.pid);
         pid_row(page, pid, seen, seconds(report));
@@ -204,7 +250,10 @@ fn pid_row(page: &mut Page, pid: &PidReport, seen: Option<&PidContent>, seconds:
     page.raw("<tr>");
     page.element("td class=\"id\"", &Pid::from_field(pid.pid).to_string());
     page.element("td", &what.join(" "));
-    page.element("td class=\"soft\"", &seen.map(content::describe).unwrap_or_default());
+    page.element(
+        "td class=\"soft\"",
+        &seen.map(content::describe).unwrap_or_default(),
+    );
     page.element("td class=\"n\"", &rate(Some(pid.bitrate_bps)));
     page.element("td class=\"n\"", &rate(seen.and_then(|s| s.rate.min_bps)));
     page.element("td class=\"n\"", &rate(seen.and_then(|s| s.rate.max_bps)));
@@ -213,10 +262,10 @@ fn pid_row(page: &mut Page, pid: &PidReport, seen: Option<&PidContent>, seconds:
         plot::sparkline(page, series, seconds);
     }
     page.raw("</td>");
-    page.element("td class=\"n\"", &pid.packets.to_string());
+    page.element("td class=\"n\"", &grouped(pid.packets));
     match pid.continuity_errors {
         0 => page.element("td class=\"n\"", ""),
-        n => page.element("td class=\"bad\"", &n.to_string()),
+        n => page.element("td class=\"bad\"", &grouped(n)),
     };
     page.raw("</tr>\n");
 }
@@ -226,9 +275,17 @@ fn plots(page: &mut Page, report: &Report) {
     for plot in plots.iter().filter(|p| !p.lines.is_empty()) {
         plot.draw(page);
     }
-    if report.content.total.series.as_ref().is_none_or(|s| s.is_empty()) {
+    if report
+        .content
+        .total
+        .series
+        .as_ref()
+        .is_none_or(|s| s.is_empty())
+    {
         let words = "No bit rate over time: less than one whole second was measured.";
-        page.raw("<section>").element("p", words).raw("</section>\n");
+        page.raw("<section>")
+            .element("p", words)
+            .raw("</section>\n");
     }
 }
 
@@ -237,7 +294,12 @@ const MEGABITS: f64 = 1e-6;
 /// The PIDs with the highest rates on top of one another, then the others together, stuffing last.
 fn rates_by_pid(report: &Report) -> Plot {
     let null = Pid::NULL.get();
-    let mut pids: Vec<_> = report.content.pids.iter().filter(|p| p.pid != null).collect();
+    let mut pids: Vec<_> = report
+        .content
+        .pids
+        .iter()
+        .filter(|p| p.pid != null)
+        .collect();
     pids.sort_by_key(|p| std::cmp::Reverse(p.rate.packets));
     let line = |p: &PidContent| {
         let known = report.pids.iter().find(|k| k.pid == p.pid);
@@ -247,7 +309,11 @@ fn rates_by_pid(report: &Report) -> Plot {
     };
     let shown = pids.iter().take(PIDS_SHOWN).filter_map(|p| line(p));
     let mut lines: Vec<_> = shown.collect();
-    let others: Vec<_> = pids.iter().skip(PIDS_SHOWN).filter_map(|p| line(p)).collect();
+    let others: Vec<_> = pids
+        .iter()
+        .skip(PIDS_SHOWN)
+        .filter_map(|p| line(p))
+        .collect();
     if !others.is_empty() {
         lines.push(Line::sum(format!("{} others", others.len()), &others));
     }
@@ -288,11 +354,26 @@ fn rates_by_service(report: &Report) -> Plot {
 fn logs(page: &mut Page, report: &Report) {
     let content = &report.content;
     let splices = content.splices.entries.iter().map(content::splice);
-    log(page, "Splice information", content.splices.entries_total, splices);
+    log(
+        page,
+        "Splice information",
+        content.splices.entries_total,
+        splices,
+    );
     let guide = content.guide.entries.iter().map(content::programme);
-    log(page, "Present and following", content.guide.entries_total, guide);
+    log(
+        page,
+        "Present and following",
+        content.guide.entries_total,
+        guide,
+    );
     let changes = content.scrambling.entries.iter().map(content::scrambling);
-    log(page, "Scrambling", content.scrambling.entries_total, changes);
+    log(
+        page,
+        "Scrambling",
+        content.scrambling.entries_total,
+        changes,
+    );
 }
 
 fn log(page: &mut Page, name: &str, total: u64, lines: impl ExactSizeIterator<Item = String>) {

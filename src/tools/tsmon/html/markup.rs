@@ -21,7 +21,8 @@ impl Page {
 
     /// Text, whatever is in it.
     pub(super) fn text(&mut self, text: &str) -> &mut Self {
-        self.0.extend(text.chars().map(Escaped).flat_map(Escaped::chars));
+        self.0
+            .extend(text.chars().map(Escaped).flat_map(Escaped::chars));
         self
     }
 

@@ -105,7 +105,8 @@ impl Plot {
             low,
             high,
         };
-        page.raw("<figure class=\"plot\">").element("figcaption", self.title);
+        page.raw("<figure class=\"plot\">")
+            .element("figcaption", self.title);
         page.element("p", &self.about);
         page.markup(format_args!(
             "<svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" data-seconds=\"{}\" data-left=\"{LEFT}\" \
@@ -163,7 +164,10 @@ impl Plot {
         for (n, line) in sums.iter().enumerate().rev() {
             let mut path = String::new();
             scale.area(&mut path, &line.steps, |s| s.mean, |_| scale.low.max(0.0));
-            page.markup(format_args!("<path class=\"area c{}\" d=\"{path}\"/>", n % COLOURS));
+            page.markup(format_args!(
+                "<path class=\"area c{}\" d=\"{path}\"/>",
+                n % COLOURS
+            ));
         }
     }
 
@@ -173,8 +177,12 @@ impl Plot {
             let (mut band, mut mean) = (String::new(), String::new());
             scale.area(&mut band, &line.steps, |s| s.max, |s| s.min);
             scale.line(&mut mean, &line.steps);
-            page.markup(format_args!("<path class=\"band c{colour}\" d=\"{band}\"/>"));
-            page.markup(format_args!("<path class=\"mean c{colour}\" d=\"{mean}\"/>"));
+            page.markup(format_args!(
+                "<path class=\"band c{colour}\" d=\"{band}\"/>"
+            ));
+            page.markup(format_args!(
+                "<path class=\"mean c{colour}\" d=\"{mean}\"/>"
+            ));
         }
     }
 
@@ -233,7 +241,11 @@ impl Scale {
 
     fn grid(&self, page: &mut Page, unit: &str) {
         let step = nice((self.high - self.low) / 4.0);
-        let digits = if step >= 1.0 { 0 } else { (-step.log10()).ceil() as usize };
+        let digits = if step >= 1.0 {
+            0
+        } else {
+            (-step.log10()).ceil() as usize
+        };
         let first = (self.low / step).ceil() as i64;
         let last = (self.high / step).floor() as i64;
         for n in first..=last.min(first + 20) {
@@ -281,12 +293,22 @@ impl Scale {
         use std::fmt::Write as _;
         for run in steps.chunk_by(|a, b| touches(a, b)) {
             let Some(first) = run.first() else { continue };
-            let _ = write!(path, "M{:.1} {:.1}", self.x(first.from_s), self.y(lower(first)));
+            let _ = write!(
+                path,
+                "M{:.1} {:.1}",
+                self.x(first.from_s),
+                self.y(lower(first))
+            );
             for step in run {
                 let _ = write!(path, "V{:.1}H{:.1}", self.y(upper(step)), self.x(step.to_s));
             }
             for step in run.iter().rev() {
-                let _ = write!(path, "V{:.1}H{:.1}", self.y(lower(step)), self.x(step.from_s));
+                let _ = write!(
+                    path,
+                    "V{:.1}H{:.1}",
+                    self.y(lower(step)),
+                    self.x(step.from_s)
+                );
             }
             path.push('Z');
         }
@@ -297,7 +319,12 @@ impl Scale {
         use std::fmt::Write as _;
         for run in steps.chunk_by(|a, b| touches(a, b)) {
             let Some(first) = run.first() else { continue };
-            let _ = write!(path, "M{:.1} {:.1}", self.x(first.from_s), self.y(first.mean));
+            let _ = write!(
+                path,
+                "M{:.1} {:.1}",
+                self.x(first.from_s),
+                self.y(first.mean)
+            );
             for step in run {
                 let _ = write!(path, "V{:.1}H{:.1}", self.y(step.mean), self.x(step.to_s));
             }
@@ -356,8 +383,11 @@ pub(super) fn error_lines(page: &mut Page, rows: &[Errors<'_>], seconds: f64) {
     let height = TOP + ROW * rows.len() as f64 + BOTTOM;
     let seconds = seconds.max(1e-3);
     let x = |at: f64| NAMES + (at / seconds).clamp(0.0, 1.0) * (WIDTH - NAMES - RIGHT);
-    page.raw("<figure class=\"errors\">").element("figcaption", "Errors over time");
-    page.markup(format_args!("<svg viewBox=\"0 0 {WIDTH} {height:.1}\" role=\"img\">"));
+    page.raw("<figure class=\"errors\">")
+        .element("figcaption", "Errors over time");
+    page.markup(format_args!(
+        "<svg viewBox=\"0 0 {WIDTH} {height:.1}\" role=\"img\">"
+    ));
     page.element("title", "Errors over time");
     let step = time_step(seconds / 6.0);
     for n in 0..=((seconds / step).floor() as i64).min(40) {
@@ -428,7 +458,9 @@ mod tests {
     fn steps_of_axes_are_those_people_read() {
         let steps: Vec<_> = [0.03, 0.9, 1.0, 1.1, 3.0, 7.0, 740.0].map(nice).to_vec();
         assert_eq!(steps, [0.05, 1.0, 1.0, 2.0, 5.0, 10.0, 1000.0]);
-        let steps: Vec<_> = [0.2, 1.3, 4.0, 11.0, 450.0, 10_800.0, 100_000.0].map(time_step).to_vec();
+        let steps: Vec<_> = [0.2, 1.3, 4.0, 11.0, 450.0, 10_800.0, 100_000.0]
+            .map(time_step)
+            .to_vec();
         assert_eq!(steps, [0.2, 2.0, 5.0, 15.0, 600.0, 14_400.0, 172_800.0]);
         let labels = [(0.5, 0.5), (40.0, 5.0), (150.0, 30.0), (3900.0, 300.0)];
         let labels = labels.map(|(at, step)| time_label(at, step));
@@ -437,12 +469,24 @@ mod tests {
 
     #[test]
     fn lines_that_begin_apart_are_added_where_they_meet() {
-        let step = |from_s: f64, mean| Step { from_s, to_s: from_s + 1.0, min: mean, mean, max: mean };
-        let line = |steps: &[Step]| Line { name: String::new(), steps: steps.to_vec() };
-        let sum = Line::sum("", &[
-            line(&[step(1.0, 5.0), step(2.0, 5.0)]),
-            line(&[step(0.0, 1.0), step(2.0, 2.0)]),
-        ]);
+        let step = |from_s: f64, mean| Step {
+            from_s,
+            to_s: from_s + 1.0,
+            min: mean,
+            mean,
+            max: mean,
+        };
+        let line = |steps: &[Step]| Line {
+            name: String::new(),
+            steps: steps.to_vec(),
+        };
+        let sum = Line::sum(
+            "",
+            &[
+                line(&[step(1.0, 5.0), step(2.0, 5.0)]),
+                line(&[step(0.0, 1.0), step(2.0, 2.0)]),
+            ],
+        );
         assert_eq!(sum.steps, [step(0.0, 1.0), step(1.0, 5.0), step(2.0, 7.0)]);
     }
 }
