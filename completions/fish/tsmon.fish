@@ -8,7 +8,8 @@ complete -c tsmon -l fail-on -d 'End with status 1 when a check of this priority
 p2\t'What should be watched all the time, too'
 p3\t'All of TR 101 290'"
 complete -c tsmon -l report -d 'Print the report in this form' -r -f -a "text\t'For a person, on one screen'
-json\t'One JSON object'"
+json\t'One JSON object'
+html\t'One page with plots, for a browser'"
 complete -c tsmon -l report-file -d 'Write the report to this file, replaced as a whole, and not to stdout' -r -F
 complete -c tsmon -l interval -d 'Report so often, and not at the end only; JSON is one object a line then' -r
 complete -c tsmon -l events -d 'Append a JSON line for each alarm raised or cleared; -: to stdout, the report to stderr' -r -F
