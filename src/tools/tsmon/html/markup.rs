@@ -68,7 +68,7 @@ impl Escaped {
             '\n' | '\t' => Some(' '),
             // Characters that no document may hold, and those that turn the line round.
             c if c.is_control() || matches!(c, '\u{FFFE}' | '\u{FFFF}') => Some('\u{FFFD}'),
-            c if matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}') => Some('\u{FFFD}'),
+            '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' => Some('\u{FFFD}'),
             c => Some(c),
         };
         entity.chars().chain(plain.filter(|_| entity.is_empty()))

@@ -291,7 +291,7 @@ impl Scale {
         lower: impl Fn(&Step) -> f64,
     ) {
         use std::fmt::Write as _;
-        for run in steps.chunk_by(|a, b| touches(a, b)) {
+        for run in steps.chunk_by(touches) {
             let Some(first) = run.first() else { continue };
             let _ = write!(
                 path,
@@ -317,7 +317,7 @@ impl Scale {
     /// The means, a line for steps that follow one another.
     fn line(&self, path: &mut String, steps: &[Step]) {
         use std::fmt::Write as _;
-        for run in steps.chunk_by(|a, b| touches(a, b)) {
+        for run in steps.chunk_by(touches) {
             let Some(first) = run.first() else { continue };
             let _ = write!(
                 path,
