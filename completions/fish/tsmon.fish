@@ -19,6 +19,7 @@ complete -c tsmon -l log-format -d 'Form of the lines on stderr' -r -f -a "text\
 json\t'One JSON object a line'"
 complete -c tsmon -l stats -d 'Print a line of statistics at this interval' -r
 complete -c tsmon -l stats-json -d 'Keep every counter in this file, replaced as a whole each second' -r -F
+complete -c tsmon -l pass -d 'Pass stdin to stdout, byte for byte, while measuring'
 complete -c tsmon -s v -l verbose -d 'Say more on stderr'
 complete -c tsmon -s q -l quiet -d 'Say errors only'
 complete -c tsmon -s h -l help -d 'Print help (see more with \'--help\')'

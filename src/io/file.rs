@@ -274,7 +274,7 @@ fn ready(file: &impl AsFd, wanted: PollFlags, patience: Duration) -> std::io::Re
 }
 
 /// Waits for room, until it is time to look for a request to stop.
-fn writable(file: &File, name: &str) -> Result<bool, OutputError> {
+pub(super) fn writable(file: &File, name: &str) -> Result<bool, OutputError> {
     ready(file, PollFlags::POLLOUT, STOP_LOOK).map_err(OutputError::system(name, "write to"))
 }
 

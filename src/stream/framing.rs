@@ -255,6 +255,16 @@ impl Framer {
         }
     }
 
+    /// So many bytes of the input are missing here, and their loss is no fault of the stream's: a
+    /// packet that has begun is forgotten, and packets are looked for anew.
+    pub fn forget(&mut self, bytes: u64) {
+        self.offset += self.carry.len() as u64 + bytes;
+        self.carry.clear();
+        self.junk = 0;
+        self.found_before = false;
+        self.state = State::Searching { from: 0 };
+    }
+
     /// True when the next byte starts a packet of 188 bytes: whole packets with good sync bytes
     /// may be put into a batch by their receiver, who then calls [`Framer::passed`].
     pub fn is_aligned(&self) -> bool {

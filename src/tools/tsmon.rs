@@ -18,7 +18,7 @@ use self::notices::Notices;
 use self::watch::Watch;
 use crate::cli::{Common, Context, Error, ToolArgs, Verdict};
 use crate::io::clock::{Clock, SystemClock};
-use crate::io::{Endpoint, InputOptions, Source, StagedFile, open_input};
+use crate::io::{Endpoint, InputOptions, PassSource, Source, StagedFile, open_input};
 use crate::monitor::clocks::Demarcation;
 use crate::monitor::{Alarms, Check, Monitor, Priority, TimeSource};
 use crate::stream::Framing;
@@ -37,6 +37,11 @@ use crate::stream::Framing;
 /// Time is told by the arrivals on a socket, a device, and where packets carry theirs (192
 /// bytes); elsewhere by the PCRs of one PID, the first service's where it has any, and between
 /// two PCRs by the place in the stream. `--clock` decides otherwise.
+///
+/// With `--pass` stdin goes to stdout byte for byte, junk and odd framing included, and is measured
+/// on its way; the report goes to stderr or `--report-file`. The stream never waits for the
+/// measuring: where that falls behind by 16 MB it leaves out what comes, and says so with
+/// `measuring_skipped`.
 ///
 /// # CHECKS
 ///
@@ -99,7 +104,8 @@ use crate::stream::Framing;
 ///
 /// # MEMORY
 ///
-/// 1024 alarms at a time: what is found about more subjects is told as one of the stream.
+/// 1024 alarms at a time: what is found about more subjects is told as one of the stream. 16 MiB
+/// between the passing and the measuring of `--pass`, twice.
 ///
 /// # EXAMPLES
 ///
@@ -121,6 +127,12 @@ use crate::stream::Framing;
 /// $ tsmon udp://eth1@239.0.0.1:1234 --events - --interval 1m --report-file /run/one.txt
 /// ```
 ///
+/// Look at what goes into a ring on its way there:
+///
+/// ```text
+/// $ tsrecv udp://eth1@239.0.0.1:1234 | tsmon --pass --events one.jsonl | tsring record /ring/one
+/// ```
+///
 /// Look at a channel for half a minute; status 1 when it has errors of priority 1:
 ///
 /// ```text
@@ -136,6 +148,10 @@ pub struct Args {
     /// Where packets come from, as an option
     #[arg(short, long, value_name = "ENDPOINT", conflicts_with = "input_operand")]
     input: Option<Endpoint>,
+
+    /// Pass stdin to stdout, byte for byte, while measuring
+    #[arg(long)]
+    pass: bool,
 
     /// What tells the time
     #[arg(long, value_name = "SOURCE", value_enum, default_value_t)]
@@ -264,7 +280,13 @@ pub fn run(args: Args, context: &mut Context) -> Result<Verdict, Error> {
         linger: InputOptions::RECORDER_LINGER,
         ..InputOptions::default()
     };
-    let mut source = open_input(&input, &options)?;
+    let mut source: Box<dyn Source> = match args.pass {
+        true => {
+            check_pass(&args, &input)?;
+            Box::new(PassSource::start(context.signals().stop_flag())?)
+        }
+        false => open_input(&input, &options)?,
+    };
     let file = source.length().is_some();
     let notices = Notices::open(
         args.events.as_deref(),
@@ -281,6 +303,19 @@ pub fn run(args: Args, context: &mut Context) -> Result<Verdict, Error> {
     page.print(&monitor, context)?;
     watched?;
     Ok(judge(args.fail_on, &monitor))
+}
+
+/// With --pass stdin and stdout are the stream's.
+fn check_pass(args: &Args, input: &Endpoint) -> Result<(), Error> {
+    if *input != Endpoint::Standard {
+        let error = anyhow!("--pass passes stdin on, and the input is '{input}'");
+        return Err(Error::usage(error).hint(format!("tsrecv '{input}' | tsmon --pass | …")));
+    }
+    if args.events.as_deref() == Some(Path::new("-")) {
+        let error = anyhow!("with --pass stdout is the stream's, and --events - wants it");
+        return Err(Error::usage(error).hint("write them to a file: --events FILE"));
+    }
+    Ok(())
 }
 
 /// No when a check that counts found something, or there was nothing to judge.
@@ -313,7 +348,7 @@ impl Page {
         let page = Self {
             form: args.report,
             file: args.report_file.clone(),
-            aside: args.events.as_deref() == Some(Path::new("-")),
+            aside: args.pass || args.events.as_deref() == Some(Path::new("-")),
             lines: args.interval.is_some() && args.report_file.is_none(),
             input: input.to_string(),
         };

@@ -1,11 +1,15 @@
 //! `tsmon` on real captures and on damage made here.
 
 use std::fs;
+use std::io::{Read as _, Write as _};
+use std::process::Stdio;
+
+use nix::sys::signal::Signal;
 
 use headend::ts::{ContinuityCounter, Packet, Pcr, Pid};
 use serde_json::Value;
 
-use crate::harness::{Run, captures};
+use crate::harness::{Run, Running, captures, command};
 
 /// The report on `input` as JSON.
 fn report(run: Run) -> Value {
@@ -393,4 +397,102 @@ fn reports_come_at_the_interval_of_a_files_own_time() {
         .collect();
     assert_eq!(packets.last(), Some(&20_000));
     assert!(packets.len() >= 4 && packets.is_sorted(), "{packets:?}");
+}
+
+#[test]
+fn what_passes_is_what_came_whatever_it_is() {
+    let mut odd = b"no packets at all ".repeat(1000);
+    odd.extend_from_slice(&holed(&[1005]));
+    odd.extend_from_slice(&[0x47; 5000]);
+    let timed: Vec<u8> = steady(500)
+        .iter()
+        .flat_map(|p| [&[0, 1, 2, 3][..], p.as_bytes()].concat())
+        .collect();
+    for bytes in [odd, timed, holed(&[]), Vec::new(), vec![0x47]] {
+        let ran = Run::new("tsmon")
+            .args(["--pass"])
+            .stdin(bytes.clone())
+            .run();
+        assert_eq!(ran.status, 0, "{}", ran.stderr);
+        assert!(
+            ran.stdout == bytes,
+            "{} of {} bytes",
+            ran.stdout.len(),
+            bytes.len()
+        );
+        assert!(
+            ran.stderr.contains("continuity_count_error"),
+            "the report is on stderr"
+        );
+    }
+    for capture in captures() {
+        let bytes = fs::read(&capture).unwrap();
+        let ran = Run::new("tsmon")
+            .args(["--pass", "--quiet"])
+            .stdin(bytes.clone())
+            .run();
+        assert!(ran.stdout == bytes, "{}", capture.display());
+    }
+}
+
+#[test]
+fn a_piece_passes_at_once_and_not_when_the_next_one_comes() {
+    let mut running = Running::spawn(
+        command("tsmon")
+            .args(["--pass", "--quiet", "--report-file", "/dev/null"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped()),
+    );
+    let mut input = running.0.stdin.take().unwrap();
+    let mut output = running.0.stdout.take().unwrap();
+    let stream = holed(&[]);
+    for piece in stream.chunks(1000).take(200) {
+        input.write_all(piece).unwrap();
+        let mut passed = vec![0; piece.len()];
+        output.read_exact(&mut passed).unwrap();
+        assert_eq!(passed, piece);
+    }
+    // Nothing is read any more, and the end is asked for.
+    running.signal(Signal::SIGTERM);
+    assert_eq!(running.wait(), 0);
+    drop(output);
+}
+
+#[test]
+fn a_reader_that_goes_away_ends_the_passing_without_a_word_of_error() {
+    let mut running = Running::spawn(
+        command("tsmon")
+            .args(["--pass", "--quiet"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped()),
+    );
+    let mut input = running.0.stdin.take().unwrap();
+    drop(running.0.stdout.take());
+    let stream = holed(&[]);
+    let fed = std::thread::spawn(move || while input.write_all(&stream).is_ok() {});
+    assert_eq!(running.wait(), 0);
+    fed.join().unwrap();
+    let mut said = String::new();
+    running
+        .0
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut said)
+        .unwrap();
+    assert!(!said.contains("error:"), "{said}");
+}
+
+#[test]
+fn what_cannot_be_passed_is_wrong_usage() {
+    for (args, words) in [
+        (&["--pass", "--events", "-"][..], "--events FILE"),
+        (
+            &["--pass", "file.ts"][..],
+            "tsrecv 'file.ts' | tsmon --pass",
+        ),
+    ] {
+        Run::new("tsmon").args(args).run().expect(2, &[words]);
+    }
 }

@@ -7,6 +7,9 @@ use crate::monitor::{CheckReport, PidReport, Report, ServiceReport};
 use crate::ts::Pid;
 use crate::units::{BitRate, Ticks27M};
 
+/// Columns of a line that lists names.
+const WIDTH: usize = 100;
+
 /// The report as lines of text.
 pub(super) fn page(report: &Report) -> String {
     let mut page = String::new();
@@ -101,39 +104,58 @@ fn pid_line(page: &mut String, pid: &PidReport, report: &Report) {
     );
 }
 
+/// What was found, check by check; then in a few lines what is in order and what was not judged.
 fn check_lines(page: &mut String, checks: &[CheckReport]) {
-    for check in checks.iter().filter(|c| c.judged) {
-        let at = |ms: Option<i64>| Ticks27M::from_millis(ms.unwrap_or(0)).to_string();
+    let name = |check: &CheckReport| format!("{} {}", check.number, check.check.name());
+    for check in checks.iter().filter(|c| c.count > 0) {
         let found = match check.count {
-            0 => "ok".to_owned(),
-            1 => format!(
-                "once, at {} (packet {})",
-                at(check.first_ms),
-                check.first_packet.unwrap_or(0)
-            ),
+            1 => format!("once, at {}", place(check.first_ms, check.first_packet)),
             n => format!(
-                "{n} times in {} s, from {} (packet {}) to {} (packet {})",
+                "{n} times in {} s, {} to {}",
                 check.error_seconds,
-                at(check.first_ms),
-                check.first_packet.unwrap_or(0),
-                at(check.last_ms),
-                check.last_packet.unwrap_or(0)
+                place(check.first_ms, check.first_packet),
+                place(check.last_ms, check.last_packet)
             ),
         };
         line(
             page,
-            format_args!("{:<5} {:<34} {found}", check.number, check.check.name()),
+            format_args!("{:<36} {found}", name(check).trim_start()),
         );
     }
-    let mut unjudged = checks.iter().filter(|c| !c.judged).peekable();
-    if unjudged.peek().is_some() {
-        line(page, format_args!("\nnot judged"));
+    let fine = checks.iter().filter(|c| c.judged && c.count == 0);
+    list(page, "ok", fine.map(name));
+    let mut told = Vec::new();
+    for reason in checks.iter().filter_map(|c| c.reason) {
+        if !told.contains(&reason) {
+            told.push(reason);
+            let these = checks.iter().filter(|c| c.reason == Some(reason));
+            list(page, &format!("not judged, {reason}"), these.map(name));
+        }
     }
-    for check in unjudged {
-        let reason = check.reason.unwrap_or_default();
-        line(
-            page,
-            format_args!("{:<5} {:<34} {reason}", check.number, check.check.name()),
-        );
+}
+
+/// Where in the stream: the time, and packets before it.
+fn place(ms: Option<i64>, packet: Option<u64>) -> String {
+    let time = Ticks27M::from_millis(ms.unwrap_or(0));
+    format!("{time} (packet {})", packet.unwrap_or(0))
+}
+
+/// A line of its own for `what`, and the names below it in lines of at most [`WIDTH`].
+fn list(page: &mut String, what: &str, names: impl Iterator<Item = String>) {
+    let mut lines = String::new();
+    let mut column = 0;
+    for name in names {
+        let name = name.trim_start();
+        if column == 0 || column + 2 + name.len() > WIDTH {
+            lines.push_str(if column == 0 { "  " } else { "\n  " });
+            column = 2 + name.len();
+        } else {
+            lines.push_str(", ");
+            column += 2 + name.len();
+        }
+        lines.push_str(name);
+    }
+    if column > 0 {
+        line(page, format_args!("{what}:\n{lines}"));
     }
 }
