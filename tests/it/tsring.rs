@@ -788,3 +788,120 @@ fn what_an_engineer_cannot_have_meant_is_refused_or_said() {
         .expect(0, &["warning: sync_lost"]);
     assert!(!run.stderr.contains("error"), "{}", run.stderr);
 }
+
+/// What `check` says of a ring, line by line, and its status.
+fn check(ring: &str, options: &[&str]) -> (i32, Vec<String>) {
+    let run = tsring(&["check", ring]).args(options).run();
+    let text = run.text();
+    (run.status, text.lines().map(str::to_owned).collect())
+}
+
+#[test]
+fn what_is_broken_in_a_ring_is_found_and_put_right() {
+    // What is done to the third segment, or behind the last, and what is said of it.
+    type Breakage = fn(&Path);
+    let cases: [(Breakage, &str); 6] = [
+        (
+            |ts| append(ts, &[0x47; 100]),
+            "100 bytes that are no whole packet, 0 packets",
+        ),
+        (
+            |ts| fs::remove_file(ts.with_extension("aux")).unwrap(),
+            "950 stamps missing or wrong",
+        ),
+        (
+            |ts| shorten(&ts.with_extension("aux"), 100),
+            "850 stamps missing or wrong",
+        ),
+        (
+            |ts| fs::remove_file(ts.with_extension("idx")).unwrap(),
+            "not indexed",
+        ),
+        (|ts| shorten(&ts.with_extension("idx"), 100), "not indexed"),
+        (
+            |ts| fs::rename(ts, ts.with_extension("gone")).unwrap(),
+            "aux: without packets",
+        ),
+    ];
+    for (breaks, words) in cases {
+        let (_keep, ring) = dir();
+        let bytes = stream(0, 30_000);
+        file(&ring, &bytes);
+        let third = files(&ring, "ts")[2].clone();
+        breaks(&third);
+        let (status, said) = check(&ring, &[]);
+        assert!(
+            status == 1 && said.iter().any(|line| line.contains(words)),
+            "{words}: {said:?}"
+        );
+        let (status, said) = check(&ring, &["--repair"]);
+        let done = |line: &String| line.starts_with("repaired: ") && line.contains(words);
+        assert!(status == 0 && said.iter().any(done), "{words}: {said:?}");
+        let gone = third.with_extension("gone");
+        if gone.exists() {
+            fs::rename(&gone, &third).unwrap();
+            assert_eq!(check(&ring, &["--repair"]).0, 0);
+        }
+        let (status, said) = check(&ring, &[]);
+        assert_eq!(
+            (status, said),
+            (0, vec!["5 segments, 0 findings".to_owned()]),
+            "{words}"
+        );
+        assert!(
+            tsring(&["read", &ring]).run().quiet_success() == bytes,
+            "{words}"
+        );
+        let points = json(&ring);
+        assert_eq!(points["indexed"], true);
+    }
+}
+
+/// Makes a file of `bytes` longer.
+fn append(path: &Path, bytes: &[u8]) {
+    let mut file = fs::OpenOptions::new().append(true).open(path).unwrap();
+    file.write_all(bytes).unwrap();
+}
+
+/// Keeps so many stamps of 8 bytes, or as many bytes of anything else.
+fn shorten(path: &Path, count: u64) {
+    let size = if path.extension().is_some_and(|e| e == "aux") {
+        8
+    } else {
+        1
+    };
+    let file = fs::OpenOptions::new().write(true).open(path).unwrap();
+    file.set_len(count * size).unwrap();
+}
+
+#[test]
+fn a_ring_of_multicats_own_has_no_index_and_no_fault() {
+    let (keep, ring) = dir();
+    let input = keep.path().join("in.ts").display().to_string();
+    fs::write(&input, stream(0, 10_003)).unwrap();
+    let made = Command::new("ingests")
+        .args(["-p", "256", &input])
+        .output()
+        .unwrap();
+    assert!(made.status.success());
+    fs::create_dir(&ring).unwrap();
+    multicat(&["-r", "27000000", &input, &ring]);
+    let (status, said) = check(&ring, &[]);
+    assert!(
+        status == 0
+            && said
+                .last()
+                .is_some_and(|line| line.ends_with(", 0 findings")),
+        "{said:?}"
+    );
+    // A stamp that is wrong is one, far from the end too.
+    let aux = files(&ring, "aux")[0].clone();
+    let mut stamps = fs::read(&aux).unwrap();
+    stamps[80..88].fill(0xFF);
+    fs::write(&aux, stamps).unwrap();
+    let (status, said) = check(&ring, &[]);
+    assert!(
+        status == 1 && said[0].contains("1 stamps missing or wrong"),
+        "{said:?}"
+    );
+}
