@@ -55,7 +55,7 @@ impl Point {
 /// let (at, last) = rate.points().last().unwrap();
 /// assert_eq!((at, last.min, last.max), (Ticks27M::SECOND * 86_272, 0, 6));
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Series {
     stretch: Ticks27M,
     points: Vec<Point>,

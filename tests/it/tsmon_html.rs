@@ -71,6 +71,7 @@ fn the_page_is_well_formed_self_contained_and_has_the_figures() {
     );
     assert!(parts[1].parse::<usize>().unwrap() >= 4, "{said}");
 
+    assert!(page.contains("PCR interval") && page.contains("PCR accuracy"));
     for outside in [
         "http:", "https:", "//", "url(", "src=", "href=", "@import", "<link",
     ] {

@@ -1,7 +1,7 @@
 //! PCR_AC: PCRs against their places in a stream of constant rate (TR 101 290 2.4, §5.3.2).
 
 use super::line::{Demarcation, Line, fit};
-use crate::monitor::Moment;
+use crate::monitor::{Moment, Series};
 use crate::ts::PACKET_SIZE;
 use crate::units::{BitRate, Ticks27M};
 
@@ -117,10 +117,12 @@ pub(super) struct Accuracy {
     /// The smallest and the largest error, in ticks.
     peaks: (f64, f64),
     squares: f64,
+    /// Over time, in nanoseconds.
+    errors: Series,
 }
 
 impl Accuracy {
-    pub(super) const fn new(filter: Demarcation) -> Self {
+    pub(super) fn new(filter: Demarcation) -> Self {
         Self {
             filter,
             window: Vec::new(),
@@ -132,6 +134,7 @@ impl Accuracy {
             not_judged: 0,
             peaks: (0.0, 0.0),
             squares: 0.0,
+            errors: Series::new(Ticks27M::SECOND),
         }
     }
 
@@ -142,6 +145,11 @@ impl Accuracy {
         self.window.clear();
         self.before = None;
         self.obstacle = why;
+    }
+
+    /// What was judged, over time, in nanoseconds.
+    pub(super) const fn errors(&self) -> &Series {
+        &self.errors
     }
 
     /// Takes the next PCR; each error beyond the limit is handed over with where it is, in ticks.
@@ -202,6 +210,8 @@ impl Accuracy {
         let ticks = error.ticks;
         self.judged += 1;
         self.squares += ticks * ticks;
+        let ns = Ticks27M::new(ticks.round() as i64).as_nanos();
+        self.errors.push(at.time, ns);
         let sure = (ticks.abs() - error.unsure).max(0.0);
         let peak = if error.settled { ticks.abs() } else { sure };
         let peak = peak.copysign(ticks);

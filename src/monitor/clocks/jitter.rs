@@ -68,23 +68,25 @@ impl Jitter {
         (self.count, self.peaks) = (count, peaks);
     }
 
-    /// Takes the next PCR, unrolled from its circle, and when it came.
-    pub(super) fn push(&mut self, ticks: i64, arrival: Arrival) {
+    /// Takes the next PCR, unrolled from its circle, and when it came; gives by how many ticks it
+    /// was late against the filtered clock, once that has settled.
+    pub(super) fn push(&mut self, ticks: i64, arrival: Arrival) -> Option<f64> {
         let Some((ticks_then, then)) = self.first else {
             self.first = Some((ticks, arrival));
             self.last = arrival;
             self.drift_at = arrival;
             self.line.add(0.0);
             self.slow.add(0.0);
-            return;
+            return None;
         };
         let seconds = (arrival - self.last).as_secs_f64().max(0.0);
         self.last = arrival;
         let ahead = (ticks - ticks_then - (arrival - then).get()) as f64;
         self.line.advance(seconds);
-        if arrival - then >= SETTLED_AFTER {
-            // Late is positive: arrival minus PCR.
-            let late = self.line.here() - ahead;
+        let settled = arrival - then >= SETTLED_AFTER;
+        // Late is positive: arrival minus PCR.
+        let late = settled.then(|| self.line.here() - ahead);
+        if let Some(late) = late {
             self.count += 1;
             self.peaks = (self.peaks.0.min(late), self.peaks.1.max(late));
         }
@@ -97,6 +99,7 @@ impl Jitter {
             self.drift_points += 1;
             self.drift_at = arrival;
         }
+        late
     }
 
     /// The earliest and the latest arrival against the filtered clock, in nanoseconds; `None`

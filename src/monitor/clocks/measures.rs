@@ -6,6 +6,7 @@ use super::jitter::{FREQUENCY_LIMIT_HZ, Frequency};
 use super::pcr::Clock;
 use super::stamps::{Spread, Stamps};
 use super::{Clocks, why_not_accurate};
+use crate::monitor::Series;
 use crate::stream::Distribution;
 use crate::units::Ticks27M;
 
@@ -46,6 +47,15 @@ pub struct PcrMeasures {
     pub overall_jitter: Option<JitterMeasures>,
     /// PCR_FO and PCR_DR; `None` where arrivals were not measured.
     pub frequency: Option<FrequencyMeasures>,
+    /// Intervals over time, in microseconds.
+    #[serde(skip)]
+    pub intervals: Series,
+    /// PCR_AC over time, in nanoseconds.
+    #[serde(skip)]
+    pub errors: Series,
+    /// PCR_OJ over time, in nanoseconds: how late PCRs came.
+    #[serde(skip)]
+    pub lateness: Series,
 }
 
 /// How intervals are distributed. Quantiles are right within 3 %.
@@ -229,6 +239,9 @@ impl PcrMeasures {
             pid: clock.pid.get(),
             service: clock.service.map(|service| service.0),
             pcrs_total: clock.count,
+            intervals: clock.intervals.clone(),
+            errors: clock.accuracy.errors().clone(),
+            lateness: clock.lateness.clone(),
             announced_discontinuities_total: clock.announcements,
             interval: IntervalMeasures::of(&clock.intervals_us),
             transport_rate_bps: rate.map(|r| r.rate.get()),

@@ -4,7 +4,7 @@
 use super::accuracy::{Accuracy, Obstacle, Sample};
 use super::jitter::Jitter;
 use super::{Absence, ClockOptions};
-use crate::monitor::{Check, Finding, Moment, Out, Seen};
+use crate::monitor::{Check, Finding, Moment, Out, Seen, Series};
 use crate::si::ServiceId;
 use crate::stream::Distribution;
 use crate::stream::event::Subject;
@@ -40,6 +40,10 @@ pub(super) struct Clock {
     pub(super) intervals_us: Distribution,
     pub(super) accuracy: Accuracy,
     pub(super) jitter: Option<Jitter>,
+    /// Intervals over time, in microseconds.
+    pub(super) intervals: Series,
+    /// How late PCRs came over time, in nanoseconds.
+    pub(super) lateness: Series,
 }
 
 impl Clock {
@@ -63,6 +67,8 @@ impl Clock {
             intervals_us: Distribution::new(),
             accuracy: Accuracy::new(options.filter),
             jitter: options.live.then(|| Jitter::new(options.filter)),
+            intervals: Series::new(Ticks27M::SECOND),
+            lateness: Series::new(Ticks27M::SECOND),
         }
     }
 
@@ -94,8 +100,11 @@ impl Clock {
             let finding = Finding::new(Check::PcrAccuracyError, Subject::Pid(pid), at).of(service);
             out(finding.with("accuracy_ns", ns));
         });
-        if let Some(jitter) = &mut self.jitter {
-            jitter.push(self.ticks, seen.arrival);
+        if let Some(jitter) = &mut self.jitter
+            && let Some(late) = jitter.push(self.ticks, seen.arrival)
+        {
+            let ns = Ticks27M::new(late.round() as i64).as_nanos();
+            self.lateness.push(seen.at.time, ns);
         }
     }
 
@@ -120,6 +129,7 @@ impl Clock {
             return;
         }
         self.intervals_us.add((by.get() / 27) as u64);
+        self.intervals.push(at.time, by.get() / 27);
     }
 
     /// What was measured against earlier PCRs is void.

@@ -6,8 +6,9 @@ mod plot;
 use self::markup::Page;
 use self::plot::{Errors, Line, Plot, Style};
 use super::content;
+use crate::monitor::clocks::PcrMeasures;
 use crate::monitor::content::PidContent;
-use crate::monitor::{CheckReport, PidReport, Report, ServiceReport};
+use crate::monitor::{CheckReport, PidReport, Report, Series, ServiceReport};
 use crate::ts::Pid;
 use crate::units::{BitRate, Ticks27M, WallTime};
 
@@ -15,6 +16,8 @@ use crate::units::{BitRate, Ticks27M, WallTime};
 const PIDS_SHOWN: usize = 9;
 /// Services that the plot of bit rates shows, those with the highest rates.
 const SERVICES_SHOWN: usize = 10;
+/// Clocks that a plot shows.
+const CLOCKS_SHOWN: usize = 10;
 /// Entries of a log that are shown, the newest.
 const LOG_SHOWN: usize = 100;
 
@@ -271,7 +274,13 @@ fn pid_row(page: &mut Page, pid: &PidReport, seen: Option<&PidContent>, seconds:
 }
 
 fn plots(page: &mut Page, report: &Report) {
-    let plots = [rates_by_pid(report), rates_by_service(report)];
+    let plots = [
+        rates_by_pid(report),
+        rates_by_service(report),
+        intervals(report),
+        accuracy(report),
+        lateness(report),
+    ];
     for plot in plots.iter().filter(|p| !p.lines.is_empty()) {
         plot.draw(page);
     }
@@ -346,6 +355,52 @@ fn rates_by_service(report: &Report) -> Plot {
         unit: "Mb/s",
         style: Style::Bands,
         lines: lines.collect(),
+        limits: Vec::new(),
+        seconds: seconds(report),
+    }
+}
+
+/// A line for each PID with PCRs, of those that have values.
+fn clock_lines(report: &Report, of: fn(&PcrMeasures) -> &Series, scale: f64) -> Vec<Line> {
+    let pcrs = report.clocks.pcrs.iter().filter(|p| !of(p).is_empty());
+    let line = |p: &PcrMeasures| Line::new(Pid::from_field(p.pid).to_string(), of(p), scale);
+    pcrs.take(CLOCKS_SHOWN).map(line).collect()
+}
+
+fn intervals(report: &Report) -> Plot {
+    Plot {
+        title: "PCR interval",
+        about: "From one value to the next; bands reach from the shortest to the longest."
+            .to_owned(),
+        unit: "ms",
+        style: Style::Bands,
+        lines: clock_lines(report, |p| &p.intervals, 1e-3),
+        limits: vec![100.0],
+        seconds: seconds(report),
+    }
+}
+
+fn accuracy(report: &Report) -> Plot {
+    let filter = &report.clocks.filter;
+    Plot {
+        title: "PCR accuracy (PCR_AC)",
+        about: format!("Against the place in a stream of constant rate; filter {filter}."),
+        unit: "ns",
+        style: Style::Bands,
+        lines: clock_lines(report, |p| &p.errors, 1.0),
+        limits: vec![-500.0, 500.0],
+        seconds: seconds(report),
+    }
+}
+
+fn lateness(report: &Report) -> Plot {
+    let filter = &report.clocks.filter;
+    Plot {
+        title: "PCR jitter on arrival (PCR_OJ)",
+        about: format!("How much later than the filtered clock PCRs came; filter {filter}."),
+        unit: "\u{B5}s",
+        style: Style::Bands,
+        lines: clock_lines(report, |p| &p.lateness, 1e-3),
         limits: Vec::new(),
         seconds: seconds(report),
     }

@@ -149,7 +149,10 @@ impl Plot {
         let near = self.limits.iter().copied();
         let near = near.filter(|l| *l <= highest * 2.0 && *l >= lowest * 2.0);
         let (lowest, highest) = near.fold((lowest, highest), |(a, b), l| (a.min(l), b.max(l)));
-        let span = (highest - lowest).max(1e-9);
+        if highest <= lowest {
+            return (lowest - 1.0, highest + 1.0);
+        }
+        let span = highest - lowest;
         let margin = |edge: f64| if edge == 0.0 { 0.0 } else { span * 0.06 };
         (lowest - margin(lowest), highest + margin(highest))
     }
