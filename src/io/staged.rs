@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use super::OutputError;
 
 /// A file written beside its place, under a name of its own, and put there when it is whole.
-/// Dropped before, it is removed.
+/// Dropped before, it is removed. A device, FIFO or socket that has the name (`/dev/null`) is
+/// written to and stays what it is; a symbolic link stays one.
 #[derive(Debug)]
 pub struct StagedFile {
     target: PathBuf,
@@ -17,6 +18,8 @@ pub struct StagedFile {
     /// `None` when another program writes it.
     file: Option<File>,
     placed: bool,
+    /// What has the name is no file: it is written to as it stands.
+    special: bool,
 }
 
 impl StagedFile {
@@ -28,7 +31,7 @@ impl StagedFile {
         let mut staged = Self::reserve(target)?;
         let file = OpenOptions::new()
             .write(true)
-            .create_new(true)
+            .create_new(!staged.special)
             .open(&staged.temporary)
             .map_err(OutputError::system(target.display(), "create"))?;
         staged.file = Some(file);
@@ -45,6 +48,19 @@ impl StagedFile {
         if target.is_dir() {
             return Err(error(std::io::ErrorKind::IsADirectory));
         }
+        if fs::metadata(target).is_ok_and(|m| !m.is_file()) {
+            return Ok(Self {
+                target: target.to_owned(),
+                temporary: target.to_owned(),
+                file: None,
+                placed: false,
+                special: true,
+            });
+        }
+        let linked = fs::canonicalize(target)
+            .ok()
+            .filter(|_| target.is_symlink());
+        let target = linked.as_deref().unwrap_or(target);
         let name = target
             .file_name()
             .ok_or(error(std::io::ErrorKind::InvalidFilename))?;
@@ -58,6 +74,7 @@ impl StagedFile {
             temporary,
             file: None,
             placed: false,
+            special: false,
         })
     }
 
@@ -90,6 +107,9 @@ impl StagedFile {
     /// # Errors
     /// When the disk does not take it, or it cannot be renamed.
     pub fn place(mut self) -> Result<(), OutputError> {
+        if self.special {
+            return Ok(());
+        }
         let error = |what| OutputError::system(self.target.display(), what);
         let file = match self.file.take() {
             Some(file) => Ok(file),
@@ -133,7 +153,7 @@ fn remove_leftovers(target: &Path, name: &OsStr) {
 
 impl Drop for StagedFile {
     fn drop(&mut self) {
-        if !self.placed {
+        if !self.placed && !self.special {
             let _ = fs::remove_file(&self.temporary);
         }
     }
@@ -142,6 +162,32 @@ impl Drop for StagedFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_no_file_is_written_to_and_stays() {
+        use std::os::unix::fs::FileTypeExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let fifo = folder.path().join("fifo");
+        nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let reader = {
+            let fifo = fifo.clone();
+            std::thread::spawn(move || fs::read(fifo).unwrap())
+        };
+        let mut staged = StagedFile::create(&fifo).unwrap();
+        staged.write(b"page").unwrap();
+        staged.place().unwrap();
+        assert_eq!(reader.join().unwrap(), b"page");
+        assert!(fs::metadata(&fifo).unwrap().file_type().is_fifo());
+
+        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+        fs::write(&file, b"old").unwrap();
+        std::os::unix::fs::symlink("file", &link).unwrap();
+        let mut staged = StagedFile::create(&link).unwrap();
+        staged.write(b"new").unwrap();
+        staged.place().unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(fs::read(&file).unwrap(), b"new");
+    }
 
     #[test]
     fn a_file_has_its_name_when_it_is_whole_and_the_dead_leave_nothing() {
