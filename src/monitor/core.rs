@@ -12,6 +12,7 @@ use super::clock::StreamClock;
 use super::clocks::{ClockMeasures, Demarcation};
 use super::families::Families;
 use super::report::Report;
+use super::tables::{TableLimits, TablesMeasures};
 use super::tally::Tally;
 use super::{Check, Count, Finding, Moment, PidCount, Seen, Series, TimeSource, Verdict};
 
@@ -33,6 +34,8 @@ pub struct MonitorOptions {
     pub span: Option<Ticks27M>,
     /// The stream is received from a network.
     pub network: bool,
+    /// How often tables and PIDs must come.
+    pub tables: TableLimits,
 }
 
 /// Where the findings of a turn go, once they are counted.
@@ -371,6 +374,7 @@ impl Monitor {
             | Check::SyncByteError
             | Check::ContinuityCountError
             | Check::TransportError => Verdict::Judged,
+            Check::CrcError => self.families.verdict(check, 0),
             _ if !self.clock.runs() => Verdict::NotJudged("there is no PCR that tells the time"),
             _ => self.families.verdict(check, self.null_packets()),
         }
@@ -384,6 +388,11 @@ impl Monitor {
     /// What clocks and time stamps there are, and how good they are.
     pub fn clocks(&self) -> ClockMeasures {
         self.families.clocks.measures(self.null_packets(), None)
+    }
+
+    /// The tables that came, and how often.
+    pub fn tables(&self) -> TablesMeasures {
+        self.families.tables.measures()
     }
 
     /// What is in the stream.

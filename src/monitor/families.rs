@@ -4,6 +4,7 @@ use crate::stream::{ProgramEvent, Programs};
 
 use super::clocks::{ClockOptions, Clocks};
 use super::content::Content;
+use super::tables::Tables;
 use super::{Check, Moment, MonitorOptions, Out, Seen, TimeSource, Verdict};
 
 /// Every family.
@@ -11,6 +12,7 @@ use super::{Check, Moment, MonitorOptions, Out, Seen, TimeSource, Verdict};
 pub(super) struct Families {
     pub(super) clocks: Clocks,
     pub(super) content: Content,
+    pub(super) tables: Tables,
 }
 
 impl Families {
@@ -23,6 +25,7 @@ impl Families {
         Self {
             clocks: Clocks::new(clocks),
             content: Content::new(),
+            tables: Tables::new(options.tables.clone()),
         }
     }
 
@@ -35,6 +38,7 @@ impl Families {
     pub(super) fn services(&mut self, programs: &Programs, at: Moment) {
         self.clocks.services(programs, at);
         self.content.services(programs, at);
+        self.tables.services(programs, at);
     }
 
     /// A packet came, null packets included.
@@ -42,12 +46,14 @@ impl Families {
     pub(super) fn push(&mut self, seen: &Seen<'_>, out: Out<'_>) {
         self.clocks.push(seen, out);
         self.content.push(seen);
+        self.tables.push(seen, out);
     }
 
     /// Time went on to `at`.
     pub(super) fn tick(&mut self, at: Moment, out: Out<'_>) {
         self.clocks.tick(at, out);
         self.content.tick(at);
+        self.tables.tick(at, out);
     }
 
     /// Packets of some PID are missing before the next one, by its counter.
@@ -59,6 +65,7 @@ impl Families {
     pub(super) fn reset(&mut self, at: Moment) {
         self.clocks.reset(at);
         self.content.reset(at);
+        self.tables.reset(at);
     }
 
     /// Whether a check of a family could be judged, in a stream with so many null packets.
@@ -68,6 +75,7 @@ impl Families {
             | Check::PcrDiscontinuityIndicatorError
             | Check::PcrAccuracyError
             | Check::PtsError => self.clocks.verdict(check, null_packets),
+            check if Tables::CHECKS.contains(&check) => self.tables.verdict(check),
             _ => Verdict::NotJudged("no machine measures it"),
         }
     }

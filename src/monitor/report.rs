@@ -12,6 +12,7 @@ use crate::units::BitRate;
 
 use super::clocks::ClockMeasures;
 use super::content::Measures;
+use super::tables::TablesMeasures;
 use super::{Check, Monitor, PidCount, Priority, Series, Verdict};
 
 /// A stream, measured. Units stand in the keys; a key, once released, keeps its meaning.
@@ -42,6 +43,8 @@ pub struct Report {
     pub checks: Vec<CheckReport>,
     /// Clocks and time stamps.
     pub clocks: ClockMeasures,
+    /// The tables that came, and how often.
+    pub tables: TablesMeasures,
     /// What is in the stream, over time.
     pub content: Measures,
 }
@@ -114,9 +117,9 @@ pub struct CheckReport {
     pub number: &'static str,
     /// 1 to 3.
     pub priority: Priority,
-    /// It could be judged on this input.
+    /// It could be judged on this input, or found something where it could only be judged in part.
     pub judged: bool,
-    /// Why it could not.
+    /// Why it could not, or not as a whole.
     pub reason: Option<&'static str>,
     /// How often it found something.
     pub count: u64,
@@ -165,6 +168,7 @@ impl Report {
                 .map(|c| CheckReport::new(*c, monitor))
                 .collect(),
             clocks: monitor.clocks(),
+            tables: monitor.tables(),
             content: monitor.content(),
         }
     }
@@ -273,7 +277,7 @@ impl CheckReport {
             check,
             number: check.number(),
             priority: check.priority(),
-            judged: verdict == Verdict::Judged,
+            judged: verdict == Verdict::Judged || count.count > 0,
             reason: match verdict {
                 Verdict::Judged => None,
                 Verdict::NotJudged(reason) => Some(reason),

@@ -63,6 +63,26 @@ pub struct Tables {
 }
 
 impl Tables {
+    /// The checks of the family.
+    pub const CHECKS: &[Check] = &[
+        Check::PatError2,
+        Check::PmtError2,
+        Check::PidError,
+        Check::CrcError,
+        Check::CatError,
+        Check::NitActualError,
+        Check::NitOtherError,
+        Check::SiRepetitionError,
+        Check::UnreferencedPid,
+        Check::SdtActualError,
+        Check::SdtOtherError,
+        Check::EitActualError,
+        Check::EitOtherError,
+        Check::EitPfError,
+        Check::RstError,
+        Check::TdtError,
+    ];
+
     /// Before the first packet.
     pub fn new(limits: TableLimits) -> Self {
         let mut tables = Self {

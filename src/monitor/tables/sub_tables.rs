@@ -20,7 +20,7 @@ pub(super) struct SubTables {
     /// Before when none of them can be late: a tick reads this list and mostly nothing else.
     dues: Vec<Ticks27M>,
     /// When the last section ended, of each PID, table_id and table_id_extension.
-    ends: HashMap<u64, Ticks27M>,
+    ends: HashMap<u64, Moment>,
     /// Sections whose times are kept.
     slots: usize,
     /// How many sub-tables are withdrawn.
@@ -113,19 +113,19 @@ impl SubTables {
     ) -> bool {
         if self.ends.len() >= MAX_SUB_TABLES {
             let now = arrived.ended.time;
-            self.ends.retain(|_, end| now - *end < limits.gap);
+            self.ends.retain(|_, end| now - end.time < limits.gap);
         }
         let before = if self.ends.len() < MAX_SUB_TABLES {
-            self.ends.insert(key.spaced(), arrived.ended.time)
+            self.ends.insert(key.spaced(), arrived.ended)
         } else {
-            self.ends
-                .get_mut(&key.spaced())
-                .map(|end| std::mem::replace(end, arrived.ended.time))
+            let end = self.ends.get_mut(&key.spaced());
+            end.map(|end| std::mem::replace(end, arrived.ended))
         };
-        let Some(gap) = before.map(|end| arrived.began.time - end) else {
+        let Some(end) = before.filter(|end| spaced && moves(*end, arrived.began)) else {
             return false;
         };
-        if !spaced || gap >= limits.gap {
+        let gap = arrived.began.time - end.time;
+        if gap >= limits.gap {
             return false;
         }
         for check in [gap_check(key.id), Some(Check::SiRepetitionError)]
@@ -188,6 +188,16 @@ impl SubTables {
         tables.sort_unstable_by_key(|t| t.key);
         tables.iter().map(|t| t.measures(limits)).collect()
     }
+}
+
+/// Packets that come at one moment at most: those of a datagram.
+const AT_ONCE: u64 = 7;
+
+/// True when the time from one moment to the other can be told: the clock runs, and has not stood
+/// still in between.
+fn moves(from: Moment, to: Moment) -> bool {
+    let stands = to.time == from.time && to.position - from.position >= AT_ONCE;
+    to.time > Ticks27M::ZERO && !stands
 }
 
 /// A table of which EN 300 468 §5.1.4.1 speaks: not stuffing, nor what is not known.

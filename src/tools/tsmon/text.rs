@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::content;
+use super::{content, tables};
 use crate::monitor::{CheckReport, PidReport, Report, ServiceReport};
 use crate::ts::Pid;
 use crate::units::{BitRate, Ticks27M};
@@ -40,6 +40,7 @@ pub(super) fn page(report: &Report) -> String {
             .iter()
             .for_each(|pid| pid_line(&mut page, pid, report));
     }
+    tables::lines(&mut page, &report.tables);
     content::logs(&mut page, &report.content);
     page.push('\n');
     check_lines(&mut page, &report.checks);

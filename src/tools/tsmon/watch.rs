@@ -89,6 +89,7 @@ impl Watch {
                 network: source.is_live(),
                 disciplined: source.is_live() && SystemClock::is_kept(),
                 pcr_filter: args.pcr_filter,
+                tables: args.limits.tables(),
             }));
         }
     }
