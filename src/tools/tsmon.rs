@@ -79,7 +79,8 @@ use crate::stream::Framing;
 /// - `pat`, `pmt`: 0.5 s without a section (1.3.a, 1.5.a).
 /// - `cat`: 10 s without a section while packets are scrambled (2.6); the report names no time.
 /// - `nit` 10 s, `sdt` 2 s, `eit` 2 s, `tdt` 30 s (3.1.a, 3.5.a, 3.6.a, 3.8). They are missed once
-///   any service information came: a stream without any is not judged, `--expect-si` does.
+///   any service information came; an EIT is not where the SDT says that no service has one.
+///   A stream without any is not judged. `--expect-si` misses them all.
 /// - `nit-other`, `sdt-other`, `eit-other` 10 s for each section, terrestrial `eit-other` 20 s
 ///   (3.1.b, 3.5.b, 3.6.b). One that stays away ten times as long has been withdrawn.
 /// - `bat` 10 s, `tot` 30 s, `eit-schedule` 10 s for the first eight days and 30 s later; and all

@@ -1,9 +1,11 @@
 //! The tables that every DVB stream has: whether any section of them comes in time.
 
 use super::kind::name;
+use super::reader::Arrived;
 use super::watch::Watch;
 use super::{ExpectSi, TableLimits};
 use crate::monitor::{Check, Finding, Moment, Out};
+use crate::si::Sdt;
 use crate::stream::event::Subject;
 use crate::ts::{Pid, TableId};
 use crate::units::Ticks27M;
@@ -41,6 +43,12 @@ pub(super) struct Actual {
     watches: [Watch; ROWS.len()],
     /// They are waited for: by the options, or since the first section of SI.
     expected: bool,
+    /// They are waited for whatever the stream says.
+    always: bool,
+    /// The SDT whose flags stand below: its version.
+    sdt_version: Option<u8>,
+    /// Some service of that SDT has an EIT present/following (EIT_present_following_flag).
+    eit_announced: Option<bool>,
 }
 
 impl Actual {
@@ -48,6 +56,9 @@ impl Actual {
         Self {
             watches: [Watch::new(Ticks27M::ZERO); ROWS.len()],
             expected: matches!(expect, ExpectSi::Always),
+            always: matches!(expect, ExpectSi::Always),
+            sdt_version: None,
+            eit_announced: None,
         }
     }
 
@@ -56,18 +67,38 @@ impl Actual {
         self.expected
     }
 
+    /// The SDT says that no service has an EIT present/following, and none ever came: there is none
+    /// to be missed (EN 300 468 §5.2.3).
+    pub(super) fn has_no_eit(&self) -> bool {
+        let came = ROWS
+            .iter()
+            .zip(&self.watches)
+            .any(|(row, watch)| row.is_eit() && watch.seen());
+        self.eit_announced == Some(false) && !self.always && !came
+    }
+
+    /// An SDT of this stream says which services have an EIT present/following.
+    fn take_sdt(&mut self, sdt: &Sdt<'_>) {
+        let version = Some(sdt.syntax().version);
+        if std::mem::replace(&mut self.sdt_version, version) != version {
+            self.eit_announced = None;
+        }
+        let has = sdt.services().any(|s| s.eit_present_following);
+        self.eit_announced = Some(has || self.eit_announced == Some(true));
+    }
+
     /// A section of SI came.
-    pub(super) fn came(
-        &mut self,
-        id: TableId,
-        section: u8,
-        at: Moment,
-        limits: &TableLimits,
-        out: Out<'_>,
-    ) {
+    pub(super) fn came(&mut self, arrived: &Arrived<'_>, limits: &TableLimits, out: Out<'_>) {
+        let (id, section, at) = (arrived.id, arrived.number(), arrived.ended);
         if !self.expected {
             self.expected = true;
             self.reset(at.time);
+        }
+        if id == Sdt::ACTUAL
+            && arrived.is_current()
+            && let Some(sdt) = Sdt::new(arrived.section)
+        {
+            self.take_sdt(&sdt);
         }
         for (row, watch) in ROWS.iter().zip(&mut self.watches) {
             if row.id == id && row.section.is_none_or(|n| n == section) {
@@ -84,7 +115,12 @@ impl Actual {
         if !self.expected {
             return;
         }
+        let no_eit = self.has_no_eit();
         for (row, watch) in ROWS.iter().zip(&mut self.watches) {
+            if no_eit && row.is_eit() {
+                watch.restart(at.time);
+                continue;
+            }
             let limit = limits.of(row.id, row.section.unwrap_or(0));
             let never = !watch.seen();
             if let Some(absent) = watch.overdue(at.time, limit.unwrap_or(Ticks27M::MAX)) {
@@ -101,6 +137,10 @@ impl Actual {
 }
 
 impl Row {
+    const fn is_eit(&self) -> bool {
+        self.section.is_some()
+    }
+
     fn tell(
         &self,
         reason: &'static str,

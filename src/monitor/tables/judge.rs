@@ -124,10 +124,7 @@ impl Judge {
             (Home::Pmt, _) => return,
             (_, 0x72) => return,
             (_, 0x4E) if !arrived.is_current() => {}
-            _ => {
-                let number = arrived.number();
-                self.actual.came(arrived.id, number, at, &self.limits, out);
-            }
+            _ => self.actual.came(arrived, &self.limits, out),
         }
         self.sub_tables
             .take(arrived, &self.limits, self.spaced, out);

@@ -8,7 +8,8 @@
 //!   does. What a lost or scrambled packet broke is no section, and no crc_error.
 //! - *What is missing* is told once when its time is over, and again each time as much has passed.
 //! - *NIT, SDT, EIT and TDT* that never came are missed once any section of service information
-//!   came; a stream without any (MPEG only, ATSC) has its checks not judged ([`ExpectSi`]).
+//!   came; a stream without any (MPEG only, ATSC) has its checks not judged ([`ExpectSi`]). Nor is
+//!   an EIT missed that an SDT says is not there (EIT_present_following_flag).
 //! - *3.2* looks at every section of every sub-table, as TR 101 211 §4.4 does; so it is raised
 //!   beside the check that a table has of its own.
 //! - *25 ms* lie between the last byte of a section and the first byte of the next with the same
@@ -187,6 +188,9 @@ impl Tables {
             Check::CrcError => needs(self.judge.sections > 0, "no section came"),
             Check::NitActualError => si(limits.nit_actual),
             Check::SdtActualError => si(limits.sdt_actual),
+            Check::EitActualError if self.judge.actual.has_no_eit() => Verdict::NotJudged(
+                "the SDT says that no service has an EIT present/following (EIT_present_following_flag)",
+            ),
             Check::EitActualError => si(limits.eit_actual),
             Check::TdtError => si(limits.tdt),
             Check::SiRepetitionError if subs.untracked > 0 => {

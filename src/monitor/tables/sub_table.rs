@@ -201,7 +201,8 @@ impl SubTable {
             return;
         };
         let before = std::mem::replace(slot, now);
-        if came {
+        // Where the clock does not run, nothing was measured.
+        if came && now > before {
             self.intervals.add(now - before);
         }
         self.seen[usize::from(number / 64)] |= 1 << (number % 64);

@@ -11,7 +11,7 @@ use crate::monitor::Finding;
 use crate::si::descriptor::Descriptors;
 use crate::si::{
     DvbTime, EitFields, EitKind, OriginalNetworkId, PatEntry, PatFields, PmtFields, PmtStream,
-    SdtFields, ServiceId, StreamType, Tdt, Tot, TransportStreamId,
+    RunningStatus, SdtFields, SdtService, ServiceId, StreamType, Tdt, Tot, TransportStreamId,
 };
 use crate::stream::event::{Event as _, Value};
 use crate::stream::{ProgramEvent, SectionPacketizer};
@@ -75,11 +75,23 @@ fn two_loops(id: u8, extension: u16, number: u8, last: u8) -> SectionBuf {
 }
 
 fn sdt(actual: bool, stream: u16) -> SectionBuf {
+    sdt_with(actual, stream, true)
+}
+
+/// One service, and whether it has an EIT present/following.
+fn sdt_with(actual: bool, stream: u16, eit: bool) -> SectionBuf {
     SdtFields {
         actual,
         syntax: syntax(stream, 0, 0),
         original_network: OriginalNetworkId(1),
-        services: &[],
+        services: &[SdtService {
+            service: ServiceId(1),
+            eit_schedule: false,
+            eit_present_following: eit,
+            running: RunningStatus::Running,
+            scrambled: false,
+            descriptors: Descriptors::NONE,
+        }],
     }
     .to_section()
     .unwrap()

@@ -135,6 +135,35 @@ fn a_stream_without_si_is_not_judged_by_it_unless_asked() {
 }
 
 #[test]
+fn an_eit_that_the_sdt_says_is_not_there_is_not_missed() {
+    let run = |flag, expect_si| {
+        let mut plan = dvb();
+        plan.remove(EIT);
+        plan[SDT] = tables(2_000, 20, Pid::SDT, &[sdt_with(true, 7, flag)]);
+        let mut sim = Sim::new(TableLimits {
+            expect_si,
+            ..TableLimits::default()
+        });
+        sim.run(&mut plan, seconds(3));
+        sim
+    };
+    let sim = run(false, ExpectSi::OnceAny);
+    sim.expect(&[]);
+    let verdict = sim.tables.verdict(Check::EitActualError);
+    assert!(matches!(verdict, Verdict::NotJudged(_)));
+    run(true, ExpectSi::OnceAny).expect(&[(Check::EitActualError, 2)]);
+    run(false, ExpectSi::Always).expect(&[(Check::EitActualError, 2)]);
+    // One that came all the same is watched.
+    let mut plan = dvb();
+    plan[SDT] = tables(2_000, 20, Pid::SDT, &[sdt_with(true, 7, false)]);
+    let mut sim = Sim::new(TableLimits::default());
+    sim.run(&mut plan, seconds(10));
+    plan.remove(EIT);
+    sim.run(&mut plan, seconds(12));
+    assert!(!sim.of(Check::EitActualError).is_empty());
+}
+
+#[test]
 fn a_limit_that_is_not_set_is_not_looked_at() {
     let mut plan = dvb();
     plan.remove(NIT);
