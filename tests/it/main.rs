@@ -23,6 +23,7 @@ mod tsmon;
 mod tsmon_clocks;
 mod tsmon_content;
 mod tsmon_html;
+mod tsmon_tables;
 mod tsrecv;
 mod tsring;
 mod tsring_kill;

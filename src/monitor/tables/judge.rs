@@ -78,6 +78,11 @@ impl Judge {
             .with("reason", "scrambled"));
     }
 
+    /// A scrambled packet came.
+    pub(super) const fn is_scrambled(&self) -> bool {
+        self.scrambled.is_some()
+    }
+
     fn pmt(&mut self, pid: Pid) -> Option<&mut PmtWatch> {
         let place = self.pmts.binary_search_by_key(&pid, |pmt| pmt.pid).ok()?;
         self.pmts.get_mut(place)

@@ -65,6 +65,21 @@ impl AbsenceLimits {
             StreamKind::Data => self.data,
         }
     }
+
+    /// The shortest limit that is set.
+    pub(super) fn shortest(&self) -> Option<Ticks27M> {
+        let all = [
+            self.video,
+            self.audio,
+            self.clock,
+            self.subtitle,
+            self.teletext,
+            self.scte35,
+            self.data,
+            self.ecm,
+        ];
+        all.into_iter().flatten().min()
+    }
 }
 
 impl Default for AbsenceLimits {

@@ -183,8 +183,18 @@ impl Tables {
                 Verdict::NotJudged("no PAT names a PMT")
             }
             Check::PmtError2 => needs(self.now > limits.pmt, SHORT),
-            Check::PidError => needs(self.presence.refers, "no PMT came"),
-            Check::UnreferencedPid => needs(self.presence.refers, "no PMT came"),
+            Check::PidError | Check::UnreferencedPid if !self.presence.refers => {
+                Verdict::NotJudged("no PMT came")
+            }
+            Check::PidError => match limits.absence.shortest() {
+                Some(limit) => needs(
+                    self.now > limit,
+                    "the input is shorter than a PID may be away",
+                ),
+                None => Verdict::NotJudged("no limit is set"),
+            },
+            Check::UnreferencedPid => needs(self.now > limits.unreferenced, SHORT),
+            Check::CatError if self.judge.is_scrambled() => needs(self.now > limits.cat, SHORT),
             Check::CrcError => needs(self.judge.sections > 0, "no section came"),
             Check::NitActualError => si(limits.nit_actual),
             Check::SdtActualError => si(limits.sdt_actual),
