@@ -73,8 +73,9 @@ use crate::stream::Framing;
 /// # TABLES
 ///
 /// A section counts when it came whole, its CRC_32 is right, and its last byte is there. What is
-/// missing is found when its time is over, and again each time as much has passed. `--limit` sets
-/// the times; these are those of TR 101 290 and TR 101 211 §4.4 unless said otherwise:
+/// missing is found when its time is over, and again each time as much has passed, each 5 s at the
+/// latest. `--limit` sets the times; these are those of TR 101 290 and TR 101 211 §4.4 unless said
+/// otherwise:
 ///
 /// - `pat`, `pmt`: 0.5 s without a section (1.3.a, 1.5.a).
 /// - `cat`: 10 s without a section while packets are scrambled (2.6); the report names no time.

@@ -6,7 +6,8 @@
 //!
 //! - *A section* counts when it came whole and its CRC_32 is right; it comes when its last byte
 //!   does. What a lost or scrambled packet broke is no section, and no crc_error.
-//! - *What is missing* is told once when its time is over, and again each time as much has passed.
+//! - *What is missing* is told once when its time is over, and again each time as much has passed,
+//!   every 5 s at the longest.
 //! - *NIT, SDT, EIT and TDT* that never came are missed once any section of service information
 //!   came; a stream without any (MPEG only, ATSC) has its checks not judged ([`ExpectSi`]). Nor is
 //!   an EIT missed that an SDT says is not there (EIT_present_following_flag).

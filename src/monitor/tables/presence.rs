@@ -1,6 +1,7 @@
 //! Which PIDs are there, and which should be: 1.6 and 3.4.a.
 
 use super::TableLimits;
+use super::watch::again;
 use crate::monitor::{Check, Finding, Moment, Out};
 use crate::si::descriptor::{CaDescriptor, Descriptors};
 use crate::si::{Pat, Pmt, ServiceId, StreamKind};
@@ -224,7 +225,9 @@ impl Sight {
     #[cold]
     pub(super) fn check_absence(&mut self, at: Moment, out: Out<'_>) {
         let from = self.last.max(self.since);
-        if at.time - self.told.map_or(from, |told| told.max(from)) <= self.limit {
+        let told = self.told.filter(|told| *told > from);
+        let wait = told.map_or(self.limit, |_| again(self.limit));
+        if at.time - told.unwrap_or(from) <= wait {
             return;
         }
         self.told = Some(at.time);

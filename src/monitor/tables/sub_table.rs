@@ -4,6 +4,7 @@ use super::TableLimits;
 use super::kind::{extension_name, name, section_check};
 use super::measures::{Intervals, TableMeasures};
 use super::reader::Arrived;
+use super::watch::again;
 use crate::monitor::{Check, Finding, Moment, Out};
 use crate::stream::event::Subject;
 use crate::ts::{Pid, TableId, Take};
@@ -271,7 +272,7 @@ impl SubTable {
         if let Some((number, since, limit)) = missing {
             if self
                 .told
-                .is_none_or(|told| now - told > limit || told < since)
+                .is_none_or(|told| now - told > again(limit) || told < since)
             {
                 self.told = Some(now);
                 self.late += count;
@@ -295,7 +296,7 @@ impl SubTable {
                 self.withdrawn = true;
                 return Ticks27M::MAX;
             }
-            due = due.min(self.told.map_or(now, |told| told + limit));
+            due = due.min(self.told.map_or(now, |told| told + again(limit)));
         }
         due.min(self.check_pair(at, limits, out))
     }
@@ -323,7 +324,7 @@ impl SubTable {
         };
         if self
             .told_pair
-            .is_none_or(|told| now - told > limit || told < since)
+            .is_none_or(|told| now - told > again(limit) || told < since)
         {
             self.told_pair = Some(now);
             let finding = self.key.finding(Check::EitPfError, at);
@@ -332,7 +333,7 @@ impl SubTable {
                 .with("absent", gone)
                 .with("absent_ms", (now - since).as_millis()));
         }
-        self.told_pair.map_or(now, |told| told + limit)
+        self.told_pair.map_or(now, |told| told + again(limit))
     }
 
     /// What was timed is void: everything is due from `at` on.

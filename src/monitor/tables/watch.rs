@@ -2,10 +2,19 @@
 
 use crate::units::Ticks27M;
 
+/// How often what stays away is told again, at the longest: an alarm is cleared when nothing more is
+/// said.
+const AGAIN_AFTER: Ticks27M = Ticks27M::from_millis(5_000);
+
+/// When what stays away longer than `limit` is told again.
+pub(super) fn again(limit: Ticks27M) -> Ticks27M {
+    limit.min(AGAIN_AFTER)
+}
+
 /// Tells when something that must come again stays away.
 ///
 /// What is late is told once when its time is over, and again each time as much has passed while
-/// it stays away.
+/// it stays away, each 5 s at the latest.
 #[derive(Copy, Clone, Debug)]
 pub(super) struct Watch {
     /// When it last came; before it ever did, since when it is waited for.
@@ -39,7 +48,8 @@ impl Watch {
 
     /// Time went on. Gives how long it stays away when that is to be told.
     pub(super) fn overdue(&mut self, at: Ticks27M, limit: Ticks27M) -> Option<Ticks27M> {
-        if at - self.told <= limit {
+        let first = self.told == self.last;
+        if at - self.told <= if first { limit } else { again(limit) } {
             return None;
         }
         self.told = at;
@@ -82,6 +92,12 @@ mod tests {
             .map(Ticks27M::as_millis)
             .collect();
         assert_eq!(told, [1100, 2200, 3300]);
+        let mut long = Watch::new(Ticks27M::ZERO);
+        let told: Vec<_> = (0..25)
+            .filter_map(|n| long.overdue(Ticks27M::SECOND * n, LIMIT * 10))
+            .map(Ticks27M::as_millis)
+            .collect();
+        assert_eq!(told, [11_000, 17_000, 23_000]);
         assert_eq!(
             watch.came(Ticks27M::from_millis(4000), LIMIT),
             None,

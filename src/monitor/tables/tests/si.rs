@@ -388,16 +388,15 @@ fn other_tables_on_the_pids_of_si_are_errors() {
 }
 
 #[test]
-fn a_network_that_was_withdrawn_is_told_for_a_while_and_what_is_said_of_a_service_that_left_is_not()
-{
+fn a_network_that_was_withdrawn_is_told_for_a_while() {
     let mut plan = dvb();
     let mut sim = Sim::new(TableLimits::default());
     sim.run(&mut plan, seconds(60));
     plan.remove(NIT_OTHER);
     sim.run(&mut plan, seconds(400));
     let told = sim.of(Check::NitOtherError).len();
-    // Last seen at 50 s; told from 60 s to 150 s, every 10 s and a bit.
-    assert!((8..=10).contains(&told), "{told}");
+    // Last seen at 50 s; told from 60 s to 150 s, every 5 s and a bit.
+    assert!((17..=18).contains(&told), "{told}");
     let table = |sim: &Sim| {
         let all = sim.tables.measures().tables;
         all.into_iter().find(|t| t.table_id == 0x41).unwrap()
@@ -449,4 +448,26 @@ fn a_flood_of_sections_is_bounded() {
     }
     assert_eq!(MAX_SECTIONS / 256, 2_048);
     assert_eq!(sim.tables.measures().untimed_sections_total, 52);
+}
+
+#[test]
+fn what_is_said_of_a_service_that_left_the_pat_is_not_missed() {
+    let mut plan = dvb();
+    let mut sim = Sim::new(TableLimits::default());
+    sim.run(&mut plan, ms(10_010));
+    // Another service takes its place, with an EIT of its own.
+    let entry = PatEntry {
+        program: ServiceId(2),
+        pid: PMT,
+    };
+    let entries = [entry];
+    let other = PatFields::new(TransportStreamId(7), 1, &entries);
+    plan[0] = tables(500, 10_015, Pid::PAT, &[other.to_section().unwrap()]);
+    let streams = [stream(0x1B, VIDEO), stream(0x03, AUDIO)];
+    let map = PmtFields::new(ServiceId(2), 0, VIDEO, Descriptors::NONE, &streams);
+    plan[1] = tables(500, 10_016, PMT, &[map.to_section().unwrap()]);
+    let pf = [eit_pf(true, 2, 0), eit_pf(true, 2, 1)];
+    plan[EIT] = tables(1_000, 10_020, Pid::EIT, &pf);
+    sim.run(&mut plan, seconds(60));
+    sim.expect(&[]);
 }
