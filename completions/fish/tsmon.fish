@@ -15,11 +15,17 @@ complete -c tsmon -l interval -d 'Report so often, and not at the end only; JSON
 complete -c tsmon -l events -d 'Append a JSON line for each alarm raised or cleared; -: to stdout, the report to stderr' -r -F
 complete -c tsmon -l exec -d 'Run a command for each alarm raised or cleared' -r
 complete -c tsmon -l clear-after -d 'Clear an alarm when so long nothing was found' -r
+complete -c tsmon -l delivery -d 'Where the stream is received: what TR 101 211 asks of EIT other and of EIT schedules' -r -f -a "satellite\t'By satellite'
+cable\t'By cable'
+terrestrial\t'By terrestrial transmission'"
+complete -c tsmon -l private-pid -d 'PID that needs no table to refer to it; may be repeated' -r
+complete -c tsmon -l limit -d 'Longest time without a table or PID, such as `sdt=2s`, `teletext=10s`, `nit=never`; may be repeated' -r
 complete -c tsmon -l log-format -d 'Form of the lines on stderr' -r -f -a "text\t'`tool: level: words`'
 json\t'One JSON object a line'"
 complete -c tsmon -l stats -d 'Print a line of statistics at this interval' -r
 complete -c tsmon -l stats-json -d 'Keep every counter in this file, replaced as a whole each second' -r -F
 complete -c tsmon -l pass -d 'Pass stdin to stdout, byte for byte, while measuring'
+complete -c tsmon -l expect-si -d 'Miss NIT, SDT, EIT and TDT in a stream without any service information too'
 complete -c tsmon -s v -l verbose -d 'Say more on stderr'
 complete -c tsmon -s q -l quiet -d 'Say errors only'
 complete -c tsmon -s h -l help -d 'Print help (see more with \'--help\')'
