@@ -74,22 +74,30 @@ use crate::stream::Framing;
 ///
 /// A section counts when it came whole, its CRC_32 is right, and its last byte is there. What is
 /// missing is found when its time is over, and again each time as much has passed, each 5 s at the
-/// latest. `--limit` sets the times; these are those of TR 101 290 and TR 101 211 §4.4 unless said
-/// otherwise:
+/// latest. `--limit` sets the times. Without it they are those of TR 101 290 and TR 101 211 §4.4,
+/// and where these name none, of practice (`cat`, and 1.6):
 ///
-/// - `pat`, `pmt`: 0.5 s without a section (1.3.a, 1.5.a).
-/// - `cat`: 10 s without a section while packets are scrambled (2.6); the report names no time.
-/// - `nit` 10 s, `sdt` 2 s, `eit` 2 s, `tdt` 30 s (3.1.a, 3.5.a, 3.6.a, 3.8). They are missed once
-///   any service information came; an EIT is not where the SDT says that no service has one.
-///   A stream without any is not judged. `--expect-si` misses them all.
-/// - `nit-other`, `sdt-other`, `eit-other` 10 s for each section, terrestrial `eit-other` 20 s
-///   (3.1.b, 3.5.b, 3.6.b). One that stays away ten times as long has been withdrawn.
-/// - `bat` 10 s, `tot` 30 s, `eit-schedule` 10 s for the first eight days and 30 s later; and all
-///   of the above, for every section of every table (3.2). Terrestrial schedules have advice (10 s
-///   and 30 s, of other streams 60 s and 300 s) that is counted as `late_total` and no error.
-/// - `unreferenced`: 0.5 s for a PID that no table refers to (3.4.a).
-/// - `video`, `audio`, `clock`: 5 s without a packet (1.6). `subtitle`, `teletext`, `scte35`, `data`
-///   and `ecm` are sparse, and have no limit.
+/// ```text
+/// pat, pmt                        0.5 s   1.3.a, 1.5.a
+/// cat                              10 s   2.6, while packets are scrambled
+/// nit                              10 s   3.1.a, 3.2
+/// sdt, eit                          2 s   3.5.a, 3.6.a, 3.2
+/// tdt                              30 s   3.8, 3.2
+/// nit-other, sdt-other, eit-other  10 s   3.1.b, 3.5.b, 3.6.b, 3.2; terrestrial eit-other 20 s
+/// bat                              10 s   3.2
+/// tot                              30 s   3.2
+/// eit-schedule                     10 s   3.2; 30 s beyond eight days
+/// unreferenced                    0.5 s   3.4.a
+/// video, audio, clock               5 s   1.6
+/// subtitle, teletext, scte35, data, ecm   1.6, none: they are sparse
+/// ```
+///
+/// NIT, SDT, EIT and TDT that never came are missed once any service information has; an EIT is not
+/// where the SDT says that no service has one, and a stream without any is not judged by them.
+/// `--expect-si` misses them all. For 3.2, and for what is said of others, each section of a table
+/// has to come again in time; what stays away ten times as long has been withdrawn. Terrestrial
+/// EIT schedules have advice instead (10 s and 30 s, of other streams 60 s and 300 s): what is slower
+/// is counted as `late_total` and no error.
 ///
 /// Between two sections of service information with the same PID, table_id and
 /// table_id_extension lie 25 ms or more, from last to first byte, in streams of up to 100 Mb/s
