@@ -400,6 +400,11 @@ impl Monitor {
         self.families.content.measures()
     }
 
+    /// How full the buffers of the system target decoder were.
+    pub fn buffers(&self) -> super::tstd::BufferMeasures {
+        self.families.tstd.measures()
+    }
+
     /// What was counted.
     pub fn counters(&self, out: &mut dyn Counters) {
         out.set("packets", self.packets);

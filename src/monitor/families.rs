@@ -5,6 +5,7 @@ use crate::stream::{ProgramEvent, Programs};
 use super::clocks::{ClockOptions, Clocks};
 use super::content::Content;
 use super::tables::Tables;
+use super::tstd::SystemTargetDecoders;
 use super::{Check, Moment, MonitorOptions, Out, Seen, TimeSource, Verdict};
 
 /// Every family.
@@ -13,6 +14,7 @@ pub(super) struct Families {
     pub(super) clocks: Clocks,
     pub(super) content: Content,
     pub(super) tables: Tables,
+    pub(super) tstd: SystemTargetDecoders,
 }
 
 impl Families {
@@ -26,6 +28,7 @@ impl Families {
             clocks: Clocks::new(clocks),
             content: Content::new(),
             tables: Tables::new(options.tables.clone()),
+            tstd: SystemTargetDecoders::new(),
         }
     }
 
@@ -39,6 +42,7 @@ impl Families {
         self.clocks.services(programs, at);
         self.content.services(programs, at);
         self.tables.services(programs, at);
+        self.tstd.services(programs);
     }
 
     /// A packet came, null packets included.
@@ -47,6 +51,7 @@ impl Families {
         self.clocks.push(seen, out);
         self.content.push(seen);
         self.tables.push(seen, out);
+        self.tstd.push(seen, out);
     }
 
     /// Time went on to `at`.
@@ -59,6 +64,7 @@ impl Families {
     /// Packets of some PID are missing before the next one, by its counter.
     pub(super) fn lost(&mut self) {
         self.clocks.lost();
+        self.tstd.lost();
     }
 
     /// Packets were lost: what was being timed is void.
@@ -66,6 +72,7 @@ impl Families {
         self.clocks.reset(at);
         self.content.reset(at);
         self.tables.reset(at);
+        self.tstd.reset();
     }
 
     /// Whether a check of a family could be judged, in a stream with so many null packets.
@@ -76,6 +83,9 @@ impl Families {
             | Check::PcrAccuracyError
             | Check::PtsError => self.clocks.verdict(check, null_packets),
             check if Tables::CHECKS.contains(&check) => self.tables.verdict(check),
+            Check::BufferError | Check::EmptyBufferError | Check::DataDelayError => {
+                self.tstd.verdict(check)
+            }
             _ => Verdict::NotJudged("no machine measures it"),
         }
     }

@@ -18,6 +18,7 @@ mod report;
 mod series;
 pub mod tables;
 mod tally;
+pub mod tstd;
 
 pub use self::core::{Monitor, MonitorOptions};
 pub use alarm::{Alarm, Alarms, MAX_ALARMS};

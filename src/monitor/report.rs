@@ -13,6 +13,7 @@ use crate::units::BitRate;
 use super::clocks::ClockMeasures;
 use super::content::Measures;
 use super::tables::TablesMeasures;
+use super::tstd::BufferMeasures;
 use super::{Check, Monitor, PidCount, Priority, Series, Verdict};
 
 /// A stream, measured. Units stand in the keys; a key, once released, keeps its meaning.
@@ -47,6 +48,8 @@ pub struct Report {
     pub tables: TablesMeasures,
     /// What is in the stream, over time.
     pub content: Measures,
+    /// How full the buffers of the system target decoder were.
+    pub buffers: BufferMeasures,
 }
 
 /// A service.
@@ -170,6 +173,7 @@ impl Report {
             clocks: monitor.clocks(),
             tables: monitor.tables(),
             content: monitor.content(),
+            buffers: monitor.buffers(),
         }
     }
 }

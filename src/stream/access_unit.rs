@@ -36,6 +36,17 @@ impl AudioFrame {
         }
     }
 
+    /// Whether the frame whose header starts `bytes` belongs to the instant of the one before: a
+    /// dependent or further substream of E-AC-3 (TS 102 366 §E.1.3.1.1).
+    pub fn is_dependent(codec: Codec, bytes: &[u8]) -> bool {
+        let [0x0B, 0x77, first, _, _, id, ..] = *bytes else {
+            return false;
+        };
+        let (kind, substream) = (first >> 6, first >> 3 & 7);
+        let eac3 = matches!(codec, Codec::Ac3 | Codec::Eac3) && id >> 3 > LAST_AC3_BSID;
+        eac3 && (kind == 1 || substream != 0)
+    }
+
     /// How long it sounds, to the nearest tick.
     pub fn duration(&self) -> Ticks27M {
         Duration::default().plus(self).ticks()
@@ -125,17 +136,11 @@ fn first_frame(codec: Codec, bytes: &[u8]) -> Option<usize> {
     })
 }
 
-/// The length of a dependent or further substream of E-AC-3 at `at` (TS 102 366 §E.1.3.1.1).
+/// The length of a dependent or further substream of E-AC-3 at `at`.
 fn next_part(codec: Codec, bytes: &[u8], at: usize) -> Option<usize> {
-    if !matches!(codec, Codec::Ac3 | Codec::Eac3) {
-        return None;
-    }
     let bytes = bytes.get(at..)?;
-    let frame = ac3(bytes)?;
-    let eac3 = bytes.get(5)? >> 3 > LAST_AC3_BSID;
-    let first = bytes.get(2)?;
-    let (kind, substream) = (first >> 6, first >> 3 & 7);
-    (eac3 && (kind == 1 || substream != 0)).then_some(frame.len)
+    let frame = AudioFrame::at(codec, bytes)?;
+    AudioFrame::is_dependent(codec, bytes).then_some(frame.len)
 }
 
 /// ISO/IEC 11172-3 §2.4.2.3 and 13818-3 §2.4.2.3.

@@ -25,6 +25,8 @@ impl PesStart {
 pub struct PesPart<'p> {
     /// The PES packet whose header became whole with this packet.
     pub start: Option<PesStart>,
+    /// Bytes of the packet's payload in front of `payload`: the header, or the end of one.
+    pub header: usize,
     /// Elementary stream bytes; empty where the PES packet is scrambled, damaged, or not one of
     /// elementary stream data.
     pub payload: &'p [u8],
@@ -33,6 +35,7 @@ pub struct PesPart<'p> {
 impl PesPart<'_> {
     const NOTHING: Self = Self {
         start: None,
+        header: 0,
         payload: &[],
     };
 }
@@ -96,6 +99,7 @@ impl PesPayload {
         }
         PesPart {
             start: None,
+            header: 0,
             payload,
         }
     }
@@ -131,10 +135,12 @@ impl PesPayload {
             return PesPart::NOTHING;
         }
         // What of this packet is behind the header.
-        let behind = bytes.get(len.saturating_sub(before)..).unwrap_or_default();
+        let header = len.saturating_sub(before);
+        let behind = bytes.get(header..).unwrap_or_default();
         self.state = State::Payload(left);
         PesPart {
             start: Some(start),
+            header,
             ..self.carry(behind, left)
         }
     }

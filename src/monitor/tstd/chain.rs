@@ -1,0 +1,518 @@
+//! The buffers of one elementary stream.
+
+use std::collections::VecDeque;
+
+use super::finding::{Buffer, Fault, Place, Reporter};
+use super::main_buffers::{MainBuffer, Piece, VideoBuffers};
+use super::model::{Main, Model, NO_PARAMETERS, Reason, Signalled, Transfer, aac, wide_subtitles};
+use super::quantity::{Amount, Fine, Interval};
+use super::transport::TransportBuffer;
+use super::units::{Stamp, Told, UnitFinder, UnitStart};
+use crate::stream::video::VideoFormat;
+use crate::ts::{Dts, PACKET_SIZE, Packet, Pcr, Pid};
+
+/// Access units whose decoding has not come yet, at most: ten seconds at 300 fields a second.
+const MOST_UNITS: usize = 4096;
+/// Packets that wait for an access unit to end or to get its time, at most.
+const MOST_PIECES: usize = 65_536;
+/// A PCR is rounded to 37 ns, which is a fifth of a byte at 40 Mbit/s.
+const TOLERANCE: Amount = Amount::BYTE;
+
+/// An access unit that has begun to arrive.
+#[derive(Copy, Clone, Debug)]
+struct Waiting {
+    /// When its first byte came.
+    first: Fine,
+    /// When it is decoded, once that is known.
+    decoded: Option<Fine>,
+    /// The place behind it, once that is known.
+    end: Option<u64>,
+    /// All of it was followed.
+    judged: bool,
+    /// Where it begins.
+    place: Place,
+}
+
+/// How full a buffer was.
+#[derive(Copy, Clone, Debug, Default)]
+pub(super) struct Extremes {
+    pub(super) highest: Amount,
+    pub(super) lowest: Option<Amount>,
+}
+
+impl Extremes {
+    pub(super) fn high(&mut self, level: Amount) {
+        self.highest = self.highest.max(level);
+    }
+
+    pub(super) fn low(&mut self, level: Amount) {
+        self.lowest = Some(self.lowest.map_or(level, |l| l.min(level)));
+    }
+}
+
+/// What stands behind TBn.
+#[derive(Clone, Debug)]
+enum Behind {
+    One(MainBuffer),
+    Video(VideoBuffers),
+    /// Only TBn is followed.
+    Nothing,
+}
+
+/// What was measured.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Measured {
+    pub(super) transport: Extremes,
+    pub(super) multiplex: Extremes,
+    /// Of EBn, or of Bn.
+    pub(super) last: Extremes,
+    pub(super) units: u64,
+    pub(super) resets: u64,
+    pub(super) longest_delay: Option<Fine>,
+    pub(super) shortest_delay: Option<Fine>,
+}
+
+/// A buffer above its size: told when it begins.
+#[derive(Copy, Clone, Debug, Default)]
+struct Over(bool);
+
+impl Over {
+    fn begins(&mut self, level: Amount, size: Amount) -> bool {
+        let over = level > size + TOLERANCE;
+        !std::mem::replace(&mut self.0, over) && over
+    }
+}
+
+/// The T-STD of one elementary stream.
+#[derive(Clone, Debug)]
+pub(super) struct Chain {
+    pub(super) pid: Pid,
+    pub(super) signalled: Signalled,
+    pub(super) model: Result<Model, Reason>,
+    pub(super) measured: Measured,
+    pub(super) format: Option<VideoFormat>,
+    /// The newest packets were scrambled.
+    pub(super) scrambled: bool,
+    finder: UnitFinder,
+    /// Units that were found and not reached.
+    begun: VecDeque<UnitStart>,
+    /// The place that has been reached; what stands before `valid` was not followed.
+    place: u64,
+    valid: u64,
+    transport: TransportBuffer,
+    behind: Behind,
+    /// Units that have begun to arrive and are not decoded, in order.
+    waiting: VecDeque<Waiting>,
+    /// When the last unit with a time is decoded.
+    last_decoded: Option<Fine>,
+    begun_since_reset: bool,
+    over: [Over; 3],
+}
+
+impl Chain {
+    pub(super) fn new(pid: Pid, signalled: Signalled) -> Self {
+        let mut chain = Self {
+            pid,
+            signalled,
+            model: Err(NO_PARAMETERS),
+            measured: Measured::default(),
+            format: None,
+            scrambled: false,
+            finder: UnitFinder::new(signalled.codec),
+            begun: VecDeque::new(),
+            place: 0,
+            valid: 0,
+            transport: TransportBuffer::new(1),
+            behind: Behind::Nothing,
+            waiting: VecDeque::new(),
+            last_decoded: None,
+            begun_since_reset: false,
+            over: Default::default(),
+        };
+        chain.take_model(signalled.model());
+        chain
+    }
+
+    /// Another PMT says this of the stream.
+    pub(super) fn signal(&mut self, signalled: Signalled) {
+        if signalled == self.signalled {
+            return;
+        }
+        if signalled.codec != self.signalled.codec {
+            self.finder = UnitFinder::new(signalled.codec);
+            self.format = None;
+            (self.place, self.begun) = (0, VecDeque::new());
+        }
+        self.signalled = signalled;
+        let model = match &self.format {
+            Some(format) => signalled.video(format),
+            None => signalled.model(),
+        };
+        self.take_model(model);
+        self.reset();
+    }
+
+    /// The stream's own headers say something new.
+    fn told(&mut self, told: Told) {
+        let model = match told {
+            Told::Video(format) => {
+                self.format = Some(format);
+                self.signalled.video(&format)
+            }
+            Told::Channels(n) => Ok(aac(n)),
+            Told::DisplayDefinition => Ok(wide_subtitles()),
+        };
+        self.take_model(model);
+    }
+
+    fn take_model(&mut self, model: Result<Model, Reason>) {
+        if model == self.model {
+            return;
+        }
+        self.model = model;
+        if let Ok(model) = model {
+            self.transport = TransportBuffer::new(model.rate);
+            self.behind = match model.main {
+                Main::One(_) => Behind::One(MainBuffer::default()),
+                Main::Video(v) if v.transfer == Transfer::Leak => {
+                    Behind::Video(VideoBuffers::new(v.leak, v.elementary))
+                }
+                Main::Video(_) => Behind::Nothing,
+            };
+        }
+        self.reset();
+    }
+
+    /// Packets of the PID are missing, or cannot be read.
+    pub(super) fn lose(&mut self) {
+        self.finder.reset();
+    }
+
+    /// Forgets what is in the buffers: what comes next does not follow from what came.
+    pub(super) fn reset(&mut self) {
+        if !self.waiting.is_empty() {
+            self.measured.resets += 1;
+        }
+        self.valid = self.place;
+        self.waiting.clear();
+        self.last_decoded = None;
+        self.begun_since_reset = false;
+        self.transport.reset();
+        match &mut self.behind {
+            Behind::One(buffer) => buffer.reset(self.place),
+            Behind::Video(buffers) => buffers.reset(self.place),
+            Behind::Nothing => {}
+        }
+    }
+
+    /// Looks into a packet, ahead of [`arrive`](Self::arrive): answers how many of its bytes go on
+    /// behind TBn.
+    #[inline]
+    pub(super) fn find_units(&mut self, packet: &Packet) -> u8 {
+        let (begun, waiting) = (&mut self.begun, &mut self.waiting);
+        let bytes = self.finder.push(packet, &mut |unit| {
+            if begun.len() >= MOST_UNITS {
+                begun.pop_front();
+            }
+            if begun.is_empty()
+                && let Some(last) = waiting.back_mut()
+            {
+                last.end = last.end.or(Some(unit.after_previous));
+            }
+            begun.push_back(unit);
+        });
+        if let Some(told) = self.finder.take_told() {
+            self.told(told);
+        }
+        bytes
+    }
+
+    /// A packet came at a time that nobody knows.
+    pub(super) fn skip(&mut self, bytes: u8) {
+        self.place += u64::from(bytes);
+        while self.begun.front().is_some_and(|u| u.start < self.place) {
+            self.begun.pop_front();
+        }
+        self.valid = self.place;
+    }
+
+    /// A packet arrives, of which so many bytes go on behind TBn. `clock` is the PCR at the
+    /// beginning of `interval`.
+    pub(super) fn arrive(
+        &mut self,
+        place: Place,
+        bytes: u8,
+        interval: &Interval,
+        clock: Pcr,
+        report: &mut Reporter<'_, '_>,
+    ) {
+        let Ok(model) = self.model else {
+            self.skip(bytes);
+            self.reset();
+            return;
+        };
+        let from = interval.start_of(place.position);
+        let to = from + interval.packet();
+        let passed = self.transport.arrive(from, to);
+        self.measured.transport.high(passed.level);
+        let size = Amount::bytes(model.transport);
+        if self.over[0].begins(passed.level, size) {
+            report.fault(
+                place,
+                Buffer::Transport,
+                Fault::Overflow,
+                passed.level,
+                size,
+            );
+        }
+        if self.transport.is_stuck(to) {
+            report.not_empty(place, Buffer::Transport);
+        }
+        if bytes > 0 {
+            let before = self.place;
+            self.place += u64::from(bytes);
+            // The bytes that go on are the last of their packet.
+            let span = (passed.end - passed.begin).0 * i64::from(bytes) / PACKET_SIZE as i64;
+            let piece = Piece {
+                begin: passed.end - Fine(span),
+                end: passed.end,
+                amount: Amount::bytes(bytes.into()),
+                after: self.place,
+            };
+            let full = match &mut self.behind {
+                Behind::One(buffer) => {
+                    buffer.push(piece);
+                    buffer.waiting() > MOST_PIECES
+                }
+                Behind::Video(buffers) => {
+                    buffers.push(piece);
+                    buffers.waiting() > MOST_PIECES
+                }
+                Behind::Nothing => false,
+            };
+            if full || self.waiting.len() > MOST_UNITS {
+                self.reset();
+            }
+            if self.begun.front().is_some_and(|u| u.start < self.place) {
+                let header = PACKET_SIZE as u64 - u64::from(bytes);
+                self.take_begun(before, header, (from, to), place, (interval, clock), report);
+            }
+        }
+        self.decode(to, report);
+    }
+
+    /// Units begin in the packet that brought the bytes from `before` on.
+    fn take_begun(
+        &mut self,
+        before: u64,
+        header: u64,
+        (from, to): (Fine, Fine),
+        place: Place,
+        (interval, clock): (&Interval, Pcr),
+        report: &mut Reporter<'_, '_>,
+    ) {
+        while let Some(unit) = self.begun.front().copied().filter(|u| u.start < self.place) {
+            self.begun.pop_front();
+            match self.waiting.back_mut() {
+                Some(last) => last.end = last.end.or(Some(unit.after_previous)),
+                // The end of a unit that was not followed from its beginning.
+                None if !self.begun_since_reset => self.discard(unit.after_previous),
+                None => {}
+            }
+            self.begun_since_reset = true;
+            // One that only the next packet told of counts from there.
+            let offset = header + unit.start.saturating_sub(before);
+            let first = from + Fine((to - from).0 * offset as i64 / PACKET_SIZE as i64);
+            let end = self.begun.front().map(|next| next.after_previous);
+            self.waiting.push_back(Waiting {
+                first,
+                decoded: None,
+                end,
+                judged: unit.start >= self.valid,
+                place,
+            });
+            let decoded = match unit.stamp {
+                Stamp::At(dts) => Some(instant_of(dts, interval, clock)),
+                Stamp::After(span) => self.last_decoded.map(|last| last + span),
+                Stamp::Between => None,
+            };
+            if let Some(decoded) = decoded {
+                self.date(decoded, report);
+            }
+        }
+    }
+
+    /// The newest unit is decoded at `decoded`; those before it that have no time of their own
+    /// share what is between their neighbours.
+    fn date(&mut self, decoded: Fine, report: &mut Reporter<'_, '_>) {
+        let undated = self
+            .waiting
+            .iter()
+            .rev()
+            .take_while(|u| u.decoded.is_none())
+            .count();
+        let first = self.waiting.len() - undated;
+        for k in 0..undated {
+            let Some(unit) = self.waiting.get_mut(first + k) else {
+                break;
+            };
+            let at = match self.last_decoded {
+                _ if k + 1 == undated => decoded,
+                Some(last) => {
+                    let share = (decoded - last).0 / undated as i64;
+                    last + Fine(share * (k as i64 + 1))
+                }
+                None => {
+                    // Before the first stamp nothing is known: out with it.
+                    unit.judged = false;
+                    Fine(i64::MIN)
+                }
+            };
+            unit.decoded = Some(at);
+            if !unit.judged {
+                continue;
+            }
+            self.measured.units += 1;
+            let delay = at - unit.first;
+            let (longest, shortest) = (
+                &mut self.measured.longest_delay,
+                &mut self.measured.shortest_delay,
+            );
+            *longest = Some(longest.map_or(delay, |d| d.max(delay)));
+            *shortest = Some(shortest.map_or(delay, |d| d.min(delay)));
+            if let Ok(Model {
+                delay: Some(limit), ..
+            }) = self.model
+                && delay > limit
+            {
+                report.delayed(unit.place, delay, limit);
+            }
+        }
+        self.last_decoded = Some(decoded);
+    }
+
+    /// Takes out of the buffers what is due by `now`.
+    fn decode(&mut self, now: Fine, report: &mut Reporter<'_, '_>) {
+        while let Some(unit) = self.waiting.front() {
+            let (Some(time), Some(end)) = (unit.decoded, unit.end) else {
+                break;
+            };
+            if time > now {
+                break;
+            }
+            let (place, judged) = (unit.place, unit.judged);
+            self.waiting.pop_front();
+            self.remove(time, end, judged, place, report);
+        }
+        // Nothing is taken out before this, so what has come can be followed at once.
+        let until = match self.waiting.front() {
+            None => now,
+            Some(Waiting {
+                decoded: Some(time),
+                ..
+            }) => now.min(*time),
+            Some(_) => return,
+        };
+        match &mut self.behind {
+            Behind::One(buffer) => buffer.advance(until),
+            Behind::Video(buffers) => buffers.advance(until),
+            Behind::Nothing => {}
+        }
+        let place = report.now;
+        self.multiplex(place, report);
+    }
+
+    fn remove(
+        &mut self,
+        time: Fine,
+        end: u64,
+        judged: bool,
+        place: Place,
+        report: &mut Reporter<'_, '_>,
+    ) {
+        let Ok(model) = self.model else {
+            return;
+        };
+        let (removal, buffer, size, low_delay) = match (&mut self.behind, model.main) {
+            (Behind::One(buffer), Main::One(size)) => (
+                buffer.remove(time, end),
+                Buffer::Main,
+                Amount::bytes(size),
+                false,
+            ),
+            (Behind::Video(buffers), Main::Video(video)) => {
+                let removal = buffers.remove(time, end);
+                (
+                    removal,
+                    Buffer::Elementary,
+                    video.elementary,
+                    video.low_delay,
+                )
+            }
+            _ => return,
+        };
+        self.measured.last.high(removal.before);
+        if self.over[2].begins(removal.before, size) {
+            report.fault(place, buffer, Fault::Overflow, removal.before, size);
+        }
+        if judged {
+            self.measured.last.low(removal.left);
+            if removal.missing > TOLERANCE && !low_delay {
+                report.missing(place, buffer, removal.missing, removal.before, size);
+            }
+        }
+        self.multiplex(place, report);
+    }
+
+    /// Looks at MBn.
+    fn multiplex(&mut self, place: Place, report: &mut Reporter<'_, '_>) {
+        let (
+            Behind::Video(buffers),
+            Ok(Model {
+                main: Main::Video(video),
+                ..
+            }),
+        ) = (&mut self.behind, self.model)
+        else {
+            return;
+        };
+        let level = buffers.take_highest();
+        self.measured.multiplex.high(level);
+        if self.over[1].begins(level, video.multiplex) {
+            report.fault(
+                place,
+                Buffer::Multiplex,
+                Fault::Overflow,
+                level,
+                video.multiplex,
+            );
+        }
+        if buffers.is_stuck() {
+            report.not_empty(place, Buffer::Multiplex);
+        }
+    }
+
+    /// It has a model, or will have one when its headers have come.
+    pub(super) fn can_be_followed(&self) -> bool {
+        !matches!(self.signalled.model(), Err(reason) if reason != NO_PARAMETERS)
+    }
+
+    /// Takes out at once what stands before `end`.
+    fn discard(&mut self, end: u64) {
+        match &mut self.behind {
+            Behind::One(buffer) => buffer.discard(end),
+            Behind::Video(buffers) => buffers.discard(end),
+            Behind::Nothing => {}
+        }
+    }
+
+    /// Bits a second out of TBn.
+    pub(super) const fn rate(&self) -> u64 {
+        self.transport.rate()
+    }
+}
+
+/// The instant of a decoding time: the short way round from the PCR that begins the interval.
+fn instant_of(dts: Dts, interval: &Interval, clock: Pcr) -> Fine {
+    interval.time + Fine::of(dts.to_pts() - clock)
+}

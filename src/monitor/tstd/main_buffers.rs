@@ -1,0 +1,253 @@
+//! What stands behind a transport buffer: Bn of sound and data, MBn and EBn of video.
+//!
+//! A place in the stream is its number among the bytes that pass TBn, PES headers included: they
+//! leave with the access unit behind them.
+
+use std::collections::VecDeque;
+
+use super::quantity::{Amount, Fine};
+
+/// Bytes that leave the transport buffer, evenly from `begin` to `end`.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct Piece {
+    pub(super) begin: Fine,
+    pub(super) end: Fine,
+    pub(super) amount: Amount,
+    /// The place behind the last of them.
+    pub(super) after: u64,
+}
+
+/// What stood in a buffer when an access unit was taken out of it.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct Removal {
+    /// In Bn or EBn just before.
+    pub(super) before: Amount,
+    /// Just after.
+    pub(super) left: Amount,
+    /// How much of the unit had not come.
+    pub(super) missing: Amount,
+}
+
+/// Bn: what comes stays until it is decoded.
+#[derive(Clone, Debug, Default)]
+pub(super) struct MainBuffer {
+    pieces: VecDeque<Piece>,
+    reached: u64,
+    removed: u64,
+}
+
+impl MainBuffer {
+    /// Empties it; the next byte is at `place`.
+    pub(super) fn reset(&mut self, place: u64) {
+        self.pieces.clear();
+        (self.reached, self.removed) = (place, place);
+    }
+
+    pub(super) fn push(&mut self, piece: Piece) {
+        self.pieces.push_back(piece);
+    }
+
+    pub(super) fn waiting(&self) -> usize {
+        self.pieces.len()
+    }
+
+    /// Takes in what has come whole by `until`.
+    pub(super) fn advance(&mut self, until: Fine) {
+        while let Some(piece) = self.pieces.front().filter(|p| p.end <= until) {
+            self.reached = piece.after;
+            self.pieces.pop_front();
+        }
+    }
+
+    /// What stands before `end` is taken out at once.
+    pub(super) fn discard(&mut self, end: u64) {
+        self.removed = self.removed.max(end);
+    }
+
+    /// At `time` the unit that ends at `end` is taken out.
+    pub(super) fn remove(&mut self, time: Fine, end: u64) -> Removal {
+        self.advance(time);
+        let mut reached = Amount::bytes(self.reached);
+        if let Some(piece) = self.pieces.front() {
+            reached += part(piece, time);
+        }
+        let removed = Amount::bytes(self.removed.max(end));
+        let removal = Removal {
+            before: (reached - Amount::bytes(self.removed)).max(Amount::ZERO),
+            left: (reached - removed).max(Amount::ZERO),
+            missing: (Amount::bytes(end) - reached).max(Amount::ZERO),
+        };
+        self.removed = self.removed.max(end);
+        removal
+    }
+}
+
+/// How much of a piece has come by `time`.
+fn part(piece: &Piece, time: Fine) -> Amount {
+    let (gone, all) = (time - piece.begin, piece.end - piece.begin);
+    if gone.0 <= 0 {
+        return Amount::ZERO;
+    }
+    if gone >= all {
+        return piece.amount;
+    }
+    Amount(piece.amount.0 * i128::from(gone.0) / i128::from(all.0.max(1)))
+}
+
+/// MBn and EBn by the leak method: what is in MBn goes to EBn at Rbx while that is not full.
+#[derive(Clone, Debug)]
+pub(super) struct VideoBuffers {
+    pieces: VecDeque<Piece>,
+    /// Bits a second from MBn to EBn.
+    rate: u64,
+    /// Of EBn.
+    size: Amount,
+    /// Up to when it has been followed.
+    time: Option<Fine>,
+    /// Places: what has come into MBn, gone on to EBn, been decoded.
+    reached: Amount,
+    passed: Amount,
+    removed: Amount,
+    /// When MBn was last empty.
+    empty: Fine,
+    /// The highest level of MBn since it was last asked for.
+    highest: Amount,
+}
+
+impl VideoBuffers {
+    /// How long MBn may not be empty (TR 101 290 V1.4.1 check 3.9).
+    const LONGEST: Fine = Fine::SECOND;
+
+    pub(super) fn new(rate: u64, size: Amount) -> Self {
+        Self {
+            pieces: VecDeque::new(),
+            rate,
+            size,
+            time: None,
+            reached: Amount::ZERO,
+            passed: Amount::ZERO,
+            removed: Amount::ZERO,
+            empty: Fine::default(),
+            highest: Amount::ZERO,
+        }
+    }
+
+    /// Empties both; the next byte is at `place`.
+    pub(super) fn reset(&mut self, place: u64) {
+        self.pieces.clear();
+        self.time = None;
+        let place = Amount::bytes(place);
+        (self.reached, self.passed, self.removed) = (place, place, place);
+        self.highest = Amount::ZERO;
+    }
+
+    pub(super) fn push(&mut self, piece: Piece) {
+        self.pieces.push_back(piece);
+    }
+
+    pub(super) fn waiting(&self) -> usize {
+        self.pieces.len()
+    }
+
+    /// Follows what has come whole by `until`.
+    pub(super) fn advance(&mut self, until: Fine) {
+        while let Some(piece) = self.pieces.front().copied().filter(|p| p.end <= until) {
+            self.pieces.pop_front();
+            self.enter(&piece, piece.amount, piece.end);
+        }
+    }
+
+    /// What stands before `end` is taken out of EBn as soon as it comes there.
+    pub(super) fn discard(&mut self, end: u64) {
+        self.removed = self.removed.max(Amount::bytes(end));
+    }
+
+    /// At `time` the unit that ends at `end` is taken out of EBn.
+    pub(super) fn remove(&mut self, time: Fine, end: u64) -> Removal {
+        self.advance(time);
+        if let Some(piece) = self.pieces.front().copied().filter(|p| p.begin < time) {
+            // Only what has come of it by then.
+            let come = part(&piece, time);
+            self.enter(&piece, come, time);
+            if let Some(front) = self.pieces.front_mut() {
+                front.begin = time;
+                front.amount -= come;
+            }
+        }
+        if let Some(now) = self.time
+            && now < time
+        {
+            self.drain(time);
+        }
+        let end = Amount::bytes(end);
+        let before = (self.passed - self.removed).max(Amount::ZERO);
+        let missing = (end - self.passed).max(Amount::ZERO);
+        self.removed = self.removed.max(end);
+        Removal {
+            before,
+            left: (self.passed - self.removed).max(Amount::ZERO),
+            missing,
+        }
+    }
+
+    /// The highest level of MBn since this was last asked.
+    pub(super) fn take_highest(&mut self) -> Amount {
+        std::mem::replace(&mut self.highest, Amount::ZERO)
+    }
+
+    /// True once in each second in which MBn has not been empty.
+    pub(super) fn is_stuck(&mut self) -> bool {
+        let Some(now) = self.time else {
+            return false;
+        };
+        let stuck = now - self.empty > Self::LONGEST;
+        if stuck {
+            self.empty = now;
+        }
+        stuck
+    }
+
+    /// `amount` comes evenly from the beginning of a piece to `until`.
+    fn enter(&mut self, piece: &Piece, amount: Amount, until: Fine) {
+        match self.time {
+            None => {
+                self.time = Some(piece.begin);
+                self.empty = piece.begin;
+            }
+            Some(now) if now < piece.begin => self.drain(piece.begin),
+            Some(_) => {}
+        }
+        self.flow(amount, until);
+    }
+
+    /// Nothing comes until `until`.
+    fn drain(&mut self, until: Fine) {
+        self.flow(Amount::ZERO, until);
+    }
+
+    /// `amount` comes evenly until `until`. While the inflow is even and the ceiling stands, what
+    /// has passed is the least of three lines, and their least at the end is exact: what Rbx
+    /// takes, what has come, what EBn holds.
+    fn flow(&mut self, amount: Amount, until: Fine) {
+        let now = self.time.unwrap_or(until);
+        let span = until.max(now) - now;
+        let held = self.reached - self.passed;
+        self.reached += amount;
+        let leaked = self.passed + Amount::flow(self.rate, span);
+        let ceiling = (self.removed + self.size).max(self.passed);
+        self.passed = leaked.min(self.reached).min(ceiling);
+        let level = self.reached - self.passed;
+        if level <= Amount::BYTE {
+            self.empty = until;
+        } else if leaked >= self.reached && amount > Amount::ZERO {
+            // Rbx would have emptied it; has it, before EBn was full?
+            let gain = Amount::flow(self.rate, span) - amount;
+            let meeting = amount.0 * held.0 / gain.0.max(1);
+            if self.reached.0 - amount.0 + meeting <= ceiling.0 {
+                self.empty = self.empty.max(now);
+            }
+        }
+        self.highest = self.highest.max(level);
+        self.time = Some(until.max(now));
+    }
+}
