@@ -336,7 +336,7 @@ fn a_picture_must_be_whole_when_it_is_decoded() {
         let unit = pes(0xE0, Some(stamp), 0, &picture(29, 1826));
         assert_eq!(mux.put_every(at, 3, split(VIDEO, &unit)), last);
         for n in 1..4 {
-            let at = last + 100 * n;
+            let at = last + 60 * n;
             let unit = pes(0xE0, Some(stamp + 3600 * n), 0, &picture(29, 400));
             mux.put(at, split(VIDEO, &unit));
         }
