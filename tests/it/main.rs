@@ -20,11 +20,8 @@ mod samples;
 mod systemd;
 mod tscut;
 mod tsmon;
-<<<<<<< HEAD
-mod tsmon_clocks;
-=======
 mod tsmon_buffers;
->>>>>>> 32f0de7 (monitor/tstd: the system target decoder, checks 3.3, 3.9 and 3.10)
+mod tsmon_clocks;
 mod tsmon_content;
 mod tsmon_html;
 mod tsmon_tables;
