@@ -11,6 +11,7 @@ use super::census::Census;
 use super::clock::StreamClock;
 use super::clocks::{ClockMeasures, Demarcation};
 use super::families::Families;
+use super::network::{Network, NetworkMeasures, ReceptionCounts};
 use super::report::Report;
 use super::tables::{TableLimits, TablesMeasures};
 use super::tally::Tally;
@@ -123,6 +124,7 @@ impl Monitor {
         let preferred = self.programs.services().find_map(|s| s.pcr_pid);
         self.clock.expect(batch, self.packets, preferred);
         for (arrival, packets) in batch.runs() {
+            self.families.arrived(packets.len(), arrival);
             for packet in packets {
                 let at = Moment {
                     position: self.packets,
@@ -157,6 +159,13 @@ impl Monitor {
     pub fn outside(&mut self, finding: &Finding, out: &mut dyn FnMut(&Finding)) {
         let tally = &mut self.tally;
         Findings { tally, out }.push(finding);
+    }
+
+    /// The reception has counted so much by now.
+    pub fn received(&mut self, counts: ReceptionCounts) {
+        if let Some(network) = &mut self.families.network {
+            network.counted(counts);
+        }
     }
 
     /// The stream comes as RTP.
@@ -206,7 +215,7 @@ impl Monitor {
                 .with("found", u64::from(error.found.get()))
                 .with("lost_packets", u64::from(error.lost_packets()));
             findings.push(&finding);
-            self.families.lost();
+            self.families.lost(error.lost_packets());
         }
         let seen = Seen {
             packet,
@@ -387,7 +396,16 @@ impl Monitor {
 
     /// What clocks and time stamps there are, and how good they are.
     pub fn clocks(&self) -> ClockMeasures {
-        self.families.clocks.measures(self.null_packets(), None)
+        let network = self.families.network.as_ref();
+        let resolution = network.and_then(Network::resolution);
+        self.families
+            .clocks
+            .measures(self.null_packets(), resolution)
+    }
+
+    /// What the network did to the stream; `None` where nothing tells when packets came.
+    pub fn network(&self) -> Option<NetworkMeasures> {
+        self.families.network.as_ref().map(Network::measures)
     }
 
     /// The tables that came, and how often.

@@ -1,9 +1,11 @@
 //! The families of checks, side by side: what each is told.
 
 use crate::stream::{ProgramEvent, Programs};
+use crate::units::Arrival;
 
 use super::clocks::{ClockOptions, Clocks};
 use super::content::Content;
+use super::network::Network;
 use super::tables::Tables;
 use super::tstd::SystemTargetDecoders;
 use super::{Check, Moment, MonitorOptions, Out, Seen, TimeSource, Verdict};
@@ -15,6 +17,8 @@ pub(super) struct Families {
     pub(super) content: Content,
     pub(super) tables: Tables,
     pub(super) tstd: SystemTargetDecoders,
+    /// `None` where nothing tells when packets came.
+    pub(super) network: Option<Network>,
 }
 
 impl Families {
@@ -29,6 +33,7 @@ impl Families {
             content: Content::new(),
             tables: Tables::new(options.tables.clone()),
             tstd: SystemTargetDecoders::new(),
+            network: clocks.live.then(Network::new),
         }
     }
 
@@ -57,14 +62,27 @@ impl Families {
     /// Time went on to `at`.
     pub(super) fn tick(&mut self, at: Moment, out: Out<'_>) {
         self.clocks.tick(at, out);
+        if let Some(network) = &mut self.network {
+            network.tick(at, self.clocks.rate());
+        }
         self.content.tick(at);
         self.tables.tick(at, out);
     }
 
-    /// Packets of some PID are missing before the next one, by its counter.
-    pub(super) fn lost(&mut self) {
+    /// So many packets are about to be pushed that came at once.
+    pub(super) fn arrived(&mut self, packets: usize, arrival: Arrival) {
+        if let Some(network) = &mut self.network {
+            network.arrived(packets, arrival);
+        }
+    }
+
+    /// So many packets of a PID are missing before the next one at least, by its counter.
+    pub(super) fn lost(&mut self, packets: u8) {
         self.clocks.lost();
         self.tstd.lost();
+        if let Some(network) = &mut self.network {
+            network.lost(packets.into());
+        }
     }
 
     /// Packets were lost: what was being timed is void.

@@ -14,6 +14,7 @@ pub mod content;
 mod core;
 mod families;
 mod finding;
+pub mod network;
 mod report;
 mod series;
 pub mod tables;

@@ -12,6 +12,7 @@ use crate::units::BitRate;
 
 use super::clocks::ClockMeasures;
 use super::content::Measures;
+use super::network::NetworkMeasures;
 use super::tables::TablesMeasures;
 use super::tstd::BufferMeasures;
 use super::{Check, Monitor, PidCount, Priority, Series, Verdict};
@@ -46,6 +47,8 @@ pub struct Report {
     pub clocks: ClockMeasures,
     /// The tables that came, and how often.
     pub tables: TablesMeasures,
+    /// Arrivals; `None` where nothing tells when packets came.
+    pub network: Option<NetworkMeasures>,
     /// What is in the stream, over time.
     pub content: Measures,
     /// How full the buffers of the system target decoder were.
@@ -172,6 +175,7 @@ impl Report {
                 .collect(),
             clocks: monitor.clocks(),
             tables: monitor.tables(),
+            network: monitor.network(),
             content: monitor.content(),
             buffers: monitor.buffers(),
         }

@@ -7,6 +7,7 @@ mod limits;
 mod notices;
 mod tables;
 mod text;
+mod timing;
 mod watch;
 
 use std::io::Write as _;
@@ -145,6 +146,16 @@ use crate::stream::Framing;
 /// sub-tables with 524,288 sections are timed, in 5 MB: sections beyond are counted as
 /// `untimed_sections_total`, and `si_repetition_error` says so. 16 MiB between the passing and the
 /// measuring of `--pass`, twice.
+///
+/// # NETWORK
+///
+/// Where arrivals tell the time, the report has the time from one arrival to the next (packets of a
+/// datagram, or of a read of a pipe, come at once), bursts (28 packets or more at over twice the
+/// media rate), and each second the media delivery index of RFC 4445, `DF:MLR`: by how many
+/// milliseconds a buffer would have to smooth the arrivals, and how many media packets were lost or
+/// out of order. The media rate is that of the PCRs; where it is not constant the report says so,
+/// and DF tells of the encoder too. Losses are counted by RTP sequence numbers and, apart, by
+/// continuity counters.
 ///
 /// # EXAMPLES
 ///

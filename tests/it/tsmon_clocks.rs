@@ -1,17 +1,22 @@
 //! `tsmon` on clocks: streams with known faults made here, measured by it and by the judge.
 
 use std::fs;
+use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
 
 use headend::si::descriptor::Descriptors;
 use headend::si::{
     PatEntry, PatFields, PmtFields, PmtStream, ServiceId, StreamType, TransportStreamId,
 };
-use headend::stream::SectionPacketizer;
+use headend::stream::{RtpHeader, SectionPacketizer};
 use headend::ts::{ContinuityCounter, Packet, Pcr, PesHeader, Pid, Pts};
 use serde_json::Value;
 
-use crate::harness::{Run, ffmpeg_stream, judged};
+use crate::harness::{
+    Run, Running, command, ffmpeg_stream, in_own_network, judged, output_within, wait_for,
+};
 
 const PMT: Pid = Pid::from_field(0x100);
 const VIDEO: Pid = Pid::from_field(0x101);
@@ -324,4 +329,105 @@ fn the_filter_is_chosen_and_printed() {
     }
     let wrong = Run::new("tsmon").args(["--pcr-filter", "mgf9"]).run();
     wrong.expect(2, &["mgf9", "mgf1, mgf2, mgf3"]);
+}
+
+/// What tsmon says of `endpoint` after `send` has sent.
+fn live_report(endpoint: &str, length: &str, send: impl FnOnce()) -> Value {
+    let mut tsmon = command("tsmon");
+    tsmon
+        .args(["--quiet", "--report", "json", "--for", length, endpoint])
+        .stdout(Stdio::piped());
+    let child = tsmon.spawn().unwrap();
+    // Port 5000 in hexadecimal, as the kernel lists sockets.
+    let listens = || fs::read_to_string("/proc/net/udp").is_ok_and(|s| s.contains(":1388 "));
+    wait_for("tsmon to listen", listens);
+    send();
+    let output = output_within(child, Duration::from_secs(60), "tsmon");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn a_paced_stream_on_the_network_is_measured_by_its_arrivals() {
+    in_own_network(
+        "tsmon_clocks::a_paced_stream_on_the_network_is_measured_by_its_arrivals",
+        || {
+            let file = file(&cbr(8, |_| 0, |_, _| {}));
+            let mut sender = None;
+            let report = live_report("rtp://127.0.0.1:5000", "7s", || {
+                let mut tsrecv = command("tsrecv");
+                tsrecv
+                    .arg("--quiet")
+                    .arg(&file.path)
+                    .arg("rtp://127.0.0.1:5000");
+                sender = Some(Running::spawn(&mut tsrecv));
+            });
+            assert_eq!(sender.unwrap().wait(), 0);
+            let (network, pcr) = (&report["network"], &report["clocks"]["pcrs"][0]);
+            let number =
+                |value: &Value| value.as_f64().unwrap_or_else(|| panic!("{network} {pcr}"));
+            // A datagram takes 7 * 10 000 ticks, which are 2593 us.
+            let mean = number(&network["inter_arrival"]["mean_us"]);
+            assert!((mean - 2593.0).abs() < 130.0, "{mean}");
+            let mdi = &network["mdi"];
+            let rate = number(&mdi["media_rate_bps"]);
+            assert!((rate - 4_060_800.0).abs() < 100.0, "{mdi}");
+            assert_eq!(mdi["constant_rate"], true);
+            assert!(number(&mdi["df_min_ms"]) >= 2.59, "{mdi}");
+            assert!(mdi["newest"].as_str().unwrap().ends_with(":0"), "{mdi}");
+            assert_eq!(mdi["mlr_by_rtp"]["packets_total"], 0);
+            assert_eq!(network["rtp"]["lost_datagrams"], 0);
+            assert_eq!(network["kernel_drops_datagrams"], 0);
+            assert_eq!(count(&report, "pcr_accuracy_error"), (true, 0));
+            let resolution = number(&report["clocks"]["arrival_resolution_ns"]);
+            assert!((resolution - 2_593_000.0).abs() < 130_000.0, "{resolution}");
+            let jitter = &pcr["overall_jitter"];
+            assert!(number(&jitter["early_ns"]) <= 0.0 && number(&jitter["late_ns"]) >= 0.0);
+            // The sender's clock is ours: what there is of an offset is jitter.
+            let frequency = &pcr["frequency"];
+            let (offset, error) = (
+                number(&frequency["offset_ppm"]),
+                number(&frequency["uncertainty_ppm"]),
+            );
+            assert!(offset.abs() < 3.0 * error + 1.0, "{frequency}");
+            let judged = frequency["within_limit"].is_boolean();
+            assert_eq!(frequency["reason"].is_null(), judged, "{frequency}");
+        },
+    );
+}
+
+#[test]
+fn datagrams_that_are_lost_count_as_media_packets() {
+    in_own_network(
+        "tsmon_clocks::datagrams_that_are_lost_count_as_media_packets",
+        || {
+            let packets = cbr(4, |_| 0, |_, _| {});
+            let report = live_report("rtp://127.0.0.1:5000", "4s", || {
+                let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+                let mut sent = 0u16;
+                // As slowly as the stream: seven packets are 2593 us.
+                for (n, seven) in (0u16..).zip(packets.chunks(7)) {
+                    let sequence = n.wrapping_add(65_500);
+                    std::thread::sleep(Duration::from_micros(2500));
+                    if n == 900 || n == 901 {
+                        continue;
+                    }
+                    let header = RtpHeader {
+                        sequence,
+                        timestamp: 0,
+                        ssrc: 1,
+                        marker: false,
+                    };
+                    let datagram = [&header.write()[..], Packet::bytes_of(seven)].concat();
+                    socket.send_to(&datagram, "127.0.0.1:5000").ok();
+                    sent += 1;
+                }
+                assert!(sent > 1500);
+            });
+            let network = &report["network"];
+            assert_eq!(network["rtp"]["lost_datagrams"], 2, "{network}");
+            let lost = &network["mdi"]["mlr_by_rtp"];
+            assert_eq!(lost["packets_total"], 14, "{network}");
+            assert_eq!(lost["worst_packets"], 14, "{network}");
+        },
+    );
 }

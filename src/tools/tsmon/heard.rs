@@ -1,6 +1,7 @@
 //! What an input says about its reception, as findings: the search for packets and the network see
 //! what no packet shows.
 
+use crate::monitor::network::ReceptionCounts;
 use crate::monitor::{Check, Finding, Monitor};
 use crate::stream::Counters;
 use crate::stream::event::{Event, Subject, Value};
@@ -65,9 +66,10 @@ impl Heard {
             monitor.sync_lost(self.place);
             self.losses += 1;
         }
-        if told.rtp {
+        if told.reception.rtp_lost.is_some() {
             monitor.is_rtp();
         }
+        monitor.received(told.reception);
     }
 }
 
@@ -85,7 +87,7 @@ fn number(event: &dyn Event, wanted: &str) -> Option<u64> {
 #[derive(Debug, Default)]
 struct Told {
     sync_losses: u64,
-    rtp: bool,
+    reception: ReceptionCounts,
 }
 
 impl Counters for Told {
@@ -94,8 +96,7 @@ impl Counters for Told {
             ("sync_losses_total", Value::Number(n)) => {
                 self.sync_losses = u64::try_from(n).unwrap_or(0)
             }
-            ("rtp_lost_datagrams", _) => self.rtp = true,
-            _ => {}
+            (_, value) => self.reception.put(key, value),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{content, tables};
+use super::{content, tables, timing};
 use crate::monitor::{CheckReport, PidReport, Report, ServiceReport};
 use crate::ts::Pid;
 use crate::units::{BitRate, Ticks27M};
@@ -41,6 +41,10 @@ pub(super) fn page(report: &Report) -> String {
             .for_each(|pid| pid_line(&mut page, pid, report));
     }
     tables::lines(&mut page, &report.tables);
+    let timing = timing::lines(report);
+    if !timing.is_empty() {
+        line(&mut page, format_args!("\n{}", timing.join("\n")));
+    }
     content::logs(&mut page, &report.content);
     page.push('\n');
     check_lines(&mut page, &report.checks);
