@@ -102,7 +102,9 @@ use crate::stream::Framing;
 ///
 /// Between two sections of service information with the same PID, table_id and
 /// table_id_extension lie 25 ms or more, from last to first byte, in streams of up to 100 Mb/s
-/// (EN 300 468 §5.1.4.1; 3.1.a, 3.5.a, 3.6.a, 3.7, 3.8, 3.2). `crc_error` counts every section of a
+/// (EN 300 468 §5.1.4.1; 3.1.a, 3.5.a, 3.6.a, 3.7, 3.8, 3.2); where arrivals tell the time, a network
+/// that bunches packets moves sections together, and in a file of varying rate the place between two
+/// PCRs does. `crc_error` counts every section of a
 /// PAT, CAT, PMT, NIT, SDT, BAT, EIT or TOT that came whole and is wrong. Of an EIT
 /// present/following, `eit_pf_error` is one section without the other for twice its limit.
 ///

@@ -189,7 +189,11 @@ impl SubTable {
         let least = if self.is_present_following() { 2 } else { 1 };
         let wanted = (usize::from(last) + 1).max(least);
         if wanted <= room {
+            // Exactly: what is kept of many tables is bounded by their sections.
+            self.slots
+                .reserve_exact(wanted.saturating_sub(self.slots.len()));
             self.slots.resize(wanted, at);
+            self.slots.shrink_to_fit();
         }
         true
     }
