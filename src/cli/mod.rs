@@ -6,6 +6,7 @@
 mod args;
 mod context;
 mod error;
+pub mod metrics;
 mod notify;
 mod progress;
 mod range;

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, json};
@@ -95,6 +96,7 @@ pub struct Report {
     format: Format,
     least: Level,
     journal: bool,
+    silent: AtomicBool,
     repeats: Mutex<HashMap<(&'static str, Subject), Repeat>>,
 }
 
@@ -114,8 +116,14 @@ impl Report {
             format,
             least,
             journal: stderr_is_the_journal(),
+            silent: AtomicBool::new(false),
             repeats: Mutex::new(HashMap::new()),
         }
+    }
+
+    /// Says nothing from now on: stderr belongs to somebody who reads a protocol there.
+    pub fn silence(&self) {
+        self.silent.store(true, Ordering::Relaxed);
     }
 
     /// Prints a line.
@@ -237,6 +245,9 @@ impl Report {
     /// One write a line, so that lines of several processes do not mix. A stderr that is gone is
     /// no reason to stop a stream.
     fn raw(&self, level: Level, line: &str) {
+        if self.silent.load(Ordering::Relaxed) {
+            return;
+        }
         let mut out = String::with_capacity(line.len() + 8);
         for part in line.lines() {
             if self.journal {

@@ -1,10 +1,14 @@
 //! Measures a transport stream, and says what is wrong with it.
 
+mod capture;
 mod content;
 mod heard;
 mod html;
 mod limits;
 mod notices;
+mod outside;
+mod prometheus;
+mod snmp;
 mod tables;
 mod text;
 mod timing;
@@ -17,8 +21,10 @@ use std::time::Duration;
 use anyhow::{Context as _, anyhow};
 use clap::{Parser, ValueEnum};
 
+use self::capture::CaptureArgs;
 use self::notices::Notices;
-use self::watch::Watch;
+use self::outside::OutsideArgs;
+use self::watch::{Told, Watch};
 use crate::cli::{Common, Context, Error, ToolArgs, Verdict};
 use crate::io::clock::{Clock, SystemClock};
 use crate::io::{Endpoint, InputOptions, PassSource, Source, StagedFile, open_input};
@@ -137,6 +143,26 @@ use crate::stream::Framing;
 /// stderr. It is never waited for: four run at a time, 256 wait, what is over is dropped and said;
 /// one that runs for longer than a minute is killed, and at the end all are given 2 s.
 ///
+/// # PROMETHEUS AND SNMP
+///
+/// `--prometheus 127.0.0.1:9470` serves `/metrics`, brought up to date once a second; `examples/`
+/// has rules for alerts and a dashboard for Grafana. `--snmp-trap` sends headendAlarmRaised and
+/// headendAlarmCleared of HEADEND-MIB (in `examples/` too). With `--snmp-pass-persist` stdin and
+/// stdout belong to snmpd, which starts tsmon itself, and no report is printed; in snmpd.conf:
+/// `pass_persist .1.3.6.1.4.1.32473.1 /usr/bin/tsmon --snmp-pass-persist udp://@239.0.0.1:1234`.
+/// snmpd reads stderr too: nothing is said there, and alarms go to `--events FILE`.
+/// The arc is the one that RFC 5612 sets aside for documentation; `--snmp-oid` moves it below an
+/// enterprise number of one's own.
+///
+/// # EXTRACTS
+///
+/// `--capture RING --into DIR` copies, when an alarm is raised, what a `tsring record` of the same
+/// stream has from `--before` the alarm to `--after` it, into a file that is named after the time
+/// and the check, and the alarm beside it as JSON. Of one check there is one extract in
+/// `--capture-every`; the oldest go when all together would pass `--capture-bytes`. At the end
+/// what waits is copied as far as it is recorded. Events: `extract_taken`, `extract_failed`,
+/// `extract_left_out` (64 wait), `extract_removed`.
+///
 /// # EXIT STATUS
 ///
 /// 0, or 1 when a check that `--fail-on` names found something, or nothing came that could be
@@ -148,6 +174,8 @@ use crate::stream::Framing;
 /// sub-tables with 524,288 sections are timed, in 5 MB: sections beyond are counted as
 /// `untimed_sections_total`, and `si_repetition_error` says so. 16 MiB between the passing and the
 /// measuring of `--pass`, twice.
+/// 64 extracts wait for their time at most. A page for Prometheus has samples of the first 64
+/// services and of the 256 PIDs with most packets; `tsmon_left_out` counts the others.
 ///
 /// # NETWORK
 ///
@@ -183,6 +211,12 @@ use crate::stream::Framing;
 ///
 /// ```text
 /// $ tsrecv udp://eth1@239.0.0.1:1234 | tsmon --pass --events one.jsonl | tsring record /ring/one
+/// ```
+///
+/// Serve metrics, and keep the minute around each fault that viewers would see:
+///
+/// ```text
+/// $ tsmon udp://eth1@239.0.0.1:1234 --prometheus 127.0.0.1:9470 --capture /var/lib/ring/one --into /var/lib/faults/one
 /// ```
 ///
 /// Look at a channel for half a minute; status 1 when it has errors of priority 1:
@@ -256,6 +290,12 @@ pub struct Args {
 
     #[command(flatten)]
     limits: limits::LimitArgs,
+
+    #[command(flatten)]
+    capture: CaptureArgs,
+
+    #[command(flatten)]
+    outside: OutsideArgs,
 
     #[command(flatten)]
     common: Common,
@@ -349,10 +389,19 @@ pub fn run(args: Args, context: &mut Context) -> Result<Verdict, Error> {
         input.to_string(),
         !file,
     )?;
+    if args.outside.is_agent() && args.events.as_deref() == Some(Path::new("-")) {
+        let cause = anyhow!("with --snmp-pass-persist stdout belongs to snmpd");
+        return Err(Error::usage(cause).hint("name a file: --events FILE"));
+    }
+    let told = Told {
+        notices,
+        capture: args.capture.open()?,
+        outside: args.outside.open(&input, context)?,
+    };
     let mut page = Page::new(&args, &input)?;
     context.ready();
     context.status(&format!("measuring {input}"));
-    let mut watch = Watch::new(notices, Alarms::new(args.clear_after.into()));
+    let mut watch = Watch::new(told, Alarms::new(args.clear_after.into()));
     let watched = watch.run(&args, &mut *source, &mut page, context);
     let monitor = watch.finish(&mut *source, context)?;
     page.print(&monitor, context)?;
@@ -392,6 +441,8 @@ struct Page {
     file: Option<PathBuf>,
     /// stdout carries something else.
     aside: bool,
+    /// stdout belongs to snmpd, which is not to read a report.
+    silent: bool,
     /// One object a line.
     lines: bool,
     /// What is measured, as it was typed.
@@ -404,6 +455,7 @@ impl Page {
             form: args.report,
             file: args.report_file.clone(),
             aside: args.pass || args.events.as_deref() == Some(Path::new("-")),
+            silent: args.outside.is_agent(),
             lines: args.interval.is_some() && args.report_file.is_none(),
             input: input.to_string(),
         };
@@ -428,6 +480,8 @@ impl Page {
             let mut file = StagedFile::create(path)?;
             file.write(text.as_bytes())?;
             file.place()?;
+        } else if self.silent {
+            return Ok(());
         } else if self.aside {
             context.page(&text);
         } else {

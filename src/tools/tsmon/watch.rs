@@ -2,8 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use super::capture::Capture;
 use super::heard::Heard;
 use super::notices::Notices;
+use super::outside::Outside;
 use super::{Args, Page};
 use crate::cli::{Context, Error};
 use crate::io::clock::{Clock, SystemClock};
@@ -17,24 +19,31 @@ const TURN: Duration = Duration::from_millis(100);
 /// Packets of a turn at most: 1 MB.
 const BATCH_PACKETS: usize = 5577;
 
+/// Those who are told of alarms.
+pub(super) struct Told {
+    pub(super) notices: Notices,
+    pub(super) capture: Option<Capture>,
+    pub(super) outside: Outside,
+}
+
 /// A stream that is watched.
 pub(super) struct Watch {
     /// `None` until the first packets tell the framing.
     monitor: Option<Monitor>,
     heard: Heard,
     alarms: Alarms,
-    notices: Notices,
+    told: Told,
     /// Alarms of this turn that were not told yet.
     news: Vec<Alarm>,
 }
 
 impl Watch {
-    pub(super) fn new(notices: Notices, alarms: Alarms) -> Self {
+    pub(super) fn new(told: Told, alarms: Alarms) -> Self {
         Self {
             monitor: None,
             heard: Heard::default(),
             alarms,
-            notices,
+            told,
             news: Vec::new(),
         }
     }
@@ -73,7 +82,11 @@ impl Watch {
             if let Some(monitor) = self.monitor.as_ref().filter(|_| due.report(now, file)) {
                 page.print(monitor, context)?;
             }
-            let over = self.monitor.as_ref().is_some_and(Monitor::is_over);
+            if let Some(monitor) = &self.monitor {
+                self.told.outside.turn(monitor, source, &self.alarms);
+            }
+            let over = self.told.outside.is_dismissed()
+                || self.monitor.as_ref().is_some_and(Monitor::is_over);
             if received == Received::End || over || due.end(file) {
                 break;
             }
@@ -128,9 +141,16 @@ impl Watch {
     /// Tells the alarms of the turn.
     fn tell(&mut self, context: &mut Context) -> Result<(), Error> {
         for alarm in self.news.drain(..) {
-            self.notices.tell(&alarm, context)?;
+            self.told.outside.alarm(&alarm, context);
+            if let Some(capture) = &mut self.told.capture {
+                capture.alarm(&alarm);
+            }
+            self.told.notices.tell(&alarm, context)?;
         }
-        self.notices.turn(context);
+        if let Some(capture) = &self.told.capture {
+            capture.turn(context);
+        }
+        self.told.notices.turn(context);
         Ok(())
     }
 
@@ -150,7 +170,10 @@ impl Watch {
             alarms.push(finding, &mut |alarm| news.push(alarm.clone()));
         });
         let told = self.tell(context);
-        self.notices.finish(context);
+        if let Some(capture) = self.told.capture.take() {
+            capture.finish(context);
+        }
+        self.told.notices.finish(context);
         context.last_turn(|c| count(c, source, Some(&monitor)));
         told?;
         Ok(monitor)
