@@ -254,9 +254,10 @@ impl Worker {
                 Err(RecvTimeoutError::Disconnected) => break,
             }
             let due = SystemClock.wall() - (self.after + RECORDED);
-            while let Some(next) = self.waiting.pop_front_if(|next| next.at <= due) {
-                self.take(&next);
-            }
+            // They stand in the order of their times.
+            let ready = self.waiting.partition_point(|next| next.at <= due);
+            let ready: Vec<_> = self.waiting.drain(..ready).collect();
+            ready.iter().for_each(|next| self.take(next));
         }
         for next in std::mem::take(&mut self.waiting) {
             self.take(&next);
