@@ -125,6 +125,16 @@ checks! {
     KernelDrops = "kernel_drops", "", Four;
     /// RTP datagrams never came.
     RtpLoss = "rtp_loss", "", Four;
+    /// A service or PID that the profile requires is not there.
+    ProfileMissing = "profile_missing", "", Four;
+    /// A service or PID that the profile does not list is there.
+    ProfileUnlisted = "profile_unlisted", "", Four;
+    /// A bit rate is below or above what the profile allows.
+    ProfileBitrate = "profile_bitrate", "", Four;
+    /// What should be clear is scrambled, or the other way round.
+    ProfileScrambling = "profile_scrambling", "", Four;
+    /// An id, a name, a codec or a language is another than in the profile.
+    ProfileDescription = "profile_description", "", Four;
 }
 
 impl fmt::Display for Check {

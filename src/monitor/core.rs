@@ -12,6 +12,7 @@ use super::clock::StreamClock;
 use super::clocks::{ClockMeasures, Demarcation};
 use super::families::Families;
 use super::network::{Network, NetworkMeasures, ReceptionCounts};
+use super::profile::Profile;
 use super::report::Report;
 use super::tables::{TableLimits, TablesMeasures};
 use super::tally::Tally;
@@ -35,6 +36,8 @@ pub struct MonitorOptions {
     pub span: Option<Ticks27M>,
     /// The stream is received from a network.
     pub network: bool,
+    /// What the stream should be.
+    pub profile: Option<Profile>,
     /// How often tables and PIDs must come.
     pub tables: TableLimits,
 }
@@ -308,6 +311,14 @@ impl Monitor {
             self.lose_sync(at, out);
         }
         self.tick(at, out);
+        let out = &mut |finding| {
+            Findings {
+                tally: &mut self.tally,
+                out,
+            }
+            .push(&finding)
+        };
+        self.families.finish(at, out);
     }
 
     /// How far the stream has come.

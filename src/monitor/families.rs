@@ -6,6 +6,7 @@ use crate::units::Arrival;
 use super::clocks::{ClockOptions, Clocks};
 use super::content::Content;
 use super::network::Network;
+use super::profile::ProfileJudge;
 use super::tables::Tables;
 use super::tstd::SystemTargetDecoders;
 use super::{Check, Moment, MonitorOptions, Out, Seen, TimeSource, Verdict};
@@ -19,6 +20,8 @@ pub(super) struct Families {
     pub(super) tstd: SystemTargetDecoders,
     /// `None` where nothing tells when packets came.
     pub(super) network: Option<Network>,
+    /// Where there is a profile.
+    profile: Option<ProfileJudge>,
 }
 
 impl Families {
@@ -34,12 +37,16 @@ impl Families {
             tables: Tables::new(options.tables.clone()),
             tstd: SystemTargetDecoders::new(),
             network: clocks.live.then(Network::new),
+            profile: options.profile.clone().map(ProfileJudge::new),
         }
     }
 
     /// Following the tables observed something.
     pub(super) fn event(&mut self, event: &ProgramEvent, at: Moment) {
         self.content.event(event, at);
+        if let Some(profile) = &mut self.profile {
+            profile.event(event);
+        }
     }
 
     /// After a PAT or PMT changed: the services as they are now.
@@ -48,6 +55,9 @@ impl Families {
         self.content.services(programs, at);
         self.tables.services(programs, at);
         self.tstd.services(programs);
+        if let Some(profile) = &mut self.profile {
+            profile.services(programs);
+        }
     }
 
     /// A packet came, null packets included.
@@ -57,6 +67,9 @@ impl Families {
         self.content.push(seen);
         self.tables.push(seen, out);
         self.tstd.push(seen, out);
+        if let Some(profile) = &mut self.profile {
+            profile.push(seen, out);
+        }
     }
 
     /// Time went on to `at`.
@@ -67,6 +80,16 @@ impl Families {
         }
         self.content.tick(at);
         self.tables.tick(at, out);
+        if let Some(profile) = &mut self.profile {
+            profile.tick(at, out);
+        }
+    }
+
+    /// The stream has ended at `at`.
+    pub(super) fn finish(&mut self, at: Moment, out: Out<'_>) {
+        if let Some(profile) = &mut self.profile {
+            profile.finish(at, out);
+        }
     }
 
     /// So many packets are about to be pushed that came at once.
@@ -96,6 +119,14 @@ impl Families {
     /// Whether a check of a family could be judged, in a stream with so many null packets.
     pub(super) fn verdict(&self, check: Check, null_packets: u64) -> Verdict {
         match check {
+            Check::ProfileMissing
+            | Check::ProfileUnlisted
+            | Check::ProfileBitrate
+            | Check::ProfileScrambling
+            | Check::ProfileDescription => match &self.profile {
+                Some(profile) => profile.verdict(check),
+                None => Verdict::NotJudged("no profile was given"),
+            },
             Check::PcrRepetitionError
             | Check::PcrDiscontinuityIndicatorError
             | Check::PcrAccuracyError

@@ -15,6 +15,7 @@ mod core;
 mod families;
 mod finding;
 pub mod network;
+pub mod profile;
 mod report;
 mod series;
 pub mod tables;

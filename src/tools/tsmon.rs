@@ -4,9 +4,11 @@ mod capture;
 mod content;
 mod heard;
 mod html;
+mod learn;
 mod limits;
 mod notices;
 mod outside;
+mod profile;
 mod prometheus;
 mod snmp;
 mod tables;
@@ -19,11 +21,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
-use clap::{Parser, ValueEnum};
+use clap::{Parser, Subcommand, ValueEnum};
 
 use self::capture::CaptureArgs;
+use self::learn::LearnArgs;
 use self::notices::Notices;
 use self::outside::OutsideArgs;
+use self::profile::ProfileFile;
 use self::watch::{Told, Watch};
 use crate::cli::{Common, Context, Error, ToolArgs, Verdict};
 use crate::io::clock::{Clock, SystemClock};
@@ -126,6 +130,31 @@ use crate::stream::Framing;
 /// `--report html` is one page without references to anything outside, with plots over time of at
 /// most 720 points, in the light or dark colours of the reader's browser.
 ///
+/// # PROFILES
+///
+/// `--profile` names a YAML file that says what the stream should be; `tsmon learn` writes one.
+/// What differs is found by checks of priority 4: `profile_missing` and `profile_unlisted`
+/// (services, PIDs), `profile_bitrate`, `profile_scrambling`, `profile_description` (ids, names,
+/// codecs, languages). All keys may be left out; unknown ones and doubled ones are errors.
+///
+/// ```text
+/// $ cat one.yaml
+///     transport_stream_id: 1
+///     window: 5s                  # rates are means over it; what does not come in it is missing
+///     bitrate: {min: 9M, max: 11M}
+///     stuffing: {max: 3M}         # null packets
+///     unlisted_services: forbidden  # or allowed
+///     unlisted_pids: forbidden
+///     limits: [sdt=2s, teletext=10s]  # as --limit has them; the command line's come after
+///     services:
+///       - {id: 101, name: "One", required: true, scrambling: clear, bitrate: {min: 2M}}
+///     pids:                       # the first that holds a PID counts
+///       - {pid: 0x100, codec: h264, bitrate: {min: 1M, max: 8M}}
+///       - {pid: 0x101, codec: mp2, language: fra, scrambling: clear}
+///       - {pid: 0x102, required: false}
+///       - {pid: 0x0000-0x001F}    # of several, none is required
+/// ```
+///
 /// # ALARMS
 ///
 /// The first finding of a check about a PID, a service or the stream raises an alarm; those that
@@ -224,9 +253,24 @@ use crate::stream::Framing;
 /// ```text
 /// $ tsmon udp://eth1@239.0.0.1:1234 --for 30s --fail-on p1 --quiet > /dev/null
 /// ```
+///
+/// Learn what a channel is in ten minutes, and find what differs from that from now on:
+///
+/// ```text
+/// $ tsmon learn udp://eth1@239.0.0.1:1234 --for 10m -o one.yaml
+/// $ tsmon udp://eth1@239.0.0.1:1234 --profile one.yaml --events one.jsonl
+/// ```
 #[derive(Debug, Parser)]
-#[command(name = "tsmon", version, verbatim_doc_comment)]
+#[command(
+    name = "tsmon",
+    version,
+    verbatim_doc_comment,
+    args_conflicts_with_subcommands = true
+)]
 pub struct Args {
+    #[command(subcommand)]
+    work: Option<Work>,
+
     /// Where packets come from [default: -]
     #[arg(value_name = "INPUT")]
     input_operand: Option<Endpoint>,
@@ -288,6 +332,10 @@ pub struct Args {
           default_value = "10s", help_heading = "Alarms")]
     clear_after: Duration,
 
+    /// Compare the stream with this profile
+    #[arg(long, value_name = "FILE")]
+    profile: Option<PathBuf>,
+
     #[command(flatten)]
     limits: limits::LimitArgs,
 
@@ -301,9 +349,17 @@ pub struct Args {
     common: Common,
 }
 
+#[derive(Clone, Debug, Subcommand)]
+enum Work {
+    Learn(LearnArgs),
+}
+
 impl ToolArgs for Args {
     fn common(&self) -> &Common {
-        &self.common
+        match &self.work {
+            Some(Work::Learn(learn)) => &learn.common,
+            None => &self.common,
+        }
     }
 }
 
@@ -317,6 +373,9 @@ enum Form {
     Json,
     /// One page with plots, for a browser
     Html,
+    /// A profile learned from the stream
+    #[value(skip)]
+    Profile,
 }
 
 /// The least priority that counts.
@@ -368,7 +427,14 @@ impl ClockChoice {
 ///
 /// # Errors
 /// Where the input fails, or an output.
-pub fn run(args: Args, context: &mut Context) -> Result<Verdict, Error> {
+pub fn run(mut args: Args, context: &mut Context) -> Result<Verdict, Error> {
+    if let Some(Work::Learn(learn)) = args.work.take() {
+        args.input = Some(learn.input);
+        args.span = learn.span;
+        args.report = Form::Profile;
+        args.report_file = learn.output;
+    }
+    let profile = args.profile.as_deref().map(ProfileFile::load).transpose()?;
     let input = args.input.clone().or(args.input_operand.clone());
     let input = input.unwrap_or(Endpoint::Standard);
     let options = InputOptions {
@@ -401,7 +467,7 @@ pub fn run(args: Args, context: &mut Context) -> Result<Verdict, Error> {
     let mut page = Page::new(&args, &input)?;
     context.ready();
     context.status(&format!("measuring {input}"));
-    let mut watch = Watch::new(told, Alarms::new(args.clear_after.into()));
+    let mut watch = Watch::new(told, Alarms::new(args.clear_after.into()), profile);
     let watched = watch.run(&args, &mut *source, &mut page, context);
     let monitor = watch.finish(&mut *source, context)?;
     page.print(&monitor, context)?;
@@ -475,6 +541,7 @@ impl Page {
             Form::Json if self.lines => serde_json::to_string(&report)? + "\n",
             Form::Json => serde_json::to_string_pretty(&report)? + "\n",
             Form::Html => html::page(&report, &self.input, SystemClock.wall()),
+            Form::Profile => learn::page(&report, &self.input, context)?,
         };
         if let Some(path) = &self.file {
             let mut file = StagedFile::create(path)?;

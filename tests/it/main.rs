@@ -25,6 +25,7 @@ mod tsmon_clocks;
 mod tsmon_content;
 mod tsmon_html;
 mod tsmon_outside;
+mod tsmon_profile;
 mod tsmon_tables;
 mod tsrecv;
 mod tsring;

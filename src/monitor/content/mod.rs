@@ -30,7 +30,7 @@ pub use audio::Audio;
 pub use gop::{Gops, Range};
 pub use guide::GuideEntry;
 pub use log::Log;
-pub use rates::{MAX_PID_SERIES, MAX_SERVICE_SERIES, Rate};
+pub use rates::{MAX_PID_SERIES, MAX_SERVICE_SERIES, Rate, pids_of};
 pub use scrambling::ScramblingChange;
 pub use splices::{Splice, SplicePid, SpliceSegment};
 pub use video::Video;

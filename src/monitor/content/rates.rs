@@ -273,7 +273,7 @@ fn entry(pids: &mut BTreeMap<Pid, Tally>, pid: Pid) -> &mut Tally {
 }
 
 /// The PIDs that count as a service's own: PMT, clock, streams, and the ECMs of either loop.
-fn pids_of(service: &Service, programs: &Programs) -> Vec<Pid> {
+pub fn pids_of(service: &Service, programs: &Programs) -> Vec<Pid> {
     let mut pids = vec![service.pmt_pid];
     pids.extend(service.pcr_pid);
     pids.extend(service.streams.iter().map(|s| s.pid));

@@ -3,10 +3,11 @@
 use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
+use serde::{Deserialize, Deserializer};
 
 use crate::monitor::tables::{Delivery, ExpectSi, TableLimits};
 use crate::ts::Pid;
-use crate::units::Ticks27M;
+use crate::units::{Ticks27M, parsed};
 
 /// Where a stream is received.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -43,7 +44,7 @@ pub(super) struct LimitArgs {
 
 /// A limit that is set.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
-struct Limit {
+pub(super) struct Limit {
     name: Name,
     /// `None`: it is not looked at.
     time: Option<Ticks27M>,
@@ -115,9 +116,15 @@ impl FromStr for Limit {
     }
 }
 
+impl<'de> Deserialize<'de> for Limit {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        parsed(deserializer)
+    }
+}
+
 impl LimitArgs {
-    /// The limits that the checks go by.
-    pub(super) fn tables(&self) -> TableLimits {
+    /// The limits that the checks go by: those of a profile, then those of the command line.
+    pub(super) fn tables(&self, profile: &[Limit]) -> TableLimits {
         let mut limits = TableLimits::new(match self.delivery {
             DeliveryChoice::Satellite | DeliveryChoice::Cable => Delivery::SatelliteOrCable,
             DeliveryChoice::Terrestrial => Delivery::Terrestrial,
@@ -128,7 +135,7 @@ impl LimitArgs {
         for pid in &self.private_pid {
             limits.declared.insert(*pid);
         }
-        for Limit { name, time } in &self.limits {
+        for Limit { name, time } in profile.iter().chain(&self.limits) {
             let needed = time.unwrap_or(Ticks27M::MAX);
             match name {
                 Name::Pat => limits.pat = needed,
@@ -173,7 +180,7 @@ mod tests {
     fn parse(words: &[&str]) -> Result<TableLimits, String> {
         let words = ["x"].iter().chain(words);
         let line = Line::try_parse_from(words).map_err(|e| e.to_string())?;
-        Ok(line.limits.tables())
+        Ok(line.limits.tables(&[]))
     }
 
     #[test]

@@ -6,6 +6,7 @@ use super::capture::Capture;
 use super::heard::Heard;
 use super::notices::Notices;
 use super::outside::Outside;
+use super::profile::ProfileFile;
 use super::{Args, Page};
 use crate::cli::{Context, Error};
 use crate::io::clock::{Clock, SystemClock};
@@ -33,17 +34,20 @@ pub(super) struct Watch {
     heard: Heard,
     alarms: Alarms,
     told: Told,
+    /// What the stream should be.
+    profile: Option<ProfileFile>,
     /// Alarms of this turn that were not told yet.
     news: Vec<Alarm>,
 }
 
 impl Watch {
-    pub(super) fn new(told: Told, alarms: Alarms) -> Self {
+    pub(super) fn new(told: Told, alarms: Alarms, profile: Option<ProfileFile>) -> Self {
         Self {
             monitor: None,
             heard: Heard::default(),
             alarms,
             told,
+            profile,
             news: Vec::new(),
         }
     }
@@ -96,13 +100,15 @@ impl Watch {
 
     fn start(&mut self, args: &Args, source: &dyn Source) {
         if self.monitor.is_none() {
+            let limits = self.profile.as_ref().map_or(&[][..], |p| &p.limits);
             self.monitor = Some(Monitor::new(MonitorOptions {
                 time: args.clock.source(source),
                 span: args.span.map(Ticks27M::from),
                 network: source.is_live(),
                 disciplined: source.is_live() && SystemClock::is_kept(),
                 pcr_filter: args.pcr_filter,
-                tables: args.limits.tables(),
+                tables: args.limits.tables(limits),
+                profile: self.profile.as_ref().map(ProfileFile::profile),
             }));
         }
     }
