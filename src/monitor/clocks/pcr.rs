@@ -31,7 +31,7 @@ pub(super) struct Clock {
     /// discontinuity_indicator was set since the newest PCR.
     announced: bool,
     absence: Absence,
-    /// The newest PCR, unrolled from its circle. Jumps are in it.
+    /// The newest PCR, unrolled from its circle. Jumps, which begin another line, are not in it.
     ticks: i64,
     /// How often the clock was replaced, or lost sight of: stamps before and after do not compare.
     pub(super) epoch: u32,
@@ -110,7 +110,6 @@ impl Clock {
 
     /// The clock went on by `by` from the PCR before to the one at `at`.
     fn step(&mut self, by: Ticks27M, announced: bool, at: Moment, out: Out<'_>) {
-        self.ticks = self.ticks.saturating_add(by.get());
         if announced {
             self.void(Obstacle::Jumped);
             return;
@@ -128,6 +127,7 @@ impl Clock {
             self.void(Obstacle::Jumped);
             return;
         }
+        self.ticks += by.get();
         self.intervals_us.add((by.get() / 27) as u64);
         self.intervals.push(at.time, by.get() / 27);
     }

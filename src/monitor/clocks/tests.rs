@@ -530,3 +530,38 @@ fn a_new_version_of_the_table_keeps_what_was_measured() {
     play.pcr(110_000, 0);
     assert_eq!(play.found(), []);
 }
+
+#[test]
+fn no_packet_whatever_its_bytes_harms() {
+    for live in [false, true] {
+        let mut play = Play::new(live);
+        let mut x = 88_172_645_463_325_252u64;
+        for n in 0..60_000u64 {
+            let mut packet = Packet::NULL;
+            for byte in packet.as_bytes_mut() {
+                x ^= x << 13;
+                x ^= x >> 7;
+                x ^= x << 17;
+                *byte = x as u8;
+            }
+            // Mostly starts with an adaptation field that has a PCR, or with a PES header.
+            packet.set_pid([VIDEO, AUDIO, TEXT, STILLS][(x >> 20) as usize % 4]);
+            packet.as_bytes_mut()[3] = 0x30;
+            packet.as_bytes_mut()[4] %= 60;
+            let offset = packet.payload_offset();
+            if x & 0x100 != 0 {
+                packet.as_bytes_mut()[offset..offset + 4].copy_from_slice(&[0, 0, 1, 0xC0]);
+            }
+            play.at.position = n * (x >> 60);
+            play.at.time += Ticks27M::new((x >> 40) as i64);
+            play.push(&packet);
+            match x % 997 {
+                0 => play.clocks.reset(play.at),
+                1..20 => play.clocks.lost(),
+                _ => play.clocks.tick(play.at, &mut |_| {}),
+            }
+            play.found.clear();
+        }
+        assert!(play.clocks.measures(0, None).pcrs[0].pcrs_total > 1000);
+    }
+}
