@@ -2,14 +2,16 @@
 
 use std::fs;
 use std::io::{Read as _, Write as _};
+use std::net::UdpSocket;
 use std::process::Stdio;
 
 use nix::sys::signal::Signal;
 
+use headend::stream::RtpHeader;
 use headend::ts::{ContinuityCounter, Packet, Pcr, Pid};
 use serde_json::Value;
 
-use crate::harness::{Run, Running, captures, command};
+use crate::harness::{Run, Running, captures, command, in_own_network, wait_for};
 
 /// The report on `input` as JSON.
 fn report(run: Run) -> Value {
@@ -496,4 +498,78 @@ fn what_cannot_be_passed_is_wrong_usage() {
     ] {
         Run::new("tsmon").args(args).run().expect(2, &[words]);
     }
+}
+
+#[test]
+fn what_reception_shows_is_an_alarm_of_its_own() {
+    in_own_network("tsmon::what_reception_shows_is_an_alarm_of_its_own", || {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str| folder.path().join(name);
+        let group = "239.255.9.9:5004";
+        let mut running = Running::spawn(
+            command("tsmon")
+                .args([
+                    &format!("rtp://{group}"),
+                    "--clear-after",
+                    "1s",
+                    "--report",
+                    "json",
+                ])
+                .args(["--events".as_ref(), file("events").as_os_str()])
+                .args(["--report-file".as_ref(), file("report").as_os_str()])
+                .args(["--stats-json".as_ref(), file("stats").as_os_str()])
+                .stderr(fs::File::create(file("log")).unwrap()),
+        );
+        wait_for("the socket", || file("stats").exists());
+        let said = |check: &str, event: &str| {
+            let text = fs::read(file("events")).unwrap_or_default();
+            let mut lines = lines(&text).into_iter();
+            lines.find(|line| line["check"] == check && line["event"] == event)
+        };
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let packets = steady(70_000);
+        let mut sequence = 0;
+        let mut send = || {
+            let header = RtpHeader {
+                sequence,
+                timestamp: 0,
+                ssrc: 1,
+                marker: false,
+            };
+            let place = usize::from(sequence) * 7;
+            let bytes = Packet::bytes_of(&packets[place..place + 7]);
+            socket
+                .send_to(&[&header.write()[..], bytes].concat(), group)
+                .unwrap();
+            // Three datagrams never come.
+            sequence += if sequence == 20 { 4 } else { 1 };
+        };
+        wait_for("the loss", || {
+            send();
+            said("rtp_loss", "raised").is_some()
+        });
+        let loss = said("rtp_loss", "raised").unwrap();
+        assert_eq!(
+            (&loss["priority"], &loss["lost_datagrams"]),
+            (&4.into(), &3.into())
+        );
+        // Nothing is sent now.
+        wait_for("the silence", || said("input_loss", "raised").is_some());
+        wait_for("its end", || {
+            send();
+            said("input_loss", "cleared").is_some()
+        });
+        running.signal(Signal::SIGTERM);
+        assert_eq!(running.wait(), 0);
+        let report: Value = serde_json::from_slice(&fs::read(file("report")).unwrap()).unwrap();
+        for (name, count) in [("rtp_loss", 1), ("kernel_drops", 0), ("input_loss", 1)] {
+            let check = check(&report, name);
+            assert_eq!(
+                (&check["judged"], &check["count"]),
+                (&true.into(), &count.into())
+            );
+        }
+        // 21 packets that never came: their PID is told once.
+        assert_eq!(check(&report, "continuity_count_error")["count"], 1);
+    });
 }
