@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use headend::monitor::tables::{TableLimits, Tables};
-use headend::monitor::{Check, Moment, Seen};
+use headend::monitor::{Alarms, Check, Moment, Monitor, MonitorOptions, Seen};
 use headend::ring::index::{Header, Index};
 use headend::ring::{Disk, Ring, Step};
 use headend::si::descriptor::{
@@ -51,6 +51,7 @@ pub const ALL: &[(&str, Body)] = &[
     ("sections", sections),
     ("programs", programs),
     ("table_checks", table_checks),
+    ("monitor", monitor),
     ("framing", framing),
     ("rap", rap),
     ("video", video),
@@ -650,6 +651,35 @@ fn read_ring(dir: &Path) {
         }
     }
     panic!("the ring has no end");
+}
+
+/// Measures packets with every family: what was found is counted, alarms are raised and cleared
+/// in turn, time never goes back, and the report can be written.
+pub fn monitor(data: &[u8]) {
+    let (packets, _) = Packet::slice_of(data);
+    let mut monitor = Monitor::new(MonitorOptions::default());
+    let mut alarms = Alarms::new(Ticks27M::SECOND);
+    let (mut found, mut standing) = (0u64, 0i64);
+    let mut last = Moment::default();
+    let mut batch = Batch::with_capacity(300);
+    for piece in packets.chunks(300) {
+        batch.clear();
+        batch.extend(piece, Arrival::default());
+        monitor.push(&batch, &mut |finding| {
+            found += 1;
+            alarms.push(finding, &mut |alarm| {
+                standing += if alarm.raised { 1 } else { -1 }
+            });
+        });
+        assert!(monitor.now() >= last, "time went back");
+        last = monitor.now();
+    }
+    monitor.finish(&mut |_| found += 1);
+    let counted: u64 = Check::ALL.iter().map(|c| monitor.count(*c).count).sum();
+    assert_eq!(found, counted);
+    assert_eq!(alarms.len() as i64, standing);
+    assert_eq!(monitor.packets(), packets.len() as u64);
+    black_box(monitor.report());
 }
 
 /// Reads an endpoint, and reads what it prints as the same.

@@ -111,6 +111,7 @@ fn mutated_packets_are_survived() {
         bodies::rap,
         bodies::video,
         bodies::table_checks,
+        bodies::monitor,
         follow,
     ];
     while left > 0 {
@@ -131,7 +132,7 @@ fn mutated_packets_are_survived() {
 
 /// Whole recordings, of which one packet in two to one in 256 is changed.
 #[test]
-fn mutated_recordings_are_cut_or_refused() {
+fn mutated_recordings_are_measured_and_cut_or_refused() {
     let mut recordings: Vec<Vec<u8>> = harness::captures()
         .iter()
         .map(|path| fs::read(path).unwrap())
@@ -160,6 +161,7 @@ fn mutated_recordings_are_cut_or_refused() {
             }
         }
         bodies::cut(&data);
+        bodies::monitor(&data[3..]);
     }
 }
 
