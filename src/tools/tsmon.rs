@@ -118,6 +118,21 @@ use crate::stream::Framing;
 /// PAT, CAT, PMT, NIT, SDT, BAT, EIT or TOT that came whole and is wrong. Of an EIT
 /// present/following, `eit_pf_error` is one section without the other for twice its limit.
 ///
+/// # BUFFERS
+///
+/// `buffer_error`, `empty_buffer_error` and `data_delay_error` come of the system target decoder of
+/// ISO/IEC 13818-1 §2.4.2: each program is followed byte by byte on its own PCRs, one PCR interval
+/// behind. TB, MB, EB and B are those of the stream's own profile and level, HRD and
+/// vbv_buffer_size; TBsys and Bsys hold PAT, CAT and the program's PMT. TB, MB, TBsys and Bsys may
+/// overflow, EB underflow (not with low_delay), B both; a byte is tolerated. Data may wait for 1 s
+/// in MPEG-2 video and sound, 10 s in AVC and HEVC, 60 s in still pictures, 40 ms in teletext.
+///
+/// MB passes to EB by the leak method. Of a stream with other rules (vbv_delay, an HRD schedule),
+/// scrambled ones, and codings without buffers, the report says that they are not judged, and why.
+/// After lost packets, a new clock or another PMT the buffers begin empty. A buffer is told once
+/// each time it runs over. In JSON, `buffers` has for every PID the size and the highest and lowest
+/// fullness of each of its buffers.
+///
 /// # CONTENT
 ///
 /// Nothing is decoded: pictures are what sequence headers and parameter sets say, sound what its

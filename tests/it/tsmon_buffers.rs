@@ -2,6 +2,7 @@
 //! over a buffer's size and a byte under, and streams that encoders made.
 
 mod mux;
+mod time;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

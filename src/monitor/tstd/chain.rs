@@ -246,16 +246,16 @@ impl Chain {
         clock: Pcr,
         report: &mut Reporter<'_, '_>,
     ) {
-        let Ok(model) = self.model else {
+        let Ok(Model { transport, .. }) = self.model else {
             self.skip(bytes);
             self.reset();
             return;
         };
         let from = interval.start_of(place.position);
-        let to = from + interval.packet();
+        let to = from + interval.packet;
         let passed = self.transport.arrive(from, to);
         self.measured.transport.high(passed.level);
-        let size = Amount::bytes(model.transport);
+        let size = Amount::bytes(transport);
         if self.over[0].begins(passed.level, size) {
             report.fault(
                 place,

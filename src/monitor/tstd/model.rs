@@ -331,3 +331,183 @@ fn hevc(format: &VideoFormat) -> Result<Model, Reason> {
     let base = rate.max(2_000_000);
     Ok(video(rate * 11 / 10, base, 0, rate, rate, format))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stream::video::{Chroma, CodedBuffer};
+    use crate::ts::Pid;
+
+    fn format(
+        coding: VideoCoding,
+        profile: u8,
+        level: u8,
+        buffer: Option<(u64, u64)>,
+    ) -> VideoFormat {
+        VideoFormat {
+            coding,
+            profile,
+            level,
+            high_tier: false,
+            constraints: 0,
+            width: 720,
+            height: 576,
+            frame_rate: None,
+            sample_aspect: None,
+            interlaced: false,
+            chroma: Chroma::C420,
+            bit_depth: 8,
+            buffer: buffer.map(|(rate_bps, size_bits)| CodedBuffer {
+                size_bits,
+                rate_bps,
+            }),
+            low_delay: false,
+        }
+    }
+
+    fn signalled(stream_type: u8, descriptors: &[u8]) -> Signalled {
+        let stream = PmtStream {
+            stream_type: StreamType(stream_type),
+            pid: Pid::from_field(0x100),
+            descriptors: Descriptors::new(descriptors),
+        };
+        Signalled::new(&stream, Descriptors::NONE)
+    }
+
+    /// Rx and Rbx in bit/s, MB and EB in bytes, delay in seconds.
+    fn figures(model: &Model) -> (u64, u64, u64, u64, i64) {
+        let Main::Video(video) = model.main else {
+            panic!("{model:?}");
+        };
+        let delay = model.delay.unwrap().ticks().as_millis() / 1000;
+        let (mb, eb) = (video.multiplex.to_bytes(), video.elementary.to_bytes());
+        (model.rate, video.leak, mb, eb, delay)
+    }
+
+    #[test]
+    fn video_has_the_sizes_of_its_level() {
+        use VideoCoding::{H264, Hevc, Mpeg1, Mpeg2};
+        // vbv_buffer_size in units of 16 384 bits. MBS: (4 ms + 1/750 s) Rmax, and what is left of
+        // the largest VBV.
+        let vbv = |n: u64| n * 16_384;
+        for (f, expected) in [
+            (
+                format(Mpeg2, 4, 8, Some((15_000_000, vbv(112)))),
+                (18_000_000, 15_000_000, 10_000, 229_376, 1),
+            ),
+            (
+                format(Mpeg2, 4, 8, Some((4_000_000, vbv(12)))),
+                (18_000_000, 15_000_000, 214_800, 24_576, 1),
+            ),
+            (
+                format(Mpeg2, 4, 4, Some((20_000_000, vbv(597)))),
+                (96_000_000, 21_000_000, 53_333, 1_222_656, 1),
+            ),
+            (
+                format(Mpeg2, 4, 6, Some((80_000_000, vbv(448)))),
+                (72_000_000, 60_000_000, 40_000, 917_504, 1),
+            ),
+            (
+                format(Mpeg2, 8, 5, Some((50_000_000, vbv(576)))),
+                (60_000_000, 50_000_000, 33_333, 1_179_648, 1),
+            ),
+            (
+                format(Mpeg1, 0, 0, Some((1_150_000, vbv(20)))),
+                (2_227_200, 1_856_000, 1237, 40_960, 1),
+            ),
+            (
+                format(H264, 100, 40, None),
+                (36_000_000, 30_000_000, 20_000, 4_687_500, 10),
+            ),
+            (
+                format(H264, 77, 30, Some((3_000_000, 1_000_000))),
+                (3_600_000, 12_000_000, 1_383_000, 125_000, 10),
+            ),
+            (
+                format(Hevc, 1, 123, None),
+                (24_200_000, 22_000_000, 14_667, 2_750_000, 10),
+            ),
+        ] {
+            let model = signalled(0x02, &[]).video(&f).unwrap();
+            assert_eq!(figures(&model), expected, "{f:?}");
+        }
+        // 2 Mbit/s at least count for BSmux and BSoh: 1333 bytes.
+        let small = signalled(0x1B, &[])
+            .video(&format(H264, 66, 10, None))
+            .unwrap();
+        assert_eq!(figures(&small), (92_160, 76_800, 1333, 26_250, 10));
+        assert_eq!(
+            signalled(0x1B, &[]).video(&format(H264, 100, 99, None)),
+            Err(UNKNOWN_LEVEL)
+        );
+    }
+
+    #[test]
+    fn descriptors_change_the_rules() {
+        let f = format(VideoCoding::H264, 100, 40, None);
+        let transfer = |stream_type, descriptors: &[u8]| {
+            let model = signalled(stream_type, descriptors).video(&f).unwrap();
+            match model.main {
+                Main::Video(video) => (video.transfer, figures(&model).4),
+                Main::One(_) => panic!("video"),
+            }
+        };
+        // STD_descriptor: leak_valid_flag 1 and 0. AVC timing and HRD: hrd_management_valid_flag.
+        assert_eq!(transfer(0x1B, &[0x11, 1, 0xFF]), (Transfer::Leak, 10));
+        assert_eq!(transfer(0x1B, &[0x11, 1, 0xFE]), (Transfer::Scheduled, 10));
+        assert_eq!(transfer(0x1B, &[0x2A, 2, 0x7F, 0xFF]), (Transfer::Leak, 10));
+        assert_eq!(
+            transfer(0x1B, &[0x2A, 2, 0xFF, 0xFF]),
+            (Transfer::Scheduled, 10)
+        );
+        // AVC_video_descriptor with AVC_still_present.
+        assert_eq!(
+            transfer(0x1B, &[0x28, 4, 100, 0, 40, 0x80]),
+            (Transfer::Leak, 60)
+        );
+        assert_eq!(
+            signalled(0x03, &[0x23, 6, 0, 0, 0, 0, 0, 0]).model(),
+            Err(OWN_BUFFERS)
+        );
+    }
+
+    #[test]
+    fn sound_and_data_have_the_sizes_of_their_kind() {
+        for (stream_type, descriptors, transport, rate, size) in [
+            (0x03, &[][..], 512, 2_000_000, 3584),
+            (0x06, &[0x6A, 1, 0], 512, 2_000_000, 5696),
+            (0x81, &[], 512, 2_000_000, 2592),
+            (
+                0x06,
+                &[0x56, 5, b'f', b'r', b'a', 9, 0],
+                480,
+                6_750_000,
+                1504,
+            ),
+            (
+                0x06,
+                &[0x59, 8, b'f', b'r', b'a', 0x10, 0, 1, 0, 1],
+                512,
+                192_000,
+                24_576,
+            ),
+        ] {
+            let model = signalled(stream_type, descriptors).model().unwrap();
+            let expected = (transport, rate, Main::One(size));
+            assert_eq!((model.transport, model.rate, model.main), expected);
+        }
+        for (channels, rate, size) in [
+            (0, 5_529_600, 8976),
+            (2, 2_000_000, 3584),
+            (6, 5_529_600, 8976),
+            (12, 8_294_400, 12_804),
+            (13, 33_177_600, 51_216),
+        ] {
+            assert_eq!(
+                (aac(channels).rate, aac(channels).main),
+                (rate, Main::One(size))
+            );
+        }
+        assert_eq!(signalled(0x86, &[]).model(), Err(NO_MODEL));
+    }
+}

@@ -115,6 +115,8 @@ pub(super) struct Interval {
     pub(super) time: Fine,
     /// [`Fine`] a byte, shifted by [`SHIFT`](Self::SHIFT).
     slope: i128,
+    /// How long a packet takes.
+    pub(super) packet: Fine,
     /// Bits a second.
     pub(super) rate: u64,
 }
@@ -130,10 +132,12 @@ impl Interval {
         let bytes = i128::from(packets.max(1)) * i128::from(Self::PACKET);
         let fine = i128::from(Fine::of(span).0.max(1));
         let rate = bytes * 8 * Amount::BIT / fine;
+        let slope = (fine << Self::SHIFT) / bytes;
         Self {
             position,
             time,
-            slope: (fine << Self::SHIFT) / bytes,
+            slope,
+            packet: Fine(((slope * i128::from(Self::PACKET)) >> Self::SHIFT) as i64),
             rate: u64::try_from(rate).unwrap_or(u64::MAX),
         }
     }
@@ -142,11 +146,6 @@ impl Interval {
     pub(super) fn start_of(&self, position: u64) -> Fine {
         let packets = position.wrapping_sub(self.position) as i64;
         self.after(packets.saturating_mul(Self::PACKET) - Self::DATED)
-    }
-
-    /// How long a packet takes.
-    pub(super) fn packet(&self) -> Fine {
-        Fine(((self.slope * i128::from(Self::PACKET)) >> Self::SHIFT) as i64)
     }
 
     fn after(&self, bytes: i64) -> Fine {
@@ -175,7 +174,7 @@ mod tests {
         let step = Interval::new(100, Fine::SECOND, 188, Ticks27M::from_nanos(9_400_000));
         assert_eq!(step.rate, 30_080_000);
         let us = |n: i64| Fine(n * 27 * Fine::PER_TICK);
-        assert!((step.packet() - us(50)).0.abs() <= 1);
+        assert!((step.packet - us(50)).0.abs() <= 1);
         // The dated byte of packet 150 is 2.5 ms after that of packet 100; the packet begins 10
         // bytes before.
         let begin = step.start_of(150) - Fine::SECOND;

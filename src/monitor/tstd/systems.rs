@@ -67,7 +67,7 @@ impl Systems {
         report: &mut Reporter<'_, '_>,
     ) {
         let from = interval.start_of(place.position);
-        let to = from + interval.packet();
+        let to = from + interval.packet;
         let passed = self.transport.arrive(from, to);
         self.transport_seen.high(passed.level);
         let over = passed.level > TRANSPORT + TOLERANCE;
