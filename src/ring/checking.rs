@@ -9,9 +9,9 @@ use crate::units::Ticks27M;
 use super::error::RingError;
 use super::index::Index;
 use super::layout::{LOCK, Layout};
+use super::neighbours::Around;
 use super::rebuild::Rebuild;
 use super::segment::{Care, OpenSegment, Repair, repair};
-use super::stamps::anchors;
 use super::storage::{Access, Storage};
 
 /// What is wrong in a ring.
@@ -141,12 +141,10 @@ fn look(
     let Some(name) = segments.last() else {
         return Ok(());
     };
-    let next = layout.segments.get(at + 1);
     let path = name.path(dir, "ts");
-    let newest = next.is_none();
-    let until = next.filter(|n| n.epoch == name.epoch).map(|n| n.start);
+    let newest = at + 1 == layout.segments.len();
     let state = if mend {
-        OpenSegment::reopen(storage, dir, *name, None, until).map(|(_, repair)| repair)
+        OpenSegment::reopen(storage, dir, &layout.segments, at, None).map(|(_, repair)| repair)
     } else {
         storage.open(&path, Access::Read).and_then(|ts| {
             let aux = match storage.open(&name.path(dir, "aux"), Access::Read) {
@@ -157,8 +155,7 @@ fn look(
                 unsure: Ticks27M::MAX,
                 all: true,
                 write: false,
-                until,
-                anchors: &mut || anchors(storage, dir, name),
+                around: &mut || Around::of(storage, dir, &layout.segments, at),
             };
             repair(&*ts, aux.as_ref(), name, care)
         })

@@ -6,6 +6,7 @@ use crate::ts::{PACKET_SIZE, SYNC_BYTE};
 use crate::units::{Ticks27M, WallTime};
 
 use super::error::RingError;
+use super::neighbours;
 use super::settings::{EpochSettings, LengthSince, SETTINGS, Settings};
 use super::stamps::{LATEST, Stamps};
 use super::storage::{Access, Storage};
@@ -193,8 +194,10 @@ impl Layout {
         numbers: &[Numbered],
         lengths: &[LengthSince],
     ) -> Vec<SegmentName> {
-        let mut segments = Vec::with_capacity(numbers.len());
-        let mut last = WallTime::default();
+        let mut segments: Vec<SegmentName> = Vec::with_capacity(numbers.len());
+        let mut keys = Vec::with_capacity(numbers.len());
+        // Segments at the beginning of which nothing says when they came.
+        let mut undated = 0;
         for &Numbered { number, stamped } in numbers {
             let known = length_of(number, lengths);
             let (since, start, length) = known.unwrap_or_default();
@@ -213,18 +216,33 @@ impl Layout {
             let mut key = start.max(since);
             if known.is_none() {
                 // Not by our naming: the first stamp says when. Without one that can be (the
-                // segment was just made, or its aux is lost) it goes where its number says.
+                // segment was just made, or its aux is lost) it follows the one before it.
                 let stamps = Stamps::open(storage, &name.path(ring, "aux")).ok();
                 let first = stamps.and_then(|stamps| stamps.get(0));
                 let sane = first.filter(|at| (WallTime::from_ticks(1)..LATEST).contains(at));
-                name.start = sane.unwrap_or(last);
+                if sane.is_none() && segments.len() == undated {
+                    undated += 1;
+                }
+                let behind = || neighbours::end(storage, ring, &segments);
+                name.start = sane.or_else(behind).unwrap_or_default();
                 key = name.start;
             }
-            last = key;
-            segments.push((key, name));
+            segments.push(name);
+            keys.push(key);
         }
-        segments.sort_by_key(|(key, s)| (*key, s.number));
-        segments.into_iter().map(|(_, s)| s).collect()
+        // What nothing is before ends where the next begins.
+        for at in (0..undated.min(segments.len().saturating_sub(1))).rev() {
+            let length = neighbours::length(storage, ring, &segments, at);
+            if let [name, next, ..] = segments.get_mut(at..).unwrap_or_default() {
+                name.start = next.start - length.unwrap_or(Ticks27M::ZERO);
+                if let Some(key) = keys.get_mut(at) {
+                    *key = name.start;
+                }
+            }
+        }
+        let mut placed: Vec<(WallTime, SegmentName)> = keys.into_iter().zip(segments).collect();
+        placed.sort_by_key(|(key, s)| (*key, s.number));
+        placed.into_iter().map(|(_, s)| s).collect()
     }
 }
 

@@ -25,7 +25,8 @@
 //! stamp by a second or more is told by a *split* in the index.
 //!
 //! Packets are read whatever became of their stamps: what is missing in an aux file, or cannot be,
-//! is told from the stamps around it, from the index, and last from the segment's name. A file
+//! is told from the stamps around it, from the index, from the pace of the segments around it, and last
+//! from the segment's name. A file
 //! `N.ts` that no recorder can have made here, or in which no packets are, is a stranger's.
 //!
 //! *Another segment length* changes the names of segments to come. Which length a name was made
@@ -100,6 +101,7 @@ pub mod index;
 mod index_writer;
 mod indexer;
 mod layout;
+mod neighbours;
 mod opening;
 mod reader;
 mod rebuild;

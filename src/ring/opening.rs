@@ -164,7 +164,7 @@ impl Opened {
             index.push(record);
         };
         // Packets that cannot be read are not indexed; who reads them will be told.
-        let _ = scan(storage, dir, &name, from, segment.bytes, &mut file);
+        let _ = scan(storage, dir, &[name], from, segment.bytes, &mut file);
         if repair.nulled > 0 {
             let (from, to) = repair.nulled_range;
             let stamps = Stamps::open(storage, &name.path(dir, "aux")).ok();
@@ -217,9 +217,7 @@ fn mend_tail(
             break;
         }
         let path = name.path(dir, "ts");
-        let next = segments.get(at + 1).filter(|next| next.epoch == name.epoch);
-        let until = next.map(|next| next.start);
-        let (segment, repair) = OpenSegment::reopen(storage, dir, name, Some(unsure), until)
+        let (segment, repair) = OpenSegment::reopen(storage, dir, segments, at, Some(unsure))
             .map_err(RingError::io("opening", &path))?;
         if segment.bytes == 0 {
             for extension in epoch::FILES {
@@ -261,19 +259,21 @@ pub(super) fn digest_before(
         }
         None => 0,
     };
-    for name in before.iter().skip(after) {
-        if let Some(summary) = summary_of(storage, dir, name) {
+    for at in after..before.len() {
+        let upto = before.get(..=at).unwrap_or_default();
+        if let Some(summary) = summary_of(storage, dir, upto) {
             extend_digest(&mut digest, [summary]);
         }
     }
     digest
 }
 
-/// A summary of a segment that has none: from its sizes and stamps.
-fn summary_of(storage: &dyn Storage, dir: &Path, name: &SegmentName) -> Option<Record> {
+/// A summary of the last of `segments`, which has none: from its sizes and stamps.
+fn summary_of(storage: &dyn Storage, dir: &Path, segments: &[SegmentName]) -> Option<Record> {
+    let name = segments.last()?;
     let bytes = storage.size(&name.path(dir, "ts")).ok()?;
     let blocks = bytes.div_ceil(super::BLOCK_BYTES);
-    let stamps = Stamps::whole(storage, dir, name, blocks, None);
+    let stamps = Stamps::whole(storage, dir, segments, blocks);
     let (first, last) = (stamps.get(0)?, stamps.get(blocks.checked_sub(1)?)?);
     let mut index = IndexWriter::new(*name);
     if let Some(found) = Index::read(storage, dir, name) {

@@ -14,8 +14,9 @@ use crate::units::WallTime;
 use super::error::{RingError, RingEvent};
 use super::index::{Index, Record, What};
 use super::layout::{LOCK, Layout, SegmentName};
+use super::neighbours::Around;
 use super::segment::BLOCK_BYTES;
-use super::stamps::{Stamps, anchors};
+use super::stamps::Stamps;
 use super::storage::{Access, Storage, StoredFile};
 use super::writer::SILENCE;
 
@@ -139,15 +140,20 @@ impl Ring {
             return;
         }
         let storage = &*self.storage;
-        let mut anchors = || anchors(storage, &self.dir, segment);
-        let next = self.segments().iter().position(|s| s == segment);
-        let next = next.and_then(|at| self.segments().get(at + 1));
-        let until = next.filter(|n| n.epoch == segment.epoch).map(|n| n.start);
-        stamps.settle(blocks, false, until, &mut anchors);
+        let mut around = || {
+            let at = self.segments().iter().position(|s| s == segment);
+            Around::of(
+                storage,
+                &self.dir,
+                self.segments(),
+                at.unwrap_or(usize::MAX),
+            )
+        };
+        stamps.settle(blocks, false, &mut around);
         // Packets are written before their stamps.
         let follow = || newest && storage.is_locked(&self.dir.join(LOCK)).unwrap_or(false);
         if stamps.settled() < blocks && !follow() {
-            stamps.settle(blocks, true, until, &mut anchors);
+            stamps.settle(blocks, true, &mut around);
         }
     }
 

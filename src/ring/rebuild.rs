@@ -48,7 +48,7 @@ impl Rebuild {
         }
         kept.iter().for_each(|record| index.push(record.clone()));
         Ok(Some(Self {
-            scanner: Scanner::new(storage, ring, &name, 0, bytes)?,
+            scanner: Scanner::new(storage, ring, segments, 0, bytes)?,
             carried: match carried.is_empty() {
                 true => digest_before(storage, ring, before),
                 false => carried,

@@ -20,11 +20,11 @@ const CHUNK_BLOCKS: usize = 1024;
 /// seconds at 5 Mb/s and a third of one at 100 Mb/s, where PAT and PMT come each tenth.
 const WARM_UP_BLOCKS: u64 = 3 * 1024;
 
-/// Indexes bytes `from` to `to` of a segment; hands each record to `sink`.
+/// Indexes bytes `from` to `to` of the last of `segments`; hands each record to `sink`.
 pub(super) fn scan(
     storage: &dyn Storage,
     ring: &Path,
-    name: &SegmentName,
+    segments: &[SegmentName],
     from: u64,
     to: u64,
     sink: &mut dyn FnMut(Record),
@@ -32,7 +32,7 @@ pub(super) fn scan(
     if from >= to {
         return Ok(());
     }
-    let mut scanner = Scanner::new(storage, ring, name, from, to)?;
+    let mut scanner = Scanner::new(storage, ring, segments, from, to)?;
     while scanner.step(sink)? {}
     Ok(())
 }
@@ -51,17 +51,20 @@ pub(super) struct Scanner {
 }
 
 impl Scanner {
-    /// A scan of bytes `from` to `to` of a segment.
+    /// A scan of bytes `from` to `to` of the last of `segments`.
     pub(super) fn new(
         storage: &dyn Storage,
         ring: &Path,
-        name: &SegmentName,
+        segments: &[SegmentName],
         from: u64,
         to: u64,
     ) -> io::Result<Self> {
+        let Some(name) = segments.last() else {
+            return Err(io::ErrorKind::NotFound.into());
+        };
         Ok(Self {
             ts: storage.open(&name.path(ring, "ts"), Access::Read)?,
-            stamps: Stamps::whole(storage, ring, name, to.div_ceil(BLOCK_BYTES), None),
+            stamps: Stamps::whole(storage, ring, segments, to.div_ceil(BLOCK_BYTES)),
             indexer: Indexer::default(),
             bytes: vec![0; CHUNK_BLOCKS * BLOCK],
             times: Vec::with_capacity(CHUNK_BLOCKS),

@@ -8,7 +8,8 @@ use crate::ts::{PACKET_SIZE, Packet, SYNC_BYTE};
 use crate::units::{Ticks27M, WallTime};
 
 use super::layout::SegmentName;
-use super::stamps::{STAMP, Stamps, anchors};
+use super::neighbours::Around;
+use super::stamps::{STAMP, Stamps};
 use super::storage::{Access, Storage, StoredFile};
 
 /// Bytes of a block: seven packets, a datagram's payload.
@@ -56,10 +57,8 @@ pub(super) struct Care<'a> {
     pub(super) all: bool,
     /// Something is written.
     pub(super) write: bool,
-    /// Where what follows begins.
-    pub(super) until: Option<WallTime>,
-    /// The instants that the side index knows.
-    pub(super) anchors: &'a mut dyn FnMut() -> Vec<(u64, WallTime)>,
+    /// Asked for what stands in for stamps that are lost.
+    pub(super) around: &'a mut dyn FnMut() -> Around,
 }
 
 /// Puts right what a kill, a full disk or a power loss left of a segment: whole packets only, a
@@ -84,7 +83,7 @@ pub(super) fn repair(
         false => stamped.min(there).saturating_sub(TAIL_BLOCKS),
     };
     let mut stamps = Stamps::examined(aux.map(Arc::clone), name, first);
-    stamps.settle(stamped.min(there), false, care.until, care.anchors);
+    stamps.settle(stamped.min(there), false, care.around);
     let settled = stamps.count()?;
     let newest = settled.checked_sub(1).and_then(|last| stamps.get(last));
     let unsure_from = newest.map_or(first, |newest| {
@@ -96,7 +95,7 @@ pub(super) fn repair(
     done.cut_bytes = ts_len - done.bytes;
     let blocks = done.bytes.div_ceil(BLOCK_BYTES);
     let mut stamps = Stamps::examined(aux.map(Arc::clone), name, first);
-    stamps.settle(blocks, true, care.until, care.anchors);
+    stamps.settle(blocks, true, care.around);
     done.last = blocks.checked_sub(1).and_then(|last| stamps.get(last));
     done.stamps = stamps.damaged() + stamped.saturating_sub(blocks);
     if care.write && done.cut_bytes > 0 {
@@ -220,15 +219,18 @@ impl OpenSegment {
         })
     }
 
-    /// Opens a segment that is there, and puts its end right: what was stamped `unsure` before
-    /// the end, or all of it when that is `None`. What follows begins at `until`.
+    /// Opens segment `at` of `segments`, which is there, and puts its end right: what was stamped
+    /// `unsure` before the end, or all of it when that is `None`.
     pub(super) fn reopen(
         storage: &dyn Storage,
         ring: &Path,
-        name: SegmentName,
+        segments: &[SegmentName],
+        at: usize,
         unsure: Option<Ticks27M>,
-        until: Option<WallTime>,
     ) -> io::Result<(Self, Repair)> {
+        let Some(&name) = segments.get(at) else {
+            return Err(io::ErrorKind::NotFound.into());
+        };
         let ts = storage.open(&name.path(ring, "ts"), Access::Write)?;
         let path = name.path(ring, "aux");
         let aux = match storage.open(&path, Access::Write) {
@@ -240,8 +242,7 @@ impl OpenSegment {
             unsure: unsure.unwrap_or(Ticks27M::MAX),
             all: unsure.is_none(),
             write: true,
-            until,
-            anchors: &mut || anchors(storage, ring, &name),
+            around: &mut || Around::of(storage, ring, segments, at),
         };
         let repair = repair(&*ts, Some(&aux), &name, care)?;
         let segment = Self {

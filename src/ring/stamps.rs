@@ -3,7 +3,7 @@
 //! Packets outlive their stamps: an aux file may be gone, short, torn or full of anything. A stamp
 //! is believed when it lies within what the segment's name says and is not less than the one
 //! before. The others are told from their neighbours, from the side index, which knows an instant
-//! about once a second, and last from the name.
+//! about once a second, from the pace of the segments around it, and last from the name.
 
 use std::io;
 use std::path::Path;
@@ -11,9 +11,8 @@ use std::sync::Arc;
 
 use crate::units::{Ticks27M, WallTime};
 
-use super::index::{Index, What};
 use super::layout::SegmentName;
-use super::segment::BLOCK_BYTES;
+use super::neighbours::Around;
 use super::storage::{Access, Storage, StoredFile};
 
 /// Bytes of a stamp.
@@ -104,16 +103,22 @@ impl Stamps {
         stamps
     }
 
-    /// The stamps of a segment that has `blocks` blocks, each with an instant.
+    /// The stamps of the last of `segments`, which has `blocks` blocks, each with an instant.
     pub(super) fn whole(
         storage: &dyn Storage,
         ring: &Path,
-        name: &SegmentName,
+        segments: &[SegmentName],
         blocks: u64,
-        until: Option<WallTime>,
     ) -> Self {
+        let Some((name, before)) = segments.split_last() else {
+            return Self {
+                file: None,
+                examined: None,
+            };
+        };
         let mut stamps = Self::examined(Self::file(storage, ring, name), name, 0);
-        stamps.settle(blocks, true, until, &mut || anchors(storage, ring, name));
+        let around = &mut || Around::of(storage, ring, segments, before.len());
+        stamps.settle(blocks, true, around);
         stamps
     }
 
@@ -235,15 +240,10 @@ impl Stamps {
     }
 
     /// Looks at the stamps that came since the last call, up to block `blocks`. Blocks that have
-    /// none get one when `tail` is set: then nobody is about to write them. What follows the
-    /// segment begins at `until`; `anchors` is asked where something is damaged.
-    pub(super) fn settle(
-        &mut self,
-        blocks: u64,
-        tail: bool,
-        until: Option<WallTime>,
-        anchors: &mut dyn FnMut() -> Vec<(u64, WallTime)>,
-    ) {
+    /// none get one when `tail` is set: then nobody is about to write them. `around` is asked once
+    /// something is damaged.
+    pub(super) fn settle(&mut self, blocks: u64, tail: bool, around: &mut dyn FnMut() -> Around) {
+        let mut known = None;
         let Some(mut examined) = self.examined.take() else {
             return;
         };
@@ -268,7 +268,8 @@ impl Stamps {
                     .is_some_and(|next| *next < at && examined.believes(*next));
                 if examined.believes(at) && !leaps {
                     if let Some(bad) = bad.take() {
-                        examined.bridge(bad, block, Some(at), until, &anchors());
+                        let around = known.get_or_insert_with(&mut *around);
+                        examined.bridge(bad, block, Some(at), around);
                     }
                     examined.first.get_or_insert((block, at));
                     examined.last = Some((block, at));
@@ -281,7 +282,8 @@ impl Stamps {
         let end = if tail { blocks } else { examined.settled };
         let bad = bad.or((examined.settled < end).then_some(examined.settled));
         if let Some(bad) = bad {
-            examined.bridge(bad, end, None, until, &anchors());
+            let around = known.get_or_insert_with(&mut *around);
+            examined.bridge(bad, end, None, around);
         }
         examined.settled = examined.settled.max(end);
         self.examined = Some(examined);
@@ -314,22 +316,19 @@ impl Examined {
         at >= self.last.map_or(self.floor, |(_, last)| last) && at <= self.end
     }
 
-    /// Gives blocks `from` to `to` instants, between the last that was believed, the anchors, and
-    /// `next`, the stamp of block `to`.
-    fn bridge(
-        &mut self,
-        from: u64,
-        to: u64,
-        next: Option<WallTime>,
-        until: Option<WallTime>,
-        anchors: &[(u64, WallTime)],
-    ) {
+    /// Gives blocks `from` to `to` instants, between the last that was believed, what is known
+    /// around, and `next`, the stamp of block `to`.
+    fn bridge(&mut self, from: u64, to: u64, next: Option<WallTime>, around: &Around) {
         if from >= to {
             return;
         }
         let mut points: Vec<(u64, WallTime)> = self.last.into_iter().collect();
         let highest = next.unwrap_or(self.end);
-        for &(block, at) in anchors.iter().filter(|(b, _)| (from..to).contains(b)) {
+        for &(block, at) in around
+            .anchors
+            .iter()
+            .filter(|(b, _)| (from..to).contains(b))
+        {
             let lowest = points.last().map_or(self.floor, |(_, last)| *last);
             let behind = points.last().is_none_or(|(last, _)| *last < block);
             if behind && (lowest..=highest).contains(&at) {
@@ -343,8 +342,8 @@ impl Examined {
                     let pace = (last - start) / i64::try_from(b - a).unwrap_or(i64::MAX);
                     last + pace * i64::try_from(to - b).unwrap_or(0)
                 }
-                // Nothing tells the pace: as long as its name says.
-                _ => until.unwrap_or(self.end).min(self.end),
+                // Nothing of its own tells the pace: that around it, or as long as its name says.
+                _ => around.until.unwrap_or(self.end).min(self.end),
             };
             let lowest = points.last().map_or(self.floor, |(_, last)| *last);
             // A length that is not known is none.
@@ -384,22 +383,6 @@ impl Examined {
             _ => self.damaged.push(run),
         }
     }
-}
-
-/// The instants that the side index of a segment knows: a block, and when it came.
-pub(super) fn anchors(
-    storage: &dyn Storage,
-    ring: &Path,
-    name: &SegmentName,
-) -> Vec<(u64, WallTime)> {
-    let Some(index) = Index::read(storage, ring, name) else {
-        return Vec::new();
-    };
-    let told = |what: &What| matches!(what, What::Pcr { .. } | What::RandomAccess { .. });
-    let own = index.own.iter().filter(|r| told(&r.what));
-    let mut anchors: Vec<_> = own.map(|r| (r.offset / BLOCK_BYTES, r.at)).collect();
-    anchors.sort_unstable();
-    anchors
 }
 
 fn stamp(field: [u8; 8]) -> WallTime {

@@ -240,8 +240,9 @@ impl Ring {
                 _ => continue,
             };
             let start = start.max(bytes.saturating_sub(LOOK_BACK));
+            let upto = segments.get(..=i).unwrap_or_default();
             let mut sink = |record| summary.file(record, &mut records);
-            scan(storage, self.dir(), segment, start, bytes, &mut sink)
+            scan(storage, self.dir(), upto, start, bytes, &mut sink)
                 .map_err(RingError::io("reading", &path))?;
         }
         Ok(records)

@@ -866,6 +866,49 @@ fn packets_are_read_whatever_became_of_their_stamps() {
 }
 
 #[test]
+fn a_ring_of_multicats_own_keeps_its_length_whichever_stamps_are_lost() {
+    // Segments without stamps, among five that have neither index nor settings.
+    let cases: [&[usize]; 6] = [&[4], &[3, 4], &[0], &[0, 1], &[2], &[0, 4]];
+    for lost in cases {
+        let (bench, ..) = ring_of_five();
+        let dir = Path::new(DIR);
+        let names = bench.ring().segments().to_vec();
+        let aux = |at: usize| names[at].path(dir, "aux");
+        let stamps: Vec<Vec<u8>> = (0..5)
+            .map(|at| bench.disk.contents(&aux(at)).unwrap())
+            .collect();
+        Storage::remove(&bench.disk, &dir.join("ring.json")).unwrap();
+        for name in &names {
+            Storage::remove(&bench.disk, &name.path(dir, "idx")).unwrap();
+        }
+        for &at in lost {
+            Storage::remove(&bench.disk, &aux(at)).unwrap();
+        }
+        assert_eq!(
+            bench.numbers(),
+            (0..bench.sent).collect::<Vec<_>>(),
+            "{lost:?}"
+        );
+        let ring = bench.ring();
+        for &at in lost {
+            let told = ring.stamps(&ring.segments()[at]);
+            let fields = stamps[at].as_chunks::<8>().0;
+            let worst = fields.iter().zip(0..).map(|(field, block)| {
+                let true_at = WallTime::from_ticks(i64::from_be_bytes(*field));
+                (told.get(block).unwrap() - true_at).abs()
+            });
+            let worst = worst.max().unwrap();
+            assert!(worst < ms(60), "{lost:?}: {worst} in {at}");
+        }
+        // Repaired, it says the same.
+        check(&bench.disk, dir, true, &mut |_| {}).unwrap();
+        let (first, last) = (bench.ring().first().unwrap(), bench.ring().last().unwrap());
+        let length = last - first;
+        assert!((length - ms(4_980)).abs() < ms(120), "{lost:?}: {length}");
+    }
+}
+
+#[test]
 fn a_file_that_only_has_the_name_of_a_segment_is_left_alone() {
     let (mut bench, aux, _) = ring_of_five();
     let dir = Path::new(DIR);

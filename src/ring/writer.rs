@@ -399,7 +399,7 @@ impl Writer {
         // What a failed write left behind was counted as lost.
         let sure = (segment.bytes, segment.blocks);
         let reopened =
-            OpenSegment::reopen(&*self.storage, &self.dir, name, Some(Ticks27M::ZERO), None)
+            OpenSegment::reopen(&*self.storage, &self.dir, &[name], 0, Some(Ticks27M::ZERO))
                 .and_then(|(mut reopened, _)| reopened.cut_to(sure).map(|()| reopened));
         match reopened {
             Ok(reopened) => {

@@ -39,8 +39,9 @@ use crate::units::WallTime;
 /// so that several fit.
 ///
 /// Packets are read whatever became of the files beside them. Where stamps (`.aux`) are missing or
-/// cannot be, times are told from their neighbours and the index, and that is said. An index that
-/// a full disk kept from being written is made anew by the recorder, now or after its next start.
+/// cannot be, times are told from their neighbours, the index and the pace of the segments around,
+/// and that is said. An index that a full disk kept from being written is made anew by the
+/// recorder, now or after its next start.
 ///
 /// Times are those of arrival, in UTC: RFC 3339, `YYYY-MM-DD HH:MM[:SS]` in `--tz`, `@unix`,
 /// `now-2h`.

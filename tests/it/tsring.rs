@@ -789,6 +789,51 @@ fn what_an_engineer_cannot_have_meant_is_refused_or_said() {
     assert!(!run.stderr.contains("error"), "{}", run.stderr);
 }
 
+/// A ring of multicat's own: 10 003 packets, 3.009 s at 5 Mb/s, in segments of `ticks`.
+fn ring_of_multicat(keep: &Path, name: &str, ticks: &str) -> String {
+    let input = keep.join("in.ts").display().to_string();
+    fs::write(&input, stream(0, 10_003)).unwrap();
+    let made = Command::new("ingests")
+        .args(["-p", "256", &input])
+        .output()
+        .unwrap();
+    assert!(made.status.success());
+    let ring = keep.join(name).display().to_string();
+    fs::create_dir(&ring).unwrap();
+    multicat(&["-r", ticks, &input, &ring]);
+    ring
+}
+
+#[test]
+fn a_ring_of_multicats_own_that_lost_stamps_keeps_its_length() {
+    let (keep, _) = dir();
+    // Of three segments, the newest and the oldest lose their stamps; then the only one there is.
+    for (ticks, segments, lost) in [
+        ("32400000", 3, 2),
+        ("32400000", 3, 0),
+        ("97200000000", 1, 0),
+    ] {
+        let name = format!("ring-{segments}-{lost}");
+        let ring = ring_of_multicat(keep.path(), &name, ticks);
+        let aux = files(&ring, "aux");
+        assert_eq!(aux.len(), segments);
+        fs::remove_file(&aux[lost]).unwrap();
+        let info = tsring(&["info", &ring, "--json"])
+            .run()
+            .expect(0, &["warning: ring_stamps_damaged", "segment="]);
+        let info: serde_json::Value = serde_json::from_str(&info.text()).unwrap();
+        let (ms, rate) = (&info["duration_ms"], &info["bitrate_bps"]);
+        assert!(
+            (2_900..=3_100).contains(&ms.as_i64().unwrap()),
+            "{name}: {ms} ms"
+        );
+        assert!(
+            (4_850_000..=5_150_000).contains(&rate.as_i64().unwrap()),
+            "{name}: {rate} b/s"
+        );
+    }
+}
+
 /// What `check` says of a ring, line by line, and its status.
 fn check(ring: &str, options: &[&str]) -> (i32, Vec<String>) {
     let run = tsring(&["check", ring]).args(options).run();
@@ -876,16 +921,8 @@ fn shorten(path: &Path, count: u64) {
 
 #[test]
 fn a_ring_of_multicats_own_has_no_index_and_no_fault() {
-    let (keep, ring) = dir();
-    let input = keep.path().join("in.ts").display().to_string();
-    fs::write(&input, stream(0, 10_003)).unwrap();
-    let made = Command::new("ingests")
-        .args(["-p", "256", &input])
-        .output()
-        .unwrap();
-    assert!(made.status.success());
-    fs::create_dir(&ring).unwrap();
-    multicat(&["-r", "27000000", &input, &ring]);
+    let (keep, _) = dir();
+    let ring = ring_of_multicat(keep.path(), "ring", "27000000");
     let (status, said) = check(&ring, &[]);
     assert!(
         status == 0

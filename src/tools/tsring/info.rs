@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::{existing, ring_error};
 use crate::cli::{Common, Context, Error, Range, Verdict};
 use crate::io::clock::{Clock, SystemClock};
-use crate::ring::{Disk, Ring, Summary};
+use crate::ring::{Disk, Ring, RingEvent, Summary};
 use crate::units::{BitRate, ByteCount, Ticks27M, WallTime};
 
 /// `tsring info`
@@ -115,7 +115,18 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<Verdict, Error> 
     let range = args.range.instants(ring.first())?;
     let info = Info::new(&ring, &summary, range);
     for name in &ring.layout().foreign {
-        context.event(&crate::ring::RingEvent::Foreign { name: name.clone() });
+        context.event(&RingEvent::Foreign { name: name.clone() });
+    }
+    // What is told of times and rates rests on the ends.
+    let segments = ring.segments();
+    let only = segments.first() == segments.last();
+    let newest = segments.last().filter(|_| !only);
+    for segment in segments.first().into_iter().chain(newest) {
+        let stamps = ring.stamps(segment).damaged();
+        if stamps > 0 {
+            let name = segment.display();
+            context.event(&RingEvent::StampsDamaged { name, stamps });
+        }
     }
     let text = if args.json {
         let mut line = serde_json::to_string_pretty(&info)?;

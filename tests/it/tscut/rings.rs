@@ -245,6 +245,24 @@ fn a_ring_without_some_of_its_stamps_is_cut_all_the_same() {
     }
 }
 
+/// Nothing stands behind the newest segment that would tell how long it is.
+#[test]
+fn a_ring_whose_newest_stamps_are_gone_is_cut_to_its_end() {
+    let dir = ring("ring-unstamped-end", &constant(), 0..0);
+    let newest = std::fs::read_dir(&dir).unwrap().map(|e| e.unwrap().path());
+    let newest = newest.filter(|p| p.extension().is_some_and(|e| e == "aux"));
+    std::fs::remove_file(newest.max().unwrap()).unwrap();
+    let out = place("ring-unstamped-end.ts");
+    Run::new("tscut")
+        .args([dir.as_os_str(), "-o".as_ref(), out.as_os_str()])
+        .args(["--from", "2026-11-22T19:00:12Z"])
+        .run()
+        .expect(0, &["tscut: warning: ring_stamps_damaged"]);
+    // Eight seconds at 25 pictures a second, and what the point before adds: two seconds at most.
+    let shown = pictures(&out).len();
+    assert!((195..=250).contains(&shown), "{shown} pictures");
+}
+
 /// A segment of ten seconds removed by hand from a ring without side indexes.
 #[test]
 fn a_segment_that_is_gone_is_said_and_the_clock_behind_it_marked() {
