@@ -536,6 +536,17 @@ impl Record {
     }
 }
 
+/// What the last mark of a side file says.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) struct Mark {
+    /// Bytes of the segment that were written, and are indexed.
+    pub(super) reach: u64,
+    /// When the last of them came.
+    pub(super) at: WallTime,
+    /// The segment is complete.
+    pub(super) closed: bool,
+}
+
 /// A side file that was read.
 #[derive(Clone, Debug)]
 pub struct Index {
@@ -560,19 +571,22 @@ impl Index {
         (index.header.number == name.number).then_some(index)
     }
 
-    /// The mark at the end of the side file of a segment: how far it reaches, and whether the
-    /// segment was closed. `None` when it ends otherwise.
+    /// The mark at the end of the side file of a segment; `None` when it ends otherwise.
     pub(super) fn last_mark(
         storage: &dyn Storage,
         ring: &Path,
         name: &SegmentName,
-    ) -> Option<(u64, bool)> {
+    ) -> Option<Mark> {
         let file = storage.open(&name.path(ring, "idx"), Access::Read).ok()?;
         let mut record = [0; RECORD_SIZE];
         let at = file.len().ok()?.checked_sub(RECORD_SIZE as u64)?;
         let whole = file.read_at(&mut record, at).ok()? == RECORD_SIZE && seal(record) == record;
         let [kind, flags, ..] = record;
-        (whole && kind == kind::MARK).then(|| (take_u64(&record, 8), flags & 1 != 0))
+        (whole && kind == kind::MARK).then(|| Mark {
+            reach: take_u64(&record, 8),
+            at: WallTime::from_ticks(take_u64(&record, 16) as i64),
+            closed: flags & 1 != 0,
+        })
     }
 
     /// Reads a side file; `None` when its header is not one of ours.

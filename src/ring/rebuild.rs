@@ -102,5 +102,5 @@ pub(super) fn is_told_by_packets(record: &Record) -> bool {
 /// True when the index of a segment is complete: a look at its end.
 pub(super) fn is_indexed(storage: &dyn Storage, ring: &Path, name: &SegmentName) -> bool {
     let bytes = storage.size(&name.path(ring, "ts")).unwrap_or(0);
-    Index::last_mark(storage, ring, name) == Some((bytes, true))
+    Index::last_mark(storage, ring, name).is_some_and(|mark| mark.closed && mark.reach == bytes)
 }

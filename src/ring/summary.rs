@@ -6,16 +6,17 @@ use crate::ts::{Pid, Pts};
 use crate::units::{Ticks27M, WallTime};
 
 use super::error::RingError;
-use super::index::{GapCause, Record, SegmentSummary, What};
+use super::index::{GapCause, Index, Record, SegmentSummary, What};
 use super::layout::LOCK;
 use super::reader::Ring;
 use super::scan::scan;
 use super::storage::{Access, NOTE, Storage};
+use super::writer::INDEX_EVERY;
 
 /// Where there is no index, so much of the end of the newest segment is looked at: 8 MB.
 const LOOK_BACK: u64 = 8 << 20;
 
-/// Nothing for so long is a gap that lasts: silence, and what a block may wait to be full.
+/// Nothing for so long is a gap that lasts: silence, and what packets may wait to be written.
 const LASTING: Ticks27M = Ticks27M::new(2 * 27_000_000);
 
 /// How many of the newest segments are asked for an index before it is taken that there is none.
@@ -165,15 +166,32 @@ impl Ring {
             packets,
         });
         let silent = || {
-            let from = self.last().filter(|last| now - *last >= LASTING)?;
             Some(Gap {
-                from,
+                from: self.silent_since(now)?,
                 to: now,
                 cause: GapCause::Silence,
                 packets: 0,
             })
         };
         noted.or_else(silent)
+    }
+
+    /// Since when nothing came. A stamp is that of a block's first packet, and a slow stream fills
+    /// a block for seconds: whether it stands still tells the recorder's last mark in the index.
+    fn silent_since(&self, now: WallTime) -> Option<WallTime> {
+        let (newest, before) = self.segments().split_last()?;
+        let mark = |name| Index::last_mark(self.storage(), self.dir(), name);
+        let bytes = self.storage().size(&newest.path(self.dir(), "ts")).ok()?;
+        // One that was just begun has no mark yet, and perhaps no stamp.
+        let (own, of_last) = (mark(newest), before.last().and_then(mark));
+        let marks = own.into_iter().chain(of_last).map(|mark| mark.at);
+        let since = marks.chain(self.last()).max()?;
+        // What was written behind the mark came since: up to now, or until the next mark was due.
+        let patience = match own {
+            Some(mark) if mark.reach == bytes => LASTING,
+            _ => LASTING + INDEX_EVERY,
+        };
+        (now - since >= patience).then_some(since)
     }
 
     /// What the recorder noted of a failure that lasts: why, since when, packets lost.

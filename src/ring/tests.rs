@@ -909,6 +909,35 @@ fn a_ring_of_multicats_own_keeps_its_length_whichever_stamps_are_lost() {
 }
 
 #[test]
+fn a_slow_stream_is_not_silent_and_one_that_ended_is() {
+    let mut bench = Bench::new();
+    bench.changes.segment = Some(Ticks27M::SECOND * 10);
+    let mut writer = bench.open().unwrap();
+    // A packet each 0.9 s, 1.7 kb/s: a block each 6.3 s, for ten minutes.
+    let mut last = WallTime::default();
+    for turn in 0..6_000 {
+        bench.pass(ms(100));
+        let came = turn % 9 == 0;
+        bench.receive(&mut writer, u32::from(came));
+        last = if came { bench.wall } else { last };
+        if turn > 9 {
+            let gap = bench.ring().lasting_gap(bench.wall);
+            assert_eq!(gap, None, "after {turn} turns");
+        }
+    }
+    let told = (1..100).find_map(|_| {
+        bench.pass(ms(100));
+        writer.turn(bench.monotonic, bench.wall);
+        bench.ring().lasting_gap(bench.wall)
+    });
+    let gap = told.unwrap();
+    assert_eq!((gap.from, gap.cause), (last, index::GapCause::Silence));
+    // Two seconds, and two more until the index is written at the latest.
+    let span = gap.to - gap.from;
+    assert!((ms(2_000)..=ms(4_000)).contains(&span), "{span}");
+}
+
+#[test]
 fn a_file_that_only_has_the_name_of_a_segment_is_left_alone() {
     let (mut bench, aux, _) = ring_of_five();
     let dir = Path::new(DIR);

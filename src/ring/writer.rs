@@ -32,7 +32,7 @@ pub const SILENCE: Ticks27M = Ticks27M::SECOND;
 const RETRY_AFTER: Ticks27M = Ticks27M::SECOND;
 
 /// The index is written this often, each ring at its own phase.
-const INDEX_EVERY: Ticks27M = Ticks27M::new(2 * 27_000_000);
+pub(super) const INDEX_EVERY: Ticks27M = Ticks27M::new(2 * 27_000_000);
 
 /// How packets get their stamps.
 #[derive(Clone, Debug)]
