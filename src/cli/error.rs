@@ -63,6 +63,18 @@ impl Error {
         }
     }
 
+    /// The input has ended, and there was something in it, but no packet: status 3. (An empty one
+    /// ends as it does for cat(1).)
+    pub fn no_stream(input: impl fmt::Display, bytes: u64) -> Self {
+        Self::failure(anyhow::anyhow!(
+            "'{input}' is no transport stream: no packet in {bytes} bytes"
+        ))
+        .hint(
+            "packets of 188, 192 or 204 bytes begin with 0x47; \
+             'ffprobe FILE' tells what else it is",
+        )
+    }
+
     /// Adds a line that says what to type next.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {

@@ -6,6 +6,7 @@ use anyhow::anyhow;
 use clap::{Parser, ValueEnum};
 
 use crate::cli::{Common, Context, Error, Level, Range, ToolArgs, Verdict};
+use crate::cut::error::SurveyError;
 use crate::cut::survey::{Snap, Survey};
 use crate::io::{Endpoint, Recording, is_same_file};
 use crate::si::ServiceSelector;
@@ -301,7 +302,12 @@ fn from_file(args: &Args, path: &Path, context: &mut Context) -> Result<Verdict,
         scale: Scale::default(),
         times: (None, None),
     };
-    let survey = survey.map_err(|e| survey_error(&asked, e))?;
+    let survey = survey.map_err(|e| match e {
+        SurveyError::Empty if file.size() > 0 => {
+            Error::no_stream(path.display(), file.size().min(Survey::LONGEST_START))
+        }
+        e => survey_error(&asked, e),
+    })?;
     let origin = survey.origin();
     let asked = Asked {
         scale: Scale::File { origin },

@@ -442,7 +442,7 @@ fn receive(
             return Ok(());
         }
         if received == Received::End && packets == 0 && source.bytes() > 0 {
-            return Err(no_packets(&plan.input, source.bytes()));
+            return Err(Error::no_stream(&plan.input, source.bytes()));
         }
         if received == Received::End {
             let (Some(seam), Some(path)) = (&mut seam, &plan.again) else {
@@ -459,15 +459,6 @@ fn receive(
         }
     }
     Ok(())
-}
-
-/// The input has ended, and there was something in it, but no packet. (An empty one ends as it does
-/// for cat(1).)
-fn no_packets(input: &Endpoint, bytes: u64) -> Error {
-    Error::failure(anyhow!(
-        "'{input}' is no transport stream: no packet in {bytes} bytes"
-    ))
-    .hint("packets of 188, 192 or 204 bytes begin with 0x47; 'ffprobe FILE' tells what else it is")
 }
 
 /// Waits for room in the queue; false when nobody takes any more, or the end was asked for.

@@ -211,11 +211,15 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<Verdict, Error> {
         writer.counters(c);
         relay.counters(c);
     });
-    received??;
+    let bytes = received??;
     kept_up?;
     passed_on?;
-    if writer.lacks_clock() && writer.written().packets > 0 {
-        let packets = writer.written().packets;
+    let written = writer.written();
+    if bytes > 0 && written.packets + written.lost + written.overflowed == 0 {
+        return Err(Error::no_stream(&args.input, bytes));
+    }
+    if writer.lacks_clock() && written.packets > 0 {
+        let packets = written.packets;
         let words = anyhow!(
             "{}: less than two PCRs in {packets} packets, which are all filed under one time",
             args.input
@@ -223,8 +227,8 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<Verdict, Error> {
         let hint = "without --clock pcr packets are dated by their arrival";
         return Err(Error::failure(words).hint(hint));
     }
-    if !live && writer.written().lost > 0 {
-        let words = anyhow!("{} packets could not be written", writer.written().lost);
+    if !live && written.lost > 0 {
+        let words = anyhow!("{} packets could not be written", written.lost);
         return Err(Error::failure(words));
     }
     Ok(Verdict::Yes)
@@ -302,7 +306,9 @@ impl Counters for Dropped {
 }
 
 impl Reception {
-    fn run(mut self) -> Result<(), EndpointError> {
+    /// Receives to the end of the input, and tells how many bytes that was; 0 when it was stopped
+    /// before.
+    fn run(mut self) -> Result<u64, EndpointError> {
         let ended = self.receive();
         self.posted = None;
         self.post();
@@ -310,7 +316,7 @@ impl Reception {
         ended
     }
 
-    fn receive(&mut self) -> Result<(), EndpointError> {
+    fn receive(&mut self) -> Result<u64, EndpointError> {
         let live = self.source.is_live();
         while !self.stop.load(Ordering::Relaxed) {
             let received = self.source.receive(self.feeder.batch(), TURN)?;
@@ -320,11 +326,14 @@ impl Reception {
                 while !self.feeder.hand_on(TURN) && !self.stop.load(Ordering::Relaxed) {}
             }
             self.post();
-            if received == Received::End || self.feeder.is_abandoned() {
+            if received == Received::End {
+                return Ok(self.source.bytes());
+            }
+            if self.feeder.is_abandoned() {
                 break;
             }
         }
-        Ok(())
+        Ok(0)
     }
 
     fn post(&mut self) {

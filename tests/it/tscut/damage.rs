@@ -111,6 +111,19 @@ fn a_pmt_that_changes_inside_the_range_is_followed_and_said() {
 }
 
 #[test]
+fn what_is_no_transport_stream_is_not_cut() {
+    let path = place("junk.ts");
+    std::fs::write(&path, [0x3F; 50_000]).unwrap();
+    Run::new("tscut")
+        .args([path.as_os_str(), "-o".as_ref(), place("x.ts").as_os_str()])
+        .run()
+        .expect(
+            3,
+            &["is no transport stream: no packet in 50000 bytes", "hint:"],
+        );
+}
+
+#[test]
 fn what_stands_between_packets_and_around_them_is_passed_over() {
     let source = std::fs::read(plain()).unwrap();
     let reference = place("framing-plain.ts");
