@@ -133,6 +133,25 @@ impl Ring {
         stamps
     }
 
+    /// The first block of a segment in which something is that came at `from` or later; `None` when
+    /// there is none.
+    pub fn first_block(&self, segment: &SegmentName, from: WallTime) -> Option<u64> {
+        let stamps = self.stamps(segment);
+        let count = stamps.settled();
+        let byte = self.first_byte(segment, &stamps, from);
+        Some(byte / BLOCK_BYTES).filter(|block| *block < count)
+    }
+
+    /// The first byte of a segment that came at `from` or later; its end when there is none.
+    fn first_byte(&self, segment: &SegmentName, stamps: &Stamps, from: WallTime) -> u64 {
+        let block = stamps.seek(from, stamps.settled());
+        let split = match block.checked_sub(1) {
+            Some(before) if self.gap_after(stamps, before) => self.split(segment, before, from),
+            _ => None,
+        };
+        split.unwrap_or(block * BLOCK_BYTES)
+    }
+
     /// Sees to it that the blocks of `bytes` have their instants.
     fn settle(&self, stamps: &mut Stamps, segment: &SegmentName, bytes: u64, newest: bool) {
         let blocks = (bytes / PACKET_SIZE as u64 * PACKET_SIZE as u64).div_ceil(BLOCK_BYTES);
@@ -456,17 +475,11 @@ impl Cursor {
 
     /// The byte at which the range begins in a segment; `None` when it does not.
     fn start_in(&self, name: &SegmentName, stamps: &Stamps) -> Option<u64> {
-        let count = stamps.count().unwrap_or(0);
-        let block = stamps.seek(self.from, count);
-        let split = match block.checked_sub(1) {
-            Some(before) if self.ring.gap_after(stamps, before) => {
-                self.ring.split(name, before, self.from)
-            }
-            _ => None,
-        };
+        let byte = self.ring.first_byte(name, stamps, self.from);
         // Where the range begins behind what is there, the live end may still grow to it.
-        let over = block == count && self.ring.end_of(self.next - 1) <= self.from;
-        split.or((!over).then_some(block * BLOCK_BYTES))
+        let behind = byte >= stamps.settled() * BLOCK_BYTES;
+        let over = behind && self.ring.end_of(self.next - 1) <= self.from;
+        (!over).then_some(byte)
     }
 
     /// The segment is read up to `end`: goes on with the next, or says that there is none.

@@ -2,6 +2,7 @@
 
 mod check;
 mod info;
+mod multicat;
 mod play;
 mod read;
 mod record;
@@ -24,7 +25,7 @@ use crate::units::WallTime;
 /// number of them run beside the recorder, which never waits for them.
 ///
 /// DIR is a directory of multicat 2.3, which reads it while it is recorded (`info` prints the
-/// command), and whose own directories are read here. What was written when a process is killed
+/// command for a range: it gives what `read` gives, in whole blocks of seven packets), and whose own directories are read here. What was written when a process is killed
 /// is there at once; at most one second of reception is lost, and at a power loss what was
 /// received since the last sync (`--sync`). The next start appends.
 ///

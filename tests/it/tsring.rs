@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use headend::ts::{ContinuityCounter, Packet, Pcr, Pid};
-use headend::units::Ticks27M;
+use headend::units::{Ticks27M, WallTime};
 use nix::sys::signal::Signal;
 
 use crate::harness::{Run, Running, captures, command, wait_for};
@@ -438,6 +438,90 @@ fn multicat_reads_our_ring_while_it_is_recorded() {
     assert_eq!(recorder.wait(), 0);
 }
 
+/// A ring of 2142 blocks, 4.5 s (multicat fills up a last block that is not full), and one of blocks that share their stamps in pairs.
+#[test]
+fn the_command_of_info_gives_what_read_gives_in_whole_blocks() {
+    let (keep, _) = dir();
+    let out = keep.path().join("out.ts").display().to_string();
+    for shared in [false, true] {
+        let ring = keep
+            .path()
+            .join(format!("ring {shared}"))
+            .display()
+            .to_string();
+        file(&ring, &stream(0, 14_994));
+        let mut stamps = Vec::new();
+        for aux in files(&ring, "aux") {
+            let mut bytes = fs::read(&aux).unwrap();
+            if shared {
+                for pair in bytes.chunks_exact_mut(16) {
+                    pair.copy_within(0..8, 8);
+                }
+                fs::write(&aux, &bytes).unwrap();
+            }
+            let fields = bytes.as_chunks::<8>().0.iter();
+            stamps.extend(fields.map(|field| u64::from_be_bytes(*field)));
+        }
+        // Edges on a stamp, around it, at the ends of segments of 2 s, and beyond the ring.
+        let boundary = stamps
+            .iter()
+            .position(|at| at % 54_000_000 < 100_000 && *at != stamps[0]);
+        let boundary = boundary.unwrap();
+        let near = |block: usize| [stamps[block] - 1, stamps[block], stamps[block] + 1];
+        let begins = [
+            near(0),
+            near(40),
+            near(boundary - 1),
+            near(boundary),
+            near(boundary + 1),
+        ];
+        let ends = [
+            near(41),
+            near(100),
+            near(boundary),
+            near(boundary + 1),
+            near(stamps.len() - 1),
+        ];
+        let mut exact = 0;
+        let ranges = begins
+            .iter()
+            .flatten()
+            .flat_map(|a| ends.iter().flatten().map(move |b| (a, b)));
+        for (from, to) in ranges.filter(|(from, to)| from < to) {
+            let instant = |ticks: &u64| WallTime::from_ticks(*ticks as i64);
+            // Instants are typed in milliseconds: the next before, and after.
+            let times = [
+                instant(from).to_string(),
+                (instant(to) + Ticks27M::from_millis(1)).to_string(),
+            ];
+            let range = ["--from", &times[0], "--to", &times[1]];
+            let ours = numbers(&tsring(&["read", &ring]).args(range).run().stdout);
+            let said = tsring(&["info", &ring, "--json"]).args(range).run().text();
+            let info: serde_json::Value = serde_json::from_str(&said).unwrap();
+            let line = info["multicat"][0].as_str().unwrap();
+            let words: Vec<&str> = line
+                .split_once(" '")
+                .unwrap()
+                .0
+                .split(' ')
+                .skip(1)
+                .collect();
+            let _ = fs::remove_file(&out);
+            let theirs = fs::read(multicat(&[&words[..], &[&ring, &out]].concat())).unwrap();
+            let theirs = numbers(&theirs);
+            let begins = ours[0] - theirs[0];
+            assert_eq!(theirs.last(), ours.last(), "{line}: {times:?}");
+            let most = if shared { 7 } else { 0 };
+            assert!(
+                begins <= most && begins % 7 == 0,
+                "{line}: {begins} more, {times:?}"
+            );
+            exact += usize::from(begins == 0);
+        }
+        assert!(exact > 10, "{exact}");
+    }
+}
+
 #[test]
 fn we_read_multicats_rings_with_an_offset_too() {
     let (keep, _) = dir();
@@ -723,11 +807,11 @@ fn silence_is_told_while_it_lasts_and_a_ring_that_nobody_records_has_none() {
     );
     assert_eq!(gap["from"], info["last"]);
     assert!(gap["duration_ms"].as_u64() >= Some(2000), "{gap}");
-    pipe.write_all(&stream(70, 70)).unwrap();
+    let mut sent = 70;
     wait_for("the end of the gap", || {
-        let gaps = json(&ring)["gaps"].clone();
-        gaps.as_array()
-            .is_some_and(|gaps| gaps.len() == 1 && gaps[0]["to"].is_string())
+        pipe.write_all(&stream(sent, 70)).unwrap();
+        sent += 70;
+        json(&ring)["gaps"][0]["to"].is_string()
     });
     drop(pipe);
     assert_eq!(recorder.wait(), 0);
@@ -832,6 +916,23 @@ fn a_ring_of_multicats_own_that_lost_stamps_keeps_its_length() {
             "{name}: {rate} b/s"
         );
     }
+}
+
+#[test]
+fn what_is_no_transport_stream_is_not_recorded_and_what_is_empty_is_empty() {
+    let (_keep, ring) = dir();
+    let record = |bytes: &[u8]| tsring(&["record", &ring]).stdin(bytes).run();
+    record(&[0x3F; 50_000]).expect(
+        3,
+        &[
+            "'-' is no transport stream: no packet in 50000 bytes",
+            "hint:",
+        ],
+    );
+    record(&[]).expect(0, &[]);
+    let one = stream(0, 1);
+    record(&one).expect(0, &[]);
+    assert!(tsring(&["read", &ring]).run().quiet_success() == one);
 }
 
 /// What `check` says of a ring, line by line, and its status.

@@ -2,11 +2,12 @@
 
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::multicat::command_lines;
 use super::{existing, ring_error};
 use crate::cli::{Common, Context, Error, Range, Verdict};
 use crate::io::clock::{Clock, SystemClock};
@@ -222,7 +223,7 @@ impl Info {
                     pts_90k: s.pts.map(crate::ts::Pts::ticks),
                 })
                 .collect(),
-            multicat: multicat(ring, range.0.or(first), range.1.or(last)),
+            multicat: command_lines(ring, range.0, range.1),
         }
     }
 
@@ -288,45 +289,5 @@ impl Info {
             let _ = writeln!(out, "  {line}");
         }
         out
-    }
-}
-
-/// The multicat command lines for a range: one for each segment length the ring has had in it.
-fn multicat(ring: &Ring, from: Option<WallTime>, to: Option<WallTime>) -> Vec<String> {
-    let (Some(from), Some(to)) = (from, to) else {
-        return Vec::new();
-    };
-    let lengths = ring
-        .layout()
-        .settings
-        .as_ref()
-        .map(|s| s.lengths.as_slice());
-    let lengths = lengths.unwrap_or_default();
-    let one = |length: i64, from: i64, to: i64| {
-        format!(
-            "multicat -f -r {length} -k {from} -d {} {} out.ts",
-            to - from,
-            quoted(ring.dir())
-        )
-    };
-    let mut lines = Vec::new();
-    for (i, length) in lengths.iter().enumerate() {
-        let until = lengths.get(i + 1).map_or(i64::MAX, |next| next.from_ticks);
-        let (start, end) = (from.ticks().max(length.from_ticks), to.ticks().min(until));
-        if start < end {
-            lines.push(one(length.ticks, start, end));
-        }
-    }
-    lines
-}
-
-/// A path as a shell takes it.
-fn quoted(path: &Path) -> String {
-    let text = path.display().to_string();
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+,:@%".contains(c);
-    if text.chars().all(plain) {
-        text
-    } else {
-        format!("'{}'", text.replace('\'', r"'\''"))
     }
 }
