@@ -513,7 +513,7 @@ fn the_command_of_info_gives_what_read_gives_in_whole_blocks() {
             assert_eq!(theirs.last(), ours.last(), "{line}: {times:?}");
             let most = if shared { 7 } else { 0 };
             assert!(
-                begins <= most && begins % 7 == 0,
+                begins <= most && begins.is_multiple_of(7),
                 "{line}: {begins} more, {times:?}"
             );
             exact += usize::from(begins == 0);
