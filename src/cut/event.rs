@@ -66,6 +66,11 @@ pub enum CutEvent {
         /// How often it jumps in the range.
         jumps: u64,
     },
+    /// The clock of a file jumps more often than is followed: times behind that are not exact.
+    JumpsNotFollowed {
+        /// How many jumps were not followed.
+        jumps: u64,
+    },
     /// A time stamp could not be moved: it is scrambled, or does not stand in one packet.
     StampNotMoved {
         /// Its PID.
@@ -104,6 +109,7 @@ impl Event for CutEvent {
             Self::OtherPrograms { .. } => "cut_other_programs",
             Self::ProgramChange { .. } => "program_change",
             Self::ClockBroken { .. } => "clock_broken",
+            Self::JumpsNotFollowed { .. } => "clock_not_followed",
             Self::StampNotMoved { .. } => "stamp_not_moved",
             Self::NotHeld { .. } => "cut_packets_not_held",
             Self::SoundNotSplit { .. } => "cut_sound_not_split",
@@ -133,6 +139,7 @@ impl Event for CutEvent {
             | Self::EndsEarly { .. }
             | Self::Widened { .. }
             | Self::ClockBroken { .. }
+            | Self::JumpsNotFollowed { .. }
             | Self::NotHeld { .. }
             | Self::SoundNotSplit { .. } => Subject::Stream,
         }
@@ -156,7 +163,9 @@ impl Event for CutEvent {
             Self::NotHeld { packets } => field("packets", (*packets).into()),
             Self::SoundNotSplit { bytes } => field("bytes", (*bytes).into()),
             Self::PointsMissed { count, .. } => field("points", (*count).into()),
-            Self::ClockBroken { jumps } => field("jumps", (*jumps).into()),
+            Self::ClockBroken { jumps } | Self::JumpsNotFollowed { jumps } => {
+                field("jumps", (*jumps).into());
+            }
             Self::ClockWrap { .. } | Self::ProgramChange { .. } | Self::StampNotMoved { .. } => {}
         }
     }

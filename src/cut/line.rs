@@ -9,7 +9,7 @@
 use std::ops::Range;
 
 use super::material::Material;
-use crate::stream::timeline::Timeline;
+use crate::stream::timeline::{Tick, Timeline};
 use crate::ts::{Packet, Pcr, Pid};
 use crate::units::{StreamTime, Ticks27M};
 
@@ -37,7 +37,14 @@ pub struct Line {
     anchors: Vec<Anchor>,
     /// Where the clock jumps; known only where it does not run through.
     jumps: Vec<u64>,
+    /// Jumps beyond [`ANCHORS`], and where the first of them is.
+    beyond: u64,
+    beyond_from: u64,
 }
+
+/// Anchors, and so jumps, that are kept of a clock that does not run through: 2 MB. Instants behind
+/// the last of them are those of the clock before, up to the end.
+pub const ANCHORS: usize = 1 << 16;
 
 /// Stretches into which a file is divided to see whether its clock runs through.
 const STRETCHES: u64 = 64;
@@ -58,6 +65,8 @@ impl Line {
             clock,
             anchors: Vec::new(),
             jumps: Vec::new(),
+            beyond: 0,
+            beyond_from: u64::MAX,
         };
         if material.arrival_at(extent.start)?.is_some() {
             return Ok(Some(line));
@@ -101,6 +110,14 @@ impl Line {
     pub fn jumps_in(&self, positions: &Range<u64>) -> u64 {
         let within = self.jumps.iter().filter(|at| positions.contains(at));
         within.count() as u64
+    }
+
+    /// How many jumps were not followed, when these positions reach behind the first of them.
+    pub fn not_followed_in(&self, positions: &Range<u64>) -> u64 {
+        match positions.end > self.beyond_from {
+            true => self.beyond,
+            false => 0,
+        }
     }
 
     /// The instant of a PCR; `None` when the material knows no arrival there.
@@ -175,31 +192,43 @@ impl Line {
 
     /// Follows every PCR.
     fn read_whole<M: Material>(&mut self, material: &mut M) -> Result<(), M::Error> {
-        /// An anchor at least this often: far less than the half circle that a difference spans.
-        const EVERY: Ticks27M = Ticks27M::new(3600 * 27_000_000);
         let mut timeline = Timeline::new();
         let clock = self.clock;
-        let (anchors, jumps) = (&mut self.anchors, &mut self.jumps);
         let mut last = None;
         material.seek(material.extent().start)?;
         each_mark(material, clock, u64::MAX, |mark, packet| {
             let tick = timeline.push(mark.pcr, packet.discontinuity());
-            if tick.jump.is_some() {
-                jumps.push(mark.position);
-            }
-            let due = anchors.last().is_none_or(|a| tick.time - a.time > EVERY);
-            if due || tick.jump.is_some() {
-                let time = tick.time;
-                anchors.push(Anchor { mark, time });
-            }
+            self.follow(mark, tick);
             last = Some(Anchor {
                 mark,
                 time: tick.time,
             });
             true
         })?;
-        anchors.extend(last);
+        self.anchors.extend(last);
         Ok(())
+    }
+
+    /// Takes the next PCR of a clock that does not run through.
+    fn follow(&mut self, mark: Mark, tick: Tick) {
+        /// An anchor at least this often: far less than the half circle that a difference spans.
+        const EVERY: Ticks27M = Ticks27M::new(3600 * 27_000_000);
+        let last = self.anchors.last();
+        let due = last.is_none_or(|a| tick.time - a.time > EVERY);
+        let jumps = tick.jump.is_some();
+        if !due && !jumps {
+            return;
+        }
+        let time = tick.time;
+        if self.anchors.len() < ANCHORS {
+            self.anchors.push(Anchor { mark, time });
+            if jumps {
+                self.jumps.push(mark.position);
+            }
+        } else {
+            self.beyond += u64::from(jumps);
+            self.beyond_from = self.beyond_from.min(mark.position);
+        }
     }
 }
 
@@ -300,4 +329,42 @@ fn last_mark<M: Material>(
         true
     })?;
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stream::timeline::Jump;
+
+    #[test]
+    fn a_clock_that_jumps_for_ever_is_followed_so_far_and_no_farther() {
+        let mut line = Line {
+            clock: Pid::PAT,
+            anchors: Vec::new(),
+            jumps: Vec::new(),
+            beyond: 0,
+            beyond_from: u64::MAX,
+        };
+        let kept = ANCHORS as u64;
+        for position in 0..kept + 1000 {
+            let mark = Mark {
+                position,
+                pcr: Pcr::from_ticks(position % 2 * 27_000_000 * 60).unwrap(),
+            };
+            let jump = Jump {
+                by: Ticks27M::SECOND * 60,
+                announced: false,
+            };
+            let tick = Tick {
+                time: StreamTime::from_ticks(position as i64 * 27_000),
+                wrapped: false,
+                jump: Some(jump),
+            };
+            line.follow(mark, tick);
+        }
+        assert_eq!(line.anchors.len(), ANCHORS);
+        assert_eq!(line.jumps_in(&(0..u64::MAX)), kept);
+        assert_eq!(line.not_followed_in(&(0..u64::MAX)), 1000);
+        assert_eq!(line.not_followed_in(&(0..kept)), 0);
+    }
 }

@@ -312,6 +312,10 @@ impl Survey {
         if jumps > 0 {
             events.push(CutEvent::ClockBroken { jumps });
         }
+        let jumps = self.line.not_followed_in(&read);
+        if jumps > 0 {
+            events.push(CutEvent::JumpsNotFollowed { jumps });
+        }
         Ok(Plan {
             read,
             instructions: Instructions {
