@@ -1,12 +1,13 @@
 //! `--stats`, `--stats-json` and SIGUSR1: the counters of a running tool.
 
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value as Json};
 
+use super::Error;
 use super::report::{Level, Report, to_json};
+use crate::io::{Fault, OutputError, StagedFile};
 use crate::stream::{Counters, Snapshot};
 
 /// How often the file of `--stats-json` is replaced.
@@ -62,11 +63,8 @@ impl Stats {
             match replace(path, &json(&seen)) {
                 Ok(()) => self.file_failed = false,
                 Err(e) if !self.file_failed => {
-                    let path = path.display();
-                    report.line(
-                        Level::Warning,
-                        &format!("cannot write statistics '{path}': {e}"),
-                    );
+                    let words = format!("no statistics: {}", Error::from(e));
+                    report.line(Level::Warning, &words);
                     self.file_failed = true;
                 }
                 Err(_) => {}
@@ -83,12 +81,16 @@ fn json(seen: &Snapshot) -> String {
     format!("{:#}\n", Json::Object(object))
 }
 
-/// Writes beside the file and renames, so that a reader sees the old text or the new one.
-fn replace(path: &Path, text: &str) -> io::Result<()> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(format!(".{}.tmp", std::process::id()));
-    std::fs::write(&beside, text)?;
-    std::fs::rename(&beside, path).inspect_err(|_| drop(std::fs::remove_file(&beside)))
+/// A reader sees the old text or the new one.
+fn replace(path: &Path, text: &str) -> Result<(), OutputError> {
+    // Opening a FIFO waits for its reader, and a device is none to replace.
+    if std::fs::metadata(path).is_ok_and(|m| !m.is_file()) {
+        let fault = Fault::Unusable("statistics go to a regular file");
+        return Err(OutputError::new(path.display(), fault));
+    }
+    let mut file = StagedFile::create(path)?;
+    file.write(text.as_bytes())?;
+    file.show()
 }
 
 #[cfg(test)]

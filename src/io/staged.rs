@@ -110,18 +110,32 @@ impl StagedFile {
         if self.special {
             return Ok(());
         }
-        let error = |what| OutputError::system(self.target.display(), what);
+        let target = self.target.clone();
+        let error = |what| OutputError::system(target.display(), what);
         let file = match self.file.take() {
             Some(file) => Ok(file),
             None => File::open(&self.temporary),
         };
         file.and_then(|file| file.sync_all())
             .map_err(error("write"))?;
-        fs::rename(&self.temporary, &self.target).map_err(error("put in place"))?;
-        self.placed = true;
-        File::open(directory_of(&self.target))
+        self.show()?;
+        File::open(directory_of(&target))
             .and_then(|folder| folder.sync_all())
             .map_err(error("put in place"))
+    }
+
+    /// As [`place`](Self::place), for what is written anew every second: a reader sees the old
+    /// file or the new one, and nothing waits for the disk.
+    ///
+    /// # Errors
+    /// When it cannot be renamed.
+    pub fn show(&mut self) -> Result<(), OutputError> {
+        if !self.special {
+            fs::rename(&self.temporary, &self.target)
+                .map_err(OutputError::system(self.target.display(), "put in place"))?;
+            self.placed = true;
+        }
+        Ok(())
     }
 }
 
