@@ -3,8 +3,9 @@
 use std::collections::VecDeque;
 
 use super::finding::{Buffer, Fault, Place, Reporter};
-use super::main_buffers::{MainBuffer, Piece, VideoBuffers};
-use super::model::{Main, Model, NO_PARAMETERS, Reason, Signalled, Transfer, aac, wide_subtitles};
+use super::main_buffers::{Behind, Piece};
+use super::measured::{Measured, Over, TOLERANCE};
+use super::model::{Main, Model, NO_PARAMETERS, Reason, Signalled, aac, wide_subtitles};
 use super::quantity::{Amount, Fine, Interval};
 use super::transport::TransportBuffer;
 use super::units::{Stamp, Told, UnitFinder, UnitStart};
@@ -15,8 +16,6 @@ use crate::ts::{Dts, PACKET_SIZE, Packet, Pcr, Pid};
 const MOST_UNITS: usize = 4096;
 /// Packets that wait for an access unit to end or to get its time, at most.
 const MOST_PIECES: usize = 65_536;
-/// A PCR is rounded to 37 ns, which is a fifth of a byte at 40 Mbit/s.
-const TOLERANCE: Amount = Amount::BYTE;
 
 /// An access unit that has begun to arrive.
 #[derive(Copy, Clone, Debug)]
@@ -31,56 +30,6 @@ struct Waiting {
     judged: bool,
     /// Where it begins.
     place: Place,
-}
-
-/// How full a buffer was.
-#[derive(Copy, Clone, Debug, Default)]
-pub(super) struct Extremes {
-    pub(super) highest: Amount,
-    pub(super) lowest: Option<Amount>,
-}
-
-impl Extremes {
-    pub(super) fn high(&mut self, level: Amount) {
-        self.highest = self.highest.max(level);
-    }
-
-    pub(super) fn low(&mut self, level: Amount) {
-        self.lowest = Some(self.lowest.map_or(level, |l| l.min(level)));
-    }
-}
-
-/// What stands behind TBn.
-#[derive(Clone, Debug)]
-enum Behind {
-    One(MainBuffer),
-    Video(VideoBuffers),
-    /// Only TBn is followed.
-    Nothing,
-}
-
-/// What was measured.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Measured {
-    pub(super) transport: Extremes,
-    pub(super) multiplex: Extremes,
-    /// Of EBn, or of Bn.
-    pub(super) last: Extremes,
-    pub(super) units: u64,
-    pub(super) resets: u64,
-    pub(super) longest_delay: Option<Fine>,
-    pub(super) shortest_delay: Option<Fine>,
-}
-
-/// A buffer above its size: told when it begins.
-#[derive(Copy, Clone, Debug, Default)]
-struct Over(bool);
-
-impl Over {
-    fn begins(&mut self, level: Amount, size: Amount) -> bool {
-        let over = level > size + TOLERANCE;
-        !std::mem::replace(&mut self.0, over) && over
-    }
 }
 
 /// The T-STD of one elementary stream.
@@ -172,13 +121,7 @@ impl Chain {
         self.model = model;
         if let Ok(model) = model {
             self.transport = TransportBuffer::new(model.rate);
-            self.behind = match model.main {
-                Main::One(_) => Behind::One(MainBuffer::default()),
-                Main::Video(v) if v.transfer == Transfer::Leak => {
-                    Behind::Video(VideoBuffers::new(v.leak, v.elementary))
-                }
-                Main::Video(_) => Behind::Nothing,
-            };
+            self.behind = Behind::new(&model.main);
         }
         self.reset();
     }
@@ -198,11 +141,7 @@ impl Chain {
         self.last_decoded = None;
         self.begun_since_reset = false;
         self.transport.reset();
-        match &mut self.behind {
-            Behind::One(buffer) => buffer.reset(self.place),
-            Behind::Video(buffers) => buffers.reset(self.place),
-            Behind::Nothing => {}
-        }
+        self.behind.reset(self.place);
     }
 
     /// Looks into a packet, ahead of [`arrive`](Self::arrive): answers how many of its bytes go on
@@ -279,18 +218,8 @@ impl Chain {
                 amount: Amount::bytes(bytes.into()),
                 after: self.place,
             };
-            let full = match &mut self.behind {
-                Behind::One(buffer) => {
-                    buffer.push(piece);
-                    buffer.waiting() > MOST_PIECES
-                }
-                Behind::Video(buffers) => {
-                    buffers.push(piece);
-                    buffers.waiting() > MOST_PIECES
-                }
-                Behind::Nothing => false,
-            };
-            if full || self.waiting.len() > MOST_UNITS {
+            self.behind.push(piece);
+            if self.behind.waiting() > MOST_PIECES || self.waiting.len() > MOST_UNITS {
                 self.reset();
             }
             if self.begun.front().is_some_and(|u| u.start < self.place) {
@@ -316,7 +245,7 @@ impl Chain {
             match self.waiting.back_mut() {
                 Some(last) => last.end = last.end.or(Some(unit.after_previous)),
                 // The end of a unit that was not followed from its beginning.
-                None if !self.begun_since_reset => self.discard(unit.after_previous),
+                None if !self.begun_since_reset => self.behind.discard(unit.after_previous),
                 None => {}
             }
             self.begun_since_reset = true;
@@ -372,14 +301,8 @@ impl Chain {
             if !unit.judged {
                 continue;
             }
-            self.measured.units += 1;
             let delay = at - unit.first;
-            let (longest, shortest) = (
-                &mut self.measured.longest_delay,
-                &mut self.measured.shortest_delay,
-            );
-            *longest = Some(longest.map_or(delay, |d| d.max(delay)));
-            *shortest = Some(shortest.map_or(delay, |d| d.min(delay)));
+            self.measured.unit(delay);
             if let Ok(Model {
                 delay: Some(limit), ..
             }) = self.model
@@ -413,11 +336,7 @@ impl Chain {
             }) => now.min(*time),
             Some(_) => return,
         };
-        match &mut self.behind {
-            Behind::One(buffer) => buffer.advance(until),
-            Behind::Video(buffers) => buffers.advance(until),
-            Behind::Nothing => {}
-        }
+        self.behind.advance(until);
         let place = report.now;
         self.multiplex(place, report);
     }
@@ -495,15 +414,6 @@ impl Chain {
     /// It has a model, or will have one when its headers have come.
     pub(super) fn can_be_followed(&self) -> bool {
         !matches!(self.signalled.model(), Err(reason) if reason != NO_PARAMETERS)
-    }
-
-    /// Takes out at once what stands before `end`.
-    fn discard(&mut self, end: u64) {
-        match &mut self.behind {
-            Behind::One(buffer) => buffer.discard(end),
-            Behind::Video(buffers) => buffers.discard(end),
-            Behind::Nothing => {}
-        }
     }
 
     /// Bits a second out of TBn.

@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 
+use super::model::{Main, Transfer};
 use super::quantity::{Amount, Fine};
 
 /// Bytes that leave the transport buffer, evenly from `begin` to `end`.
@@ -41,14 +42,6 @@ impl MainBuffer {
     pub(super) fn reset(&mut self, place: u64) {
         self.pieces.clear();
         (self.reached, self.removed) = (place, place);
-    }
-
-    pub(super) fn push(&mut self, piece: Piece) {
-        self.pieces.push_back(piece);
-    }
-
-    pub(super) fn waiting(&self) -> usize {
-        self.pieces.len()
     }
 
     /// Takes in what has come whole by `until`.
@@ -139,14 +132,6 @@ impl VideoBuffers {
         let place = Amount::bytes(place);
         (self.reached, self.passed, self.removed) = (place, place, place);
         self.highest = Amount::ZERO;
-    }
-
-    pub(super) fn push(&mut self, piece: Piece) {
-        self.pieces.push_back(piece);
-    }
-
-    pub(super) fn waiting(&self) -> usize {
-        self.pieces.len()
     }
 
     /// Follows what has come whole by `until`.
@@ -249,5 +234,67 @@ impl VideoBuffers {
         }
         self.highest = self.highest.max(level);
         self.time = Some(until.max(now));
+    }
+}
+
+/// What stands behind TBn of a stream.
+#[derive(Clone, Debug)]
+pub(super) enum Behind {
+    One(MainBuffer),
+    Video(VideoBuffers),
+    /// Only TBn is followed.
+    Nothing,
+}
+
+impl Behind {
+    pub(super) fn new(main: &Main) -> Self {
+        match main {
+            Main::One(_) => Self::One(MainBuffer::default()),
+            Main::Video(v) if v.transfer == Transfer::Leak => {
+                Self::Video(VideoBuffers::new(v.leak, v.elementary))
+            }
+            Main::Video(_) => Self::Nothing,
+        }
+    }
+
+    pub(super) fn reset(&mut self, place: u64) {
+        match self {
+            Self::One(buffer) => buffer.reset(place),
+            Self::Video(buffers) => buffers.reset(place),
+            Self::Nothing => {}
+        }
+    }
+
+    pub(super) fn push(&mut self, piece: Piece) {
+        match self {
+            Self::One(buffer) => buffer.pieces.push_back(piece),
+            Self::Video(buffers) => buffers.pieces.push_back(piece),
+            Self::Nothing => {}
+        }
+    }
+
+    /// Pieces that have come and are not followed.
+    pub(super) fn waiting(&self) -> usize {
+        match self {
+            Self::One(buffer) => buffer.pieces.len(),
+            Self::Video(buffers) => buffers.pieces.len(),
+            Self::Nothing => 0,
+        }
+    }
+
+    pub(super) fn advance(&mut self, until: Fine) {
+        match self {
+            Self::One(buffer) => buffer.advance(until),
+            Self::Video(buffers) => buffers.advance(until),
+            Self::Nothing => {}
+        }
+    }
+
+    pub(super) fn discard(&mut self, end: u64) {
+        match self {
+            Self::One(buffer) => buffer.discard(end),
+            Self::Video(buffers) => buffers.discard(end),
+            Self::Nothing => {}
+        }
     }
 }

@@ -2,8 +2,9 @@
 
 use serde::Serialize;
 
-use super::chain::{Chain, Extremes};
+use super::chain::Chain;
 use super::finding::Buffer;
+use super::measured::Extremes;
 use super::model::{Main, Transfer};
 use super::program::Program;
 use super::quantity::{Amount, Fine};

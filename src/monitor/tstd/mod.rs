@@ -12,6 +12,7 @@
 mod chain;
 mod finding;
 mod main_buffers;
+mod measured;
 mod measures;
 mod model;
 mod program;

@@ -2,8 +2,8 @@
 //!
 //! Service information of EN 300 468 and network information have no buffer in the T-STD.
 
-use super::chain::Extremes;
 use super::finding::{Buffer, Fault, Place, Reporter};
+use super::measured::{Extremes, Over};
 use super::quantity::{Amount, Fine, Interval};
 use super::transport::TransportBuffer;
 use crate::ts::{PACKET_SIZE, Packet, Pid, Scrambling};
@@ -17,9 +17,6 @@ pub(super) const SIZE: Amount = Amount::bytes(1536);
 /// Bits a second out of Bsys at least; else a 500th of the transport rate.
 const LEAST_LEAK: u64 = 80_000;
 const LEAK_SHARE: u64 = 500;
-/// One byte, as everywhere in this model.
-const TOLERANCE: Amount = Amount::BYTE;
-
 /// PIDs whose packets go to the systems buffers of every program.
 pub(super) const EVERYWHERE: [Pid; 4] = [
     Pid::PAT,
@@ -35,7 +32,7 @@ pub(super) struct Systems {
     level: Amount,
     /// When `level` was right; `None` when nothing has come.
     time: Option<Fine>,
-    over: [bool; 2],
+    over: [Over; 2],
     pub(super) transport_seen: Extremes,
     pub(super) main_seen: Extremes,
 }
@@ -46,7 +43,7 @@ impl Systems {
             transport: TransportBuffer::new(RATE),
             level: Amount::ZERO,
             time: None,
-            over: [false; 2],
+            over: [Over::default(); 2],
             transport_seen: Extremes::default(),
             main_seen: Extremes::default(),
         }
@@ -70,12 +67,10 @@ impl Systems {
         let to = from + interval.packet;
         let passed = self.transport.arrive(from, to);
         self.transport_seen.high(passed.level);
-        let over = passed.level > TRANSPORT + TOLERANCE;
-        if over && !std::mem::replace(&mut self.over[0], over) {
+        if self.over[0].begins(passed.level, TRANSPORT) {
             let buffer = Buffer::SystemsTransport;
             report.fault(place, buffer, Fault::Overflow, passed.level, TRANSPORT);
         }
-        self.over[0] = over;
         if self.transport.is_stuck(to) {
             report.not_empty(place, Buffer::SystemsTransport);
         }
@@ -93,11 +88,9 @@ impl Systems {
         self.level = (self.level + Amount::bytes(bytes.into()) - gone).max(Amount::ZERO);
         self.time = Some(last);
         self.main_seen.high(self.level);
-        let over = self.level > SIZE + TOLERANCE;
-        if over && !self.over[1] {
+        if self.over[1].begins(self.level, SIZE) {
             report.fault(place, Buffer::Systems, Fault::Overflow, self.level, SIZE);
         }
-        self.over[1] = over;
     }
 }
 
