@@ -4,11 +4,10 @@
 //! (`tsrecv: warning: rtp_lost stream: lost_packets=3`). A repeat of an event about the same
 //! subject within [`QUIET`] is counted, and the count is printed when that time is over.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, json};
@@ -89,6 +88,18 @@ impl Format {
     }
 }
 
+/// Lines that are kept at most while stderr is drawn on.
+pub const HELD: usize = 200;
+
+/// What is done with lines.
+#[derive(Debug)]
+enum Stderr {
+    Open,
+    Closed,
+    /// Kept, and how many more there were before.
+    Held(VecDeque<String>, u64),
+}
+
 /// Writes lines to stderr.
 #[derive(Debug)]
 pub struct Report {
@@ -96,7 +107,7 @@ pub struct Report {
     format: Format,
     least: Level,
     journal: bool,
-    silent: AtomicBool,
+    stderr: Mutex<Stderr>,
     repeats: Mutex<HashMap<(&'static str, Subject), Repeat>>,
 }
 
@@ -116,14 +127,41 @@ impl Report {
             format,
             least,
             journal: stderr_is_the_journal(),
-            silent: AtomicBool::new(false),
+            stderr: Mutex::new(Stderr::Open),
             repeats: Mutex::new(HashMap::new()),
         }
     }
 
     /// Says nothing from now on: stderr belongs to somebody who reads a protocol there.
     pub fn silence(&self) {
-        self.silent.store(true, Ordering::Relaxed);
+        *self.stderr() = Stderr::Closed;
+    }
+
+    /// Keeps lines, the newest [`HELD`], until [`release`](Self::release): stderr is a screen that
+    /// something is drawn on.
+    pub fn hold(&self) {
+        *self.stderr() = Stderr::Held(VecDeque::new(), 0);
+    }
+
+    /// Prints the lines that were kept.
+    pub fn release(&self) {
+        let Stderr::Held(lines, more) = std::mem::replace(&mut *self.stderr(), Stderr::Open) else {
+            return;
+        };
+        if more > 0 {
+            self.line(
+                Level::Warning,
+                &format!("{more} lines before these were not kept"),
+            );
+        }
+        let lines: String = lines.into_iter().collect();
+        let _ = std::io::stderr().lock().write_all(lines.as_bytes());
+    }
+
+    fn stderr(&self) -> std::sync::MutexGuard<'_, Stderr> {
+        self.stderr
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// Prints a line.
@@ -245,9 +283,6 @@ impl Report {
     /// One write a line, so that lines of several processes do not mix. A stderr that is gone is
     /// no reason to stop a stream.
     fn raw(&self, level: Level, line: &str) {
-        if self.silent.load(Ordering::Relaxed) {
-            return;
-        }
         let mut out = String::with_capacity(line.len() + 8);
         for part in line.lines() {
             if self.journal {
@@ -256,7 +291,17 @@ impl Report {
             out.push_str(part);
             out.push('\n');
         }
-        let _ = std::io::stderr().lock().write_all(out.as_bytes());
+        match &mut *self.stderr() {
+            Stderr::Open => drop(std::io::stderr().lock().write_all(out.as_bytes())),
+            Stderr::Closed => {}
+            Stderr::Held(lines, more) => {
+                lines.push_back(out);
+                if lines.len() > HELD {
+                    lines.pop_front();
+                    *more += 1;
+                }
+            }
+        }
     }
 }
 

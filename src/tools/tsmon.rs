@@ -6,6 +6,8 @@ mod heard;
 mod html;
 mod learn;
 mod limits;
+#[cfg_attr(not(feature = "live"), path = "tsmon/live_absent.rs")]
+mod live;
 mod notices;
 mod outside;
 mod profile;
@@ -25,6 +27,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use self::capture::CaptureArgs;
 use self::learn::LearnArgs;
+use self::live::Screen;
 use self::notices::Notices;
 use self::outside::OutsideArgs;
 use self::profile::ProfileFile;
@@ -263,6 +266,12 @@ use crate::stream::Framing;
 /// $ tsmon udp://eth1@239.0.0.1:1234 --prometheus 127.0.0.1:9470 --capture /var/lib/ring/one --into /var/lib/faults/one
 /// ```
 ///
+/// Look at a channel, on a screen that refreshes:
+///
+/// ```text
+/// $ tsmon --live udp://eth1@239.0.0.1:1234
+/// ```
+///
 /// Look at a channel for half a minute; status 1 when it has errors of priority 1:
 ///
 /// ```text
@@ -328,6 +337,11 @@ pub struct Args {
     /// Write the report to this file, replaced as a whole, and not to stdout
     #[arg(long, value_name = "FILE", help_heading = "Report")]
     report_file: Option<PathBuf>,
+
+    /// Show the report on the terminal while it changes; q quits
+    #[arg(long, conflicts_with_all = ["interval", "pass", "snmp_pass_persist"],
+          help_heading = "Report")]
+    live: bool,
 
     /// Report so often, and not at the end only; JSON is one object a line then
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration,
@@ -470,7 +484,12 @@ pub fn run(mut args: Args, context: &mut Context) -> Result<Verdict, Error> {
         input.to_string(),
         !file,
     )?;
-    if args.outside.is_agent() && args.events.as_deref() == Some(Path::new("-")) {
+    let to_stdout = args.events.as_deref() == Some(Path::new("-"));
+    if args.live && to_stdout {
+        let cause = anyhow!("--live and --events - both want stdout");
+        return Err(Error::usage(cause).hint("name a file: --events FILE"));
+    }
+    if args.outside.is_agent() && to_stdout {
         let cause = anyhow!("with --snmp-pass-persist stdout belongs to snmpd");
         return Err(Error::usage(cause).hint("name a file: --events FILE"));
     }
@@ -478,11 +497,18 @@ pub fn run(mut args: Args, context: &mut Context) -> Result<Verdict, Error> {
         notices,
         capture: args.capture.open()?,
         outside: args.outside.open(&input, context)?,
+        screen: match args.live {
+            true => Some(Screen::open(input.to_string())?),
+            false => None,
+        },
     };
     let mut page = Page::new(&args, &input)?;
     context.ready();
     context.status(&format!("measuring {input}"));
     let mut watch = Watch::new(told, Alarms::new(args.clear_after.into()), profile);
+    if args.live {
+        context.report().hold();
+    }
     let watched = watch.run(&args, &mut *source, &mut page, context);
     let monitor = watch.finish(&mut *source, context)?;
     page.print(&monitor, context)?;

@@ -24,6 +24,7 @@ mod tsmon_buffers;
 mod tsmon_clocks;
 mod tsmon_content;
 mod tsmon_html;
+mod tsmon_live;
 mod tsmon_outside;
 mod tsmon_profile;
 mod tsmon_tables;

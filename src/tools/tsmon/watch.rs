@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::capture::Capture;
 use super::heard::Heard;
+use super::live::Screen;
 use super::notices::Notices;
 use super::outside::Outside;
 use super::profile::ProfileFile;
@@ -25,6 +26,7 @@ pub(super) struct Told {
     pub(super) notices: Notices,
     pub(super) capture: Option<Capture>,
     pub(super) outside: Outside,
+    pub(super) screen: Option<Screen>,
 }
 
 /// A stream that is watched.
@@ -89,7 +91,11 @@ impl Watch {
             if let Some(monitor) = &self.monitor {
                 self.told.outside.turn(monitor, source, &self.alarms);
             }
+            if let Some(screen) = &mut self.told.screen {
+                screen.turn(self.monitor.as_ref(), &self.alarms)?;
+            }
             let over = self.told.outside.is_dismissed()
+                || self.told.screen.as_ref().is_some_and(Screen::is_left)
                 || self.monitor.as_ref().is_some_and(Monitor::is_over);
             if received == Received::End || over || due.end(file) {
                 break;
@@ -148,6 +154,9 @@ impl Watch {
     fn tell(&mut self, context: &mut Context) -> Result<(), Error> {
         for alarm in self.news.drain(..) {
             self.told.outside.alarm(&alarm, context);
+            if let Some(screen) = &mut self.told.screen {
+                screen.alarm(&alarm);
+            }
             if let Some(capture) = &mut self.told.capture {
                 capture.alarm(&alarm);
             }
@@ -166,6 +175,9 @@ impl Watch {
         source: &mut dyn Source,
         context: &mut Context,
     ) -> Result<Monitor, Error> {
+        // The terminal is given back before anything is printed.
+        self.told.screen = None;
+        context.report().release();
         self.take(&Batch::with_capacity(0), Received::End, source, context);
         let mut monitor = self
             .monitor
