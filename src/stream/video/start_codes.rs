@@ -170,15 +170,18 @@ fn end_of_zeros(bytes: &[u8], mut at: usize) -> usize {
     at + rest.iter().take_while(|b| **b == 0).count()
 }
 
-/// The place of the next zero byte from `at` on. Coded pictures have few: they are looked for in
-/// blocks, which compilers turn into vectors.
+/// The place of the next zero byte from `at` on, looked for in words: coded pictures have few.
 fn next_zero(bytes: &[u8], mut at: usize) -> Option<usize> {
-    const BLOCK: usize = 32;
-    while let Some(block) = bytes.get(at..)?.first_chunk::<BLOCK>() {
-        if block.iter().fold(false, |any, b| any | (*b == 0)) {
-            break;
+    const LOW: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    for word in bytes.get(at..)?.chunks_exact(8) {
+        let word = u64::from_le_bytes(*word.first_chunk()?);
+        // The lowest bit is that of a zero byte; those above it may be of ones behind it.
+        let zeros = word.wrapping_sub(LOW) & !word & HIGH;
+        if zeros != 0 {
+            return Some(at + zeros.trailing_zeros() as usize / 8);
         }
-        at += BLOCK;
+        at += 8;
     }
     let rest = bytes.get(at..)?;
     rest.iter().position(|b| *b == 0).map(|n| at + n)
