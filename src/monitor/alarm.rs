@@ -229,9 +229,9 @@ impl Alarms {
         }
     }
 
-    /// What was found about the stream goes on at `at`, without being found anew.
-    pub fn hold(&mut self, check: Check, at: Moment) {
-        if let Some(standing) = self.standing.get_mut(&(check, Key::Stream)) {
+    /// What was found about `subject` goes on at `at`, without being found anew.
+    pub fn hold(&mut self, check: Check, subject: Subject, at: Moment) {
+        if let Some(standing) = self.standing.get_mut(&(check, subject.into())) {
             standing.held = standing.held.max(at.time);
         }
     }

@@ -125,6 +125,12 @@ checks! {
     KernelDrops = "kernel_drops", "", Four;
     /// RTP datagrams never came.
     RtpLoss = "rtp_loss", "", Four;
+    /// A picture is black for 2 s.
+    VideoBlack = "video_black", "", Four;
+    /// A picture stands still for 2 s.
+    VideoFrozen = "video_frozen", "", Four;
+    /// Sound is below -60 dB for 5 s.
+    AudioSilent = "audio_silent", "", Four;
     /// A service or PID that the profile requires is not there.
     ProfileMissing = "profile_missing", "", Four;
     /// A service or PID that the profile does not list is there.

@@ -10,6 +10,7 @@ use crate::units::{Arrival, Ticks27M};
 use super::census::Census;
 use super::clock::StreamClock;
 use super::clocks::{ClockMeasures, Demarcation};
+use super::content::Loudness;
 use super::families::Families;
 use super::network::{Network, NetworkMeasures, ReceptionCounts};
 use super::profile::Profile;
@@ -38,6 +39,8 @@ pub struct MonitorOptions {
     pub network: bool,
     /// What the stream should be.
     pub profile: Option<Profile>,
+    /// A decoder beside the monitor tells what it finds.
+    pub decode: bool,
     /// How often tables and PIDs must come.
     pub tables: TableLimits,
 }
@@ -86,6 +89,9 @@ pub struct Monitor {
     /// What is looked at ends here.
     end: Ticks27M,
     network: bool,
+    decode: bool,
+    /// A decoder has begun with pictures, with sound.
+    decoded: (bool, bool),
     /// RTP is what it is received as.
     rtp: bool,
 }
@@ -107,6 +113,8 @@ impl Monitor {
             next_tick: TICK,
             end: options.span.unwrap_or(Ticks27M::MAX),
             network: options.network,
+            decode: options.decode,
+            decoded: (false, false),
             rtp: false,
         }
     }
@@ -162,6 +170,17 @@ impl Monitor {
     pub fn outside(&mut self, finding: &Finding, out: &mut dyn FnMut(&Finding)) {
         let tally = &mut self.tally;
         Findings { tally, out }.push(finding);
+    }
+
+    /// A decoder beside the monitor has begun with pictures, or with sound.
+    pub fn is_decoded(&mut self, pictures: bool, sound: bool) {
+        self.decoded.0 |= pictures;
+        self.decoded.1 |= sound;
+    }
+
+    /// Sound of a PID was found to be so loud.
+    pub fn is_as_loud(&mut self, pid: Pid, loudness: Loudness) {
+        self.families.content.is_as_loud(pid, loudness);
     }
 
     /// The reception has counted so much by now.
@@ -385,6 +404,14 @@ impl Monitor {
             Check::InputLoss | Check::KernelDrops | Check::RtpLoss if !self.network => {
                 Verdict::NotJudged("not received from a network")
             }
+            Check::VideoBlack | Check::VideoFrozen | Check::AudioSilent if !self.decode => {
+                Verdict::NotJudged("decoding was not asked for")
+            }
+            Check::VideoBlack | Check::VideoFrozen if !self.decoded.0 => {
+                Verdict::NotJudged("no picture was decoded")
+            }
+            Check::AudioSilent if !self.decoded.1 => Verdict::NotJudged("no sound was decoded"),
+            Check::VideoBlack | Check::VideoFrozen | Check::AudioSilent => Verdict::Judged,
             Check::RtpLoss if !self.rtp => Verdict::NotJudged("not received as RTP"),
             Check::InputLoss | Check::KernelDrops | Check::RtpLoss => Verdict::Judged,
             _ if self.packets == 0 && self.sync_losses == 0 => {

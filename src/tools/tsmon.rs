@@ -2,6 +2,7 @@
 
 mod capture;
 mod content;
+mod decode;
 mod heard;
 mod html;
 mod learn;
@@ -172,6 +173,16 @@ use crate::stream::Framing;
 ///       - {pid: 0x102, required: false}
 ///       - {pid: 0x0000-0x001F}    # of several, none is required
 /// ```
+///
+/// # DECODING
+///
+/// With `--decode` one ffmpeg decodes the first picture and up to eight sounds of the first service
+/// that has any, beside the measuring. `video_black` and `video_frozen` are found after 2 s,
+/// `audio_silent` after 5 s below -60 dB; `from_ms` counts from the first picture or sound. How
+/// loud sound is (EBU R 128) stands beside it, renewed each 2 s. At most 2 s or 16 MiB wait for
+/// ffmpeg: what a live input brings beyond that is not decoded, and that is said
+/// (`queue_overflow`). When ffmpeg dies or is missing, that is said (`exec_died`) and it is started
+/// again, after half a second at first and half a minute at last; measuring goes on.
 ///
 /// # ALARMS
 ///
@@ -361,6 +372,10 @@ pub struct Args {
           default_value = "10s", help_heading = "Alarms")]
     clear_after: Duration,
 
+    /// Decode the first service through ffmpeg: black and frozen pictures, silence, loudness
+    #[arg(long)]
+    decode: bool,
+
     /// Compare the stream with this profile
     #[arg(long, value_name = "FILE")]
     profile: Option<PathBuf>,
@@ -505,7 +520,12 @@ pub fn run(mut args: Args, context: &mut Context) -> Result<Verdict, Error> {
     let mut page = Page::new(&args, &input)?;
     context.ready();
     context.status(&format!("measuring {input}"));
-    let mut watch = Watch::new(told, Alarms::new(args.clear_after.into()), profile);
+    let mut watch = Watch::new(
+        told,
+        Alarms::new(args.clear_after.into()),
+        profile,
+        args.decode,
+    );
     if args.live {
         context.report().hold();
     }

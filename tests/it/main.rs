@@ -23,6 +23,7 @@ mod tsmon;
 mod tsmon_buffers;
 mod tsmon_clocks;
 mod tsmon_content;
+mod tsmon_decode;
 mod tsmon_html;
 mod tsmon_live;
 mod tsmon_outside;

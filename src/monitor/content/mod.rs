@@ -13,6 +13,8 @@ mod scrambling;
 mod splices;
 mod video;
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use self::audio::AudioWatch;
@@ -67,6 +69,8 @@ pub struct Content {
     watched: Vec<Watched>,
     splices: Log<Splice>,
     guide: Log<GuideEntry>,
+    /// Told from outside, where sound is decoded.
+    loudness: BTreeMap<Pid, Loudness>,
     now: Moment,
 }
 
@@ -82,6 +86,7 @@ impl Content {
             watched: Vec::new(),
             splices: Log::new(),
             guide: Log::new(),
+            loudness: BTreeMap::new(),
             now: Moment::default(),
         }
     }
@@ -173,6 +178,11 @@ impl Content {
         guide::log(event, at, &mut self.guide);
     }
 
+    /// Sound of a PID was found to be so loud.
+    pub fn is_as_loud(&mut self, pid: Pid, loudness: Loudness) {
+        self.loudness.insert(pid, loudness);
+    }
+
     /// Takes a packet.
     #[inline]
     pub fn push(&mut self, seen: &Seen<'_>) {
@@ -250,6 +260,7 @@ impl Content {
                     Some(What::Audio(audio)) => audio.measures(),
                     _ => None,
                 },
+                loudness: self.loudness.get(&pid).copied(),
                 video: match what {
                     Some(What::Video(video)) => video.format(),
                     _ => None,
@@ -317,6 +328,17 @@ pub struct Measures {
     pub scrambling: Log<ScramblingChange>,
 }
 
+/// How loud sound is (EBU R 128, ITU-R BS.1770).
+#[derive(Copy, Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Loudness {
+    /// Of everything so far.
+    pub integrated_lufs: Option<f64>,
+    /// Of 3 s, the newest that was told.
+    pub short_term_lufs: Option<f64>,
+    /// Loudness range.
+    pub range_lu: Option<f64>,
+}
+
 /// What is in a service.
 #[derive(Clone, Debug, Serialize)]
 pub struct ServiceContent {
@@ -339,6 +361,8 @@ pub struct PidContent {
     pub key_changes_total: u64,
     /// Of sound.
     pub audio: Option<Audio>,
+    /// Of sound, where it was decoded.
+    pub loudness: Option<Loudness>,
     /// Of video, once its headers came.
     pub video: Option<Video>,
     /// Of video.

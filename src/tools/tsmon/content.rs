@@ -29,6 +29,9 @@ pub(super) fn describe(pid: &PidContent) -> String {
         parts.push(format!("{kilohertz} kHz"));
         parts.extend(rate);
     }
+    if let Some(lufs) = pid.loudness.and_then(|l| l.integrated_lufs) {
+        parts.push(format!("{lufs:.1} LUFS"));
+    }
     if pid.scrambled == Some(true) {
         parts.push("scrambled".to_owned());
     }

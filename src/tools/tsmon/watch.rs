@@ -3,16 +3,18 @@
 use std::time::{Duration, Instant};
 
 use super::capture::Capture;
+use super::decode::Decode;
 use super::heard::Heard;
 use super::live::Screen;
 use super::notices::Notices;
 use super::outside::Outside;
 use super::profile::ProfileFile;
 use super::{Args, Page};
-use crate::cli::{Context, Error};
+use crate::cli::{Context, Error, Level};
 use crate::io::clock::{Clock, SystemClock};
 use crate::io::{Received, Source};
 use crate::monitor::{Alarm, Alarms, Check, Finding, Monitor, MonitorOptions};
+use crate::stream::event::Subject;
 use crate::stream::{Batch, Counters};
 use crate::units::Ticks27M;
 
@@ -38,18 +40,29 @@ pub(super) struct Watch {
     told: Told,
     /// What the stream should be.
     profile: Option<ProfileFile>,
+    /// The decoder beside the monitor.
+    decode: Option<Decode>,
+    /// There is none, and there will be none.
+    undecoded: bool,
     /// Alarms of this turn that were not told yet.
     news: Vec<Alarm>,
 }
 
 impl Watch {
-    pub(super) fn new(told: Told, alarms: Alarms, profile: Option<ProfileFile>) -> Self {
+    pub(super) fn new(
+        told: Told,
+        alarms: Alarms,
+        profile: Option<ProfileFile>,
+        decode: bool,
+    ) -> Self {
         Self {
             monitor: None,
             heard: Heard::default(),
             alarms,
             told,
             profile,
+            decode: None,
+            undecoded: !decode,
             news: Vec::new(),
         }
     }
@@ -79,6 +92,7 @@ impl Watch {
                 self.start(args, source);
             }
             self.take(&batch, received, source, context);
+            self.decode(&batch, source.is_live(), context);
             self.tell(context)?;
             if let (Some(progress), Some(monitor)) = (&mut progress, &self.monitor) {
                 progress.set(monitor.bytes());
@@ -115,6 +129,7 @@ impl Watch {
                 pcr_filter: args.pcr_filter,
                 tables: args.limits.tables(limits),
                 profile: self.profile.as_ref().map(ProfileFile::profile),
+                decode: args.decode,
             }));
         }
     }
@@ -144,10 +159,32 @@ impl Watch {
         }
         let now = monitor.now();
         if self.heard.is_waiting() {
-            self.alarms.hold(Check::InputLoss, now);
+            self.alarms.hold(Check::InputLoss, Subject::Stream, now);
         }
         self.alarms
             .tick(now, &mut |alarm| self.news.push(alarm.clone()));
+    }
+
+    /// Hands the packets of the turn to the decoder, and takes what it says.
+    fn decode(&mut self, batch: &Batch, live: bool, context: &Context) {
+        let Some(monitor) = self.monitor.as_mut().filter(|_| !self.undecoded) else {
+            return;
+        };
+        if self.decode.is_none() {
+            match Decode::start(monitor, live) {
+                None => {}
+                Some(Ok(decode)) => self.decode = Some(decode),
+                Some(Err(e)) => {
+                    self.undecoded = true;
+                    context.say(Level::Error, &format!("cannot decode: {e}"));
+                }
+            }
+        }
+        if let Some(decode) = &mut self.decode {
+            decode.push(batch, context);
+            let news = &mut |alarm: &Alarm| self.news.push(alarm.clone());
+            decode.turn(monitor, &mut self.alarms, news, context);
+        }
     }
 
     /// Tells the alarms of the turn.
@@ -183,6 +220,11 @@ impl Watch {
             .monitor
             .take()
             .unwrap_or_else(|| Monitor::new(MonitorOptions::default()));
+        if let Some(decode) = &mut self.decode {
+            decode.finish(context);
+            let news = &mut |alarm: &Alarm| self.news.push(alarm.clone());
+            decode.turn(&mut monitor, &mut self.alarms, news, context);
+        }
         let (alarms, news) = (&mut self.alarms, &mut self.news);
         monitor.finish(&mut |finding| {
             alarms.push(finding, &mut |alarm| news.push(alarm.clone()));

@@ -1,0 +1,283 @@
+//! `--decode`: black and frozen pictures, silence and loudness, by one ffmpeg beside the
+//! measuring, which never waits for it.
+
+mod lines;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use self::lines::Said;
+use crate::cli::Context;
+use crate::io::clock::{Clock, SystemClock};
+use crate::io::queue::{Feeder, Limits, Outlet, Taken, queue};
+use crate::io::{Endpoint, EndpointError, OutputOptions, Relay, Sink, open_output};
+use crate::monitor::content::Loudness;
+use crate::monitor::{Alarms, Check, Finding, Monitor};
+use crate::stream::Batch;
+use crate::stream::event::{Event, Subject, Value};
+use crate::ts::Pid;
+use crate::units::Ticks27M;
+
+/// How long a turn waits: for packets of the queue, and with a file for room in it.
+const TURN: Duration = Duration::from_millis(100);
+/// What ffmpeg said and nobody has asked for yet, at most.
+const MAX_SAID: usize = 4096;
+
+/// One ffmpeg that decodes one service.
+pub(super) struct Decode {
+    feeder: Feeder,
+    writer: Option<JoinHandle<()>>,
+    relay: Relay,
+    said: Arc<Mutex<Vec<(Pid, Said)>>>,
+    /// ffmpeg has begun.
+    begun: Arc<AtomicBool>,
+    video: Option<Pid>,
+    audio: bool,
+    stop: Arc<AtomicBool>,
+    live: bool,
+    /// What goes on, since which second of the presentation.
+    going_on: BTreeMap<(Pid, Check), f64>,
+    /// A picture became black at this second, which was heard then; whether it stays so long
+    /// enough is not known yet.
+    maybe_black: Option<(Pid, f64, Ticks27M)>,
+    loudness: BTreeMap<Pid, Loudness>,
+}
+
+impl Decode {
+    /// Starts ffmpeg for the first service that has pictures or sound; `None` before there is one.
+    ///
+    /// # Errors
+    /// When not even a shell can be started.
+    pub(super) fn start(monitor: &Monitor, live: bool) -> Option<Result<Self, EndpointError>> {
+        if !monitor.programs().is_complete() {
+            return None;
+        }
+        let request = monitor.programs().services().find_map(lines::request)?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let options = OutputOptions {
+            stop: Arc::clone(&stop),
+            ..OutputOptions::default()
+        };
+        let sink = match open_output(&Endpoint::Exec(request.command), &options) {
+            Ok(sink) => sink,
+            Err(e) => return Some(Err(e)),
+        };
+        let (feeder, outlet) = queue(Limits::default());
+        let (relay, said, begun) = (Relay::default(), Arc::default(), Arc::default());
+        let writer = Writer {
+            video: request.video,
+            outlet,
+            sink,
+            relay: relay.clone(),
+            said: Arc::clone(&said),
+            begun: Arc::clone(&begun),
+        };
+        Some(Ok(Self {
+            feeder,
+            writer: Some(std::thread::spawn(move || writer.run())),
+            relay,
+            said,
+            begun,
+            video: request.video,
+            audio: request.audio,
+            stop,
+            live,
+            going_on: BTreeMap::new(),
+            maybe_black: None,
+            loudness: BTreeMap::new(),
+        }))
+    }
+
+    /// Hands on packets: those of a live input at once or never, those of a file when there is
+    /// room.
+    pub(super) fn push(&mut self, batch: &Batch, context: &Context) {
+        for (arrival, packets) in batch.runs() {
+            let mut left = packets;
+            while !left.is_empty() && !context.stopping() {
+                let taken = self.feeder.batch().extend(left, arrival);
+                left = left.get(taken..).unwrap_or_default();
+                if self.live {
+                    if !self.feeder.offer(SystemClock.now()) || taken == 0 {
+                        return;
+                    }
+                } else {
+                    self.feeder.hand_on(TURN);
+                    if self.feeder.is_abandoned() {
+                        return;
+                    }
+                }
+            }
+        }
+        if self.live {
+            self.feeder.offer(SystemClock.now());
+        }
+    }
+
+    /// Tells what ffmpeg found, and what became of it.
+    pub(super) fn turn(
+        &mut self,
+        monitor: &mut Monitor,
+        alarms: &mut Alarms,
+        news: &mut dyn FnMut(&crate::monitor::Alarm),
+        context: &Context,
+    ) {
+        self.relay.drain_events(&mut |event| context.event(event));
+        self.feeder.drain_events(&mut |event| context.event(event));
+        let said = std::mem::take(&mut *self.said.lock().unwrap_or_else(PoisonError::into_inner));
+        if self.begun.load(Ordering::Relaxed) {
+            monitor.is_decoded(self.video.is_some(), self.audio);
+        }
+        for (pid, said) in said {
+            let (check, from) = match said {
+                Said::BlackFrom(at) => {
+                    self.maybe_black = Some((pid, at, monitor.now().time));
+                    continue;
+                }
+                Said::BlackTo(_) => {
+                    self.maybe_black = None;
+                    (Check::VideoBlack, None)
+                }
+                // Told at its end; with a live input it was found before.
+                Said::BlackWas(_) if self.going_on.contains_key(&(pid, Check::VideoBlack)) => {
+                    continue;
+                }
+                Said::BlackWas(at) => (Check::VideoBlack, Some(at)),
+                Said::FrozenFrom(at) => (Check::VideoFrozen, Some(at)),
+                Said::FrozenTo(_) => (Check::VideoFrozen, None),
+                Said::SilentFrom(at) => (Check::AudioSilent, Some(at)),
+                Said::SilentTo(_) => (Check::AudioSilent, None),
+                Said::Integrated(_) | Said::ShortTerm(_) | Said::Range(_) => {
+                    self.louder(pid, said, monitor);
+                    continue;
+                }
+            };
+            let Some(from) = from else {
+                self.going_on.remove(&(pid, check));
+                continue;
+            };
+            self.found(pid, check, from, monitor, &mut |f| alarms.push(f, news));
+        }
+        let long = Ticks27M::SECOND * i64::from(lines::PICTURE_SECONDS);
+        let now = monitor.now().time;
+        let black = self
+            .maybe_black
+            .filter(|(_, _, heard)| self.live && now - *heard >= long);
+        if let Some((pid, from, _)) = black {
+            self.maybe_black = None;
+            self.found(pid, Check::VideoBlack, from, monitor, &mut |f| {
+                alarms.push(f, news)
+            });
+        }
+        for (pid, check) in self.going_on.keys() {
+            alarms.hold(*check, Subject::Pid(*pid), monitor.now());
+        }
+    }
+
+    /// `check` found something that began at second `from` of the presentation, which counts from
+    /// the first picture or sound.
+    fn found(
+        &mut self,
+        pid: Pid,
+        check: Check,
+        from: f64,
+        monitor: &mut Monitor,
+        out: &mut dyn FnMut(&Finding),
+    ) {
+        self.going_on.insert((pid, check), from);
+        let finding = Finding::new(check, Subject::Pid(pid), monitor.now())
+            .with("from_ms", Value::from((from * 1e3).round() as i64));
+        monitor.outside(&finding, out);
+    }
+
+    fn louder(&mut self, pid: Pid, said: Said, monitor: &mut Monitor) {
+        let loudness = self.loudness.entry(pid).or_default();
+        match said {
+            Said::Integrated(lufs) => loudness.integrated_lufs = Some(lufs),
+            Said::ShortTerm(lufs) => loudness.short_term_lufs = Some(lufs),
+            Said::Range(lu) => loudness.range_lu = Some(lu),
+            _ => {}
+        }
+        monitor.is_as_loud(pid, *loudness);
+    }
+
+    /// No more comes: waits for what ffmpeg has to say of the rest; not when the end was asked
+    /// for.
+    pub(super) fn finish(&mut self, context: &Context) {
+        self.feeder.close();
+        let Some(writer) = self.writer.take() else {
+            return;
+        };
+        while !writer.is_finished() {
+            if context.stopping() || self.live {
+                self.stop.store(true, Ordering::Relaxed);
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let _ = writer.join();
+    }
+}
+
+/// The thread that writes to ffmpeg and reads what it says.
+struct Writer {
+    video: Option<Pid>,
+    outlet: Outlet,
+    sink: Box<dyn Sink>,
+    relay: Relay,
+    said: Arc<Mutex<Vec<(Pid, Said)>>>,
+    begun: Arc<AtomicBool>,
+}
+
+impl Writer {
+    fn run(mut self) {
+        let mut batch = Batch::with_capacity(0);
+        loop {
+            let taken = self.outlet.take(&mut batch, TURN);
+            let sent = match taken {
+                Taken::Packets => self.sink.send(&batch),
+                Taken::Idle => self.sink.flush(),
+                Taken::End => break,
+            };
+            self.listen();
+            if sent.is_err() {
+                break;
+            }
+        }
+        // It is said when it ended badly: that is its `exec_died`.
+        let _ = self.sink.finish();
+        self.listen();
+    }
+
+    fn listen(&mut self) {
+        let (said, relay, video) = (&self.said, &self.relay, self.video);
+        self.sink.drain_events(&mut |event| match line_of(event) {
+            Some(line) => match lines::read(&line, video) {
+                Some(heard) => {
+                    let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
+                    if said.len() < MAX_SAID {
+                        said.push(heard);
+                    }
+                }
+                None if lines::is_begin(&line) => self.begun.store(true, Ordering::Relaxed),
+                None if lines::is_trouble(&line) => relay.post(event),
+                None => {}
+            },
+            None => relay.post(event),
+        });
+    }
+}
+
+/// The line of an event that is one of ffmpeg's stderr.
+fn line_of(event: &dyn Event) -> Option<String> {
+    let mut line = None;
+    if event.name() == "exec_stderr" {
+        event.fields(&mut |_, value| {
+            if let Value::Text(text) = value {
+                line = Some(text);
+            }
+        });
+    }
+    line
+}
