@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_tsmon_global_optspecs
-    string join \n i/input= pass clock= pcr-filter= for= fail-on= report= report-file= live interval= events= exec= clear-after= profile= delivery= expect-si private-pid= limit= capture= into= before= after= capture-every= capture-bytes= capture-on= prometheus= snmp-trap= community= snmp-pass-persist snmp-oid= v/verbose q/quiet log-format= stats= stats-json= h/help V/version
+    string join \n i/input= pass clock= pcr-filter= for= fail-on= report= report-file= live interval= events= exec= clear-after= decode profile= delivery= expect-si private-pid= limit= capture= into= before= after= capture-every= capture-bytes= capture-on= prometheus= snmp-trap= community= snmp-pass-persist snmp-oid= v/verbose q/quiet log-format= stats= stats-json= h/help V/version
 end
 
 function __fish_tsmon_needs_command
@@ -66,6 +66,7 @@ complete -c tsmon -n "__fish_tsmon_needs_command" -l stats -d 'Print a line of s
 complete -c tsmon -n "__fish_tsmon_needs_command" -l stats-json -d 'Keep every counter in this file, replaced as a whole each second' -r -F
 complete -c tsmon -n "__fish_tsmon_needs_command" -l pass -d 'Pass stdin to stdout, byte for byte, while measuring'
 complete -c tsmon -n "__fish_tsmon_needs_command" -l live -d 'Show the report on the terminal while it changes; q quits'
+complete -c tsmon -n "__fish_tsmon_needs_command" -l decode -d 'Decode the first service through ffmpeg: black and frozen pictures, silence, loudness'
 complete -c tsmon -n "__fish_tsmon_needs_command" -l expect-si -d 'Miss NIT, SDT, EIT and TDT in a stream without any service information too'
 complete -c tsmon -n "__fish_tsmon_needs_command" -l snmp-pass-persist -d 'Answer net-snmp\'s snmpd on stdin and stdout (`pass_persist` in snmpd.conf)'
 complete -c tsmon -n "__fish_tsmon_needs_command" -s v -l verbose -d 'Say more on stderr'
