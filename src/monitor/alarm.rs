@@ -350,7 +350,7 @@ mod tests {
         let finding = Finding::new(Check::TsSyncLoss, Subject::Stream, at(0));
         alarms.push(&finding, &mut |a| said.push((a.word(), a.count)));
         for ms in (0..=60_000).step_by(100) {
-            alarms.hold(Check::TsSyncLoss, at(ms));
+            alarms.hold(Check::TsSyncLoss, Subject::Stream, at(ms));
             alarms.tick(at(ms), &mut |a| said.push((a.word(), a.count)));
         }
         alarms.tick(at(61_000), &mut |a| said.push((a.word(), a.count)));
