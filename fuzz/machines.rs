@@ -4,6 +4,7 @@ use std::hint::black_box;
 
 use headend::monitor::tables::{TableLimits, Tables};
 use headend::monitor::{Alarms, Check, Moment, Monitor, MonitorOptions, Seen};
+use headend::stream::audio_format::AudioLook;
 use headend::stream::codec::Codec;
 use headend::stream::event::Event;
 use headend::stream::rap::RapDetector;
@@ -156,6 +157,21 @@ pub fn framing(data: &[u8]) {
 }
 
 /// Looks for random-access points in packets of any bytes.
+pub fn audio(data: &[u8]) {
+    for codec in [
+        Codec::MpegAudio,
+        Codec::AacAdts,
+        Codec::AacLatm,
+        Codec::Ac3,
+        Codec::Eac3,
+    ] {
+        if let Some(look) = AudioLook::at(codec, data) {
+            assert!(look.format.rate > 0 && look.bytes > 0);
+            black_box(look.bit_rate());
+        }
+    }
+}
+
 pub fn rap(data: &[u8]) {
     for codec in [Codec::Mpeg2Video, Codec::H264, Codec::Hevc] {
         let Some(mut detector) = RapDetector::new(codec) else {

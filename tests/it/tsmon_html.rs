@@ -117,6 +117,17 @@ fn the_page_is_well_formed_self_contained_and_has_the_figures() {
 }
 
 #[test]
+fn arrivals_have_plots_where_they_tell_the_time() {
+    let bytes = fs::read(damaged_stream()).unwrap();
+    let args = ["--quiet", "--report", "html", "--clock"];
+    for (clock, plotted) in [("arrival", true), ("pcr", false)] {
+        let run = Run::new("tsmon").args(args).args([clock, "-"]);
+        let page = String::from_utf8(run.stdin(bytes.clone()).run().stdout).unwrap();
+        assert_eq!(page.contains("Inter-arrival time"), plotted, "{clock}");
+    }
+}
+
+#[test]
 fn a_stream_of_nothing_is_a_page_too() {
     let ran = Run::new("tsmon")
         .args(["--quiet", "--report", "html", "-"])

@@ -280,6 +280,8 @@ fn plots(page: &mut Page, report: &Report) {
         intervals(report),
         accuracy(report),
         lateness(report),
+        arrivals(report),
+        delays(report),
     ];
     for plot in plots.iter().filter(|p| !p.lines.is_empty()) {
         plot.draw(page);
@@ -401,6 +403,41 @@ fn lateness(report: &Report) -> Plot {
         unit: "\u{B5}s",
         style: Style::Bands,
         lines: clock_lines(report, |p| &p.lateness, 1e-3),
+        limits: Vec::new(),
+        seconds: seconds(report),
+    }
+}
+
+fn arrivals(report: &Report) -> Plot {
+    let network = report.network.as_ref();
+    let series = network.map(|n| &n.inter_arrival_us_over_time);
+    Plot {
+        title: "Inter-arrival time",
+        about: "From one arrival to the next; bands reach from the shortest to the longest."
+            .to_owned(),
+        unit: "ms",
+        style: Style::Bands,
+        lines: series
+            .map(|s| Line::new("arrivals", s, 1e-3))
+            .into_iter()
+            .collect(),
+        limits: Vec::new(),
+        seconds: seconds(report),
+    }
+}
+
+fn delays(report: &Report) -> Plot {
+    let index = report.network.as_ref().and_then(|n| n.mdi.as_ref());
+    Plot {
+        title: "Delay factor (MDI)",
+        about: "What a buffer drained at the media rate has to even out in a second (RFC 4445)."
+            .to_owned(),
+        unit: "ms",
+        style: Style::Bands,
+        lines: index
+            .map(|i| Line::new("DF", &i.df_us_over_time, 1e-3))
+            .into_iter()
+            .collect(),
         limits: Vec::new(),
         seconds: seconds(report),
     }
