@@ -32,3 +32,4 @@ mod tsmon_tables;
 mod tsrecv;
 mod tsring;
 mod tsring_kill;
+mod tsring_play;
