@@ -1,5 +1,8 @@
 //! The recorder: appends blocks, rotates, survives what disks and clocks do.
 
+mod failing;
+mod segments;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,27 +12,23 @@ use crate::units::{Arrival, Ticks27M, WallTime};
 
 use super::clock::{PcrClock, UtcClock};
 use super::dated::Dated;
-use super::epoch;
 use super::error::{RingError, RingEvent};
 use super::index::{GapCause, Record, What};
-use super::index_writer::{IndexWriter, extend_digest, prune_digest};
+use super::index_writer::IndexWriter;
 use super::indexer::Indexer;
-use super::layout::SegmentName;
 use super::opening::{self, Opened};
 use super::segment::{BLOCK, BLOCK_BYTES, OpenSegment, PER_BLOCK};
 use super::settings::{Changes, Settings};
 use super::stamps::put_stamp;
 use super::storage::{Lock, Storage};
 use super::upkeep::{Shared, Stagger};
+use failing::Failure;
 
 /// A block that is not full is written when its first packet has waited this long.
 pub const PARTIAL_AFTER: Ticks27M = Ticks27M::new(27_000_000 / 2);
 
 /// Silence from this length on is recorded as a gap.
 pub const SILENCE: Ticks27M = Ticks27M::SECOND;
-
-/// After a failed write the next is tried this much later.
-const RETRY_AFTER: Ticks27M = Ticks27M::SECOND;
 
 /// The index is written this often, each ring at its own phase.
 pub(super) const INDEX_EVERY: Ticks27M = Ticks27M::new(2 * 27_000_000);
@@ -59,14 +58,25 @@ pub struct Written {
     pub failures: u64,
 }
 
-/// Since when and why nothing can be written.
-struct Failure {
-    cause: GapCause,
-    since: WallTime,
-    packets: u64,
-    retry_at: Arrival,
-    /// The gap is filed, with packets that are held and were not written yet.
-    filed: bool,
+/// A block that is not full.
+struct Held {
+    /// Packets of it that are not written yet.
+    packets: Vec<u8>,
+    /// Its stamp, when it begins in `packets`; `None` when that is on the disk.
+    stamp: Option<WallTime>,
+    /// Its stamp, wherever that is.
+    block_at: WallTime,
+}
+
+/// What goes into the side index.
+struct Filing {
+    index: Option<IndexWriter>,
+    indexer: Indexer,
+    /// What earlier segments hold that lasts, and what this one does.
+    digest: Vec<Record>,
+    lasting: Vec<Record>,
+    due: Stagger,
+    failing: bool,
 }
 
 /// The one writer of a ring.
@@ -85,20 +95,11 @@ pub struct Writer {
     segment: Option<OpenSegment>,
     /// The stamp of the first block of the segment.
     first: Option<WallTime>,
-    index: Option<IndexWriter>,
-    indexer: Indexer,
-    /// What earlier segments hold that lasts, and what this one does.
-    digest: Vec<Record>,
-    lasting: Vec<Record>,
+    filing: Filing,
     /// Gaps and steps, to be recorded with the next packet.
     pending: Vec<(WallTime, What)>,
 
-    /// Packets of a block that is not full, not written yet.
-    carry: Vec<u8>,
-    /// The stamp of the block that begins in `carry`; `None` when it is on the disk.
-    carry_stamp: Option<WallTime>,
-    /// The stamp of the block that is not full, wherever it is.
-    block_at: WallTime,
+    held: Held,
     /// Reused: stamps as bytes, runs as positions with stamps.
     stamps: Vec<u8>,
     runs: Vec<(usize, WallTime)>,
@@ -111,8 +112,6 @@ pub struct Writer {
     step_back: bool,
     overflowed: u64,
     failure: Option<Failure>,
-    index_due: Stagger,
-    index_failing: bool,
     written: Written,
     events: Vec<RingEvent>,
 }
@@ -142,7 +141,6 @@ impl Writer {
         let step_back = end.is_some_and(|end| end - start > Ticks27M::SECOND);
         let shared = Arc::new(Shared::new(&settings, start, &digest));
         let writer = Self {
-            index_due: Stagger::new(dir, INDEX_EVERY, arrival),
             storage,
             dir: dir.to_owned(),
             lock,
@@ -153,15 +151,21 @@ impl Writer {
             arrival,
             now: start,
             first: segment.as_ref().and_then(|s| s.first),
-            block_at: end.unwrap_or(start),
             segment: segment.map(|s| s.open),
-            index,
-            indexer: Indexer::default(),
-            digest,
-            lasting,
+            filing: Filing {
+                index,
+                indexer: Indexer::default(),
+                digest,
+                lasting,
+                due: Stagger::new(dir, INDEX_EVERY, arrival),
+                failing: false,
+            },
             pending: Vec::new(),
-            carry: Vec::with_capacity(BLOCK),
-            carry_stamp: None,
+            held: Held {
+                packets: Vec::with_capacity(BLOCK),
+                stamp: None,
+                block_at: end.unwrap_or(start),
+            },
             stamps: Vec::new(),
             runs: Vec::new(),
             last: end,
@@ -169,7 +173,6 @@ impl Writer {
             step_back,
             overflowed: 0,
             failure: None,
-            index_failing: false,
             written: Written::default(),
             events,
         };
@@ -225,11 +228,11 @@ impl Writer {
             self.now = self.utc.utc(arrival);
             self.shared.set_now(self.now);
         }
-        let waited = self.now - self.block_at;
-        if !self.carry.is_empty() && (waited >= PARTIAL_AFTER || waited.is_negative()) {
+        let waited = self.now - self.held.block_at;
+        if !self.held.packets.is_empty() && (waited >= PARTIAL_AFTER || waited.is_negative()) {
             self.flush_carry();
         }
-        if self.index_due.is_due(arrival) && self.failure.is_none() {
+        if self.filing.due.is_due(arrival) && self.failure.is_none() {
             self.flush_index(false);
         }
     }
@@ -337,93 +340,6 @@ impl Writer {
         }
     }
 
-    /// After a backward step, the block that is not full is filled under the old clock; then
-    /// what is stamped later makes room. Returns how many packets that took; `None` when it
-    /// failed and all are lost.
-    fn step_back_first(&mut self, packets: &[Packet]) -> Option<usize> {
-        if !self.step_back || packets.is_empty() {
-            return Some(0);
-        }
-        if !self.may_write() {
-            self.lose(packets.len());
-            return None;
-        }
-        let missing = (PER_BLOCK - self.open_block() / PACKET_SIZE) % PER_BLOCK;
-        let filling = missing.min(packets.len());
-        let failures = self.written.failures;
-        if let (1.., Some(last)) = (filling, self.last) {
-            let runs = [(0, last)];
-            self.put(
-                packets.get(..filling).unwrap_or_default(),
-                &Dated::Runs(&runs),
-            );
-        }
-        if filling < missing || self.written.failures != failures {
-            self.lose(packets.len() - filling);
-            return (filling == packets.len()).then_some(filling);
-        }
-        self.leave_segment();
-        let stepped = epoch::step_back(&*self.storage, &self.dir, self.settings.clone(), self.now);
-        match stepped {
-            Ok(settings) => {
-                self.settings = settings;
-                self.step_back = false;
-                self.last = None;
-                Some(filling)
-            }
-            Err(e) => {
-                self.failed(&e, self.now);
-                self.lose(packets.len() - filling);
-                None
-            }
-        }
-    }
-
-    /// False while a failure is too fresh to try again.
-    fn may_write(&mut self) -> bool {
-        match &self.failure {
-            // What is held since waits for its block in a segment that was mended.
-            Some(failure) if failure.filed => true,
-            Some(failure) => self.arrival >= failure.retry_at && self.mend(),
-            None => true,
-        }
-    }
-
-    /// Opens the segment anew after a failure. One that cannot be opened is given up when its
-    /// time is over.
-    fn mend(&mut self) -> bool {
-        let Some(segment) = &self.segment else {
-            return true;
-        };
-        let name = segment.name;
-        // What a failed write left behind was counted as lost.
-        let sure = (segment.bytes, segment.blocks);
-        let reopened =
-            OpenSegment::reopen(&*self.storage, &self.dir, &[name], 0, Some(Ticks27M::ZERO))
-                .and_then(|(mut reopened, _)| reopened.cut_to(sure).map(|()| reopened));
-        match reopened {
-            Ok(reopened) => {
-                if let Some(index) = &mut self.index {
-                    index.forget_from(reopened.bytes);
-                }
-                self.segment = Some(reopened);
-                self.share_files();
-                true
-            }
-            Err(_) if self.now >= name.end() => {
-                self.segment = None;
-                let known = self.index.take().map(|index| index.known());
-                self.shared.want_index(name, known.unwrap_or_default());
-                true
-            }
-            Err(e) => {
-                let path = name.path(&self.dir, "ts");
-                self.failed(&RingError::io("opening", &path)(e), self.now);
-                false
-            }
-        }
-    }
-
     /// Notes why the next packet does not follow the last at once.
     fn note_gap(&mut self, at: WallTime) {
         let started = std::mem::replace(&mut self.started, true);
@@ -446,7 +362,7 @@ impl Writer {
                 GapCause::Silence
             }
             (true, _) => {
-                self.indexer.reset();
+                self.filing.indexer.reset();
                 GapCause::Overflow
             }
         };
@@ -458,75 +374,18 @@ impl Writer {
         self.pending.push((last, gap));
     }
 
-    /// Bytes of the block that is not full.
-    fn open_block(&self) -> usize {
-        let on_disk = self.segment.as_ref().map_or(0, |s| s.bytes % BLOCK_BYTES);
-        (on_disk as usize + self.carry.len()) % BLOCK
-    }
-
-    /// Sees to it that there is a segment for a packet stamped `at`.
-    fn ready_for(&mut self, at: WallTime) -> Result<(), RingError> {
-        if let Some(segment) = &self.segment
-            && (self.open_block() != 0 || at < segment.name.end())
-        {
-            return Ok(());
-        }
-        self.leave_segment();
-        let length = self.settings.length();
-        let number = at.ticks().div_euclid(length.get());
-        let name = SegmentName {
-            epoch: 0,
-            number,
-            start: WallTime::from_ticks(number.saturating_mul(length.get())),
-            length,
-        };
-        let path = name.path(&self.dir, "ts");
-        let segment = OpenSegment::create(&*self.storage, &self.dir, name)
-            .map_err(RingError::io("making", &path))?;
-        self.segment = Some(segment);
-        self.index = Some(IndexWriter::new(name));
-        self.first = None;
-        self.written.segments += 1;
-        self.share_files();
-        Ok(())
-    }
-
-    /// Ends the segment, whose blocks are all full, and files its summary.
-    fn leave_segment(&mut self) {
-        if let Some(empty) = self.segment.take_if(|s| s.bytes == 0) {
-            // Nothing could be written into it.
-            for extension in epoch::FILES {
-                let _ = self.storage.remove(&empty.name.path(&self.dir, extension));
-            }
-            self.index = None;
-        }
-        let indexed = self.flush_index(true);
-        if let (Some(segment), Some(index)) = (self.segment.take(), self.index.take()) {
-            if !indexed || index.is_incomplete() {
-                self.shared.want_index(segment.name, index.known());
-            }
-            extend_digest(&mut self.digest, self.lasting.drain(..));
-            if let (Some(first), Some(last)) = (self.first, self.last) {
-                let last = last.min(segment.name.end()).max(first);
-                let summary = index.summary(segment.bytes, first, last);
-                extend_digest(&mut self.digest, [summary]);
-            }
-            prune_digest(&mut self.digest, self.shared.oldest());
-        }
-    }
-
     /// Takes packets from `from` on, as many as belong to this segment; returns how far it came.
     fn take(&mut self, packets: &[Packet], from: usize, dated: &Dated<'_>) -> usize {
         let Some(segment) = self.segment.as_mut() else {
             return packets.len();
         };
         let on_disk = (segment.bytes % BLOCK_BYTES) as usize;
-        let filled = (on_disk + self.carry.len()) / PACKET_SIZE;
-        let offset = segment.bytes + self.carry.len() as u64;
-        let block_before = self.block_at;
+        let filled = (on_disk + self.held.packets.len()) / PACKET_SIZE;
+        let offset = segment.bytes + self.held.packets.len() as u64;
+        let block_before = self.held.block_at;
         // Stamps of the blocks that begin here, up to the end of the segment.
         self.stamps.clear();
-        if let Some(at) = self.carry_stamp {
+        if let Some(at) = self.held.stamp {
             put_stamp(&mut self.stamps, at);
         }
         let mut begin = from + (PER_BLOCK - filled) % PER_BLOCK;
@@ -538,7 +397,7 @@ impl Writer {
                 break;
             }
             put_stamp(&mut self.stamps, at);
-            self.block_at = at;
+            self.held.block_at = at;
             begin += PER_BLOCK;
         }
         let taken = packets.get(from..upto).unwrap_or_default();
@@ -550,20 +409,20 @@ impl Writer {
             let (now, later) = bytes.split_at(bytes.len() - left * PACKET_SIZE);
             let whole = self.stamps.len() - if left > 0 { 8 } else { 0 };
             let stamps = self.stamps.get(..whole).unwrap_or_default();
-            if let Err(e) = segment.append([&self.carry, now], stamps) {
+            if let Err(e) = segment.append([&self.held.packets, now], stamps) {
                 let path = segment.name.path(&self.dir, "ts");
                 self.failed(&RingError::io("writing", &path)(e), dated.stamp(from));
                 self.lose(taken.len());
                 return upto;
             }
-            self.carry.clear();
-            self.carry.extend_from_slice(later);
-            self.carry_stamp = (left > 0).then_some(self.block_at);
+            self.held.packets.clear();
+            self.held.packets.extend_from_slice(later);
+            self.held.stamp = (left > 0).then_some(self.held.block_at);
             self.shared.appended((taken.len() * PACKET_SIZE) as u64);
         } else {
-            self.carry.extend_from_slice(bytes);
+            self.held.packets.extend_from_slice(bytes);
             if on_disk == 0 {
-                self.carry_stamp = Some(self.block_at);
+                self.held.stamp = Some(self.held.block_at);
             }
         }
         self.written.packets += taken.len() as u64;
@@ -578,181 +437,37 @@ impl Writer {
         }
         let mut at = offset;
         for (stamp, run) in dated.runs(taken, from) {
-            self.indexer.push(run, at, stamp);
+            self.filing.indexer.push(run, at, stamp);
             at += (run.len() * PACKET_SIZE) as u64;
         }
-        let mut records = self.indexer.take();
+        let mut records = self.filing.indexer.take();
         records.drain(..).for_each(|record| self.file(record));
-        self.indexer.give_back(records);
+        self.filing.indexer.give_back(records);
         upto
-    }
-
-    fn file_pending(&mut self, offset: u64) {
-        for (at, what) in std::mem::take(&mut self.pending) {
-            self.file(Record::new(offset, at, what));
-        }
-    }
-
-    fn file(&mut self, record: Record) {
-        if record.lasts() {
-            self.lasting.push(record.clone());
-        }
-        if let Some(index) = &mut self.index {
-            index.push(record);
-        }
     }
 
     /// Writes the packets of a block that is not full.
     fn flush_carry(&mut self) {
-        if self.carry.is_empty() {
+        if self.held.packets.is_empty() {
             return;
         }
         let Some(segment) = self.segment.as_mut() else {
             return;
         };
         self.stamps.clear();
-        if let Some(at) = self.carry_stamp {
+        if let Some(at) = self.held.stamp {
             put_stamp(&mut self.stamps, at);
         }
-        match segment.append([&self.carry, &[]], &self.stamps) {
+        match segment.append([&self.held.packets, &[]], &self.stamps) {
             Ok(()) => {
-                self.carry.clear();
-                self.carry_stamp = None;
+                self.held.packets.clear();
+                self.held.stamp = None;
                 self.recovered(self.last.unwrap_or(self.now));
             }
             Err(e) => {
                 let path = segment.name.path(&self.dir, "ts");
-                self.failed(&RingError::io("writing", &path)(e), self.block_at);
+                self.failed(&RingError::io("writing", &path)(e), self.held.block_at);
             }
-        }
-    }
-
-    /// False when it could not be written.
-    fn flush_index(&mut self, closed: bool) -> bool {
-        let (Some(segment), Some(index)) = (&self.segment, &mut self.index) else {
-            return true;
-        };
-        let result = index.flush(
-            &*self.storage,
-            &self.dir,
-            &self.digest,
-            segment.bytes,
-            self.last.unwrap_or(self.now),
-            closed,
-        );
-        let done = result.is_ok();
-        match result {
-            Ok(()) => self.index_failing = false,
-            Err(e) if !self.index_failing => {
-                self.index_failing = true;
-                self.events
-                    .push(RingEvent::IndexFailed { why: e.to_string() });
-            }
-            Err(_) => {}
-        }
-        done
-    }
-
-    /// Something could not be written: what was held is lost, and the next try is a second off.
-    fn failed(&mut self, error: &RingError, at: WallTime) {
-        let held = self.carry.len() / PACKET_SIZE;
-        self.carry.clear();
-        self.carry_stamp = None;
-        self.written.packets -= held as u64;
-        self.written.failures += 1;
-        self.forget_unwritten();
-        let retry_at = self.arrival + RETRY_AFTER;
-        if let Some(failure) = &mut self.failure {
-            failure.retry_at = retry_at;
-            failure.filed = false;
-            self.lose(held);
-            self.note_failure();
-            return;
-        }
-        let cause = match error {
-            RingError::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
-                GapCause::DiskFull
-            }
-            _ => GapCause::DiskError,
-        };
-        self.events.push(RingEvent::WriteFailed {
-            cause,
-            why: error.to_string(),
-        });
-        self.shared.want_room();
-        self.failure = Some(Failure {
-            cause,
-            since: at,
-            packets: 0,
-            retry_at,
-            filed: false,
-        });
-        self.lose(held);
-        self.note_failure();
-    }
-
-    /// Tells who looks at the ring what its files cannot say while nothing can be written.
-    fn note_failure(&self) {
-        let line = self.failure.as_ref().map(|failure| {
-            let (cause, since) = (failure.cause.name(), failure.since.ticks());
-            format!("{cause} {since} {}", failure.packets)
-        });
-        // A disk that takes no note either was told of already.
-        let _ = self.lock.note(&line.unwrap_or_default());
-    }
-
-    fn lose(&mut self, packets: usize) {
-        self.written.lost += packets as u64;
-        if let Some(failure) = &mut self.failure {
-            failure.packets += packets as u64;
-        }
-    }
-
-    /// What was held is lost: neither the index nor the digest may speak of it.
-    fn forget_unwritten(&mut self) {
-        let Some(segment) = &self.segment else {
-            return;
-        };
-        let bytes = segment.bytes;
-        self.lasting.retain(|record| record.offset < bytes);
-        if let Some(index) = &mut self.index {
-            index.forget_from(bytes);
-        }
-        if bytes == 0 {
-            self.first = None;
-        }
-    }
-
-    /// Packets were taken after a failure: the gap ends with them, if they can be written.
-    fn end_gap(&mut self, at: WallTime) {
-        let Some(failure) = self.failure.as_mut().filter(|f| !f.filed) else {
-            return;
-        };
-        failure.filed = true;
-        let gap = What::Gap {
-            cause: failure.cause,
-            until: at,
-            packets: failure.packets,
-        };
-        // The wall clock may have been set back meanwhile.
-        self.pending.push((failure.since.min(at), gap));
-        self.indexer.reset();
-    }
-
-    /// Something was written after a failure.
-    fn recovered(&mut self, at: WallTime) {
-        if let Some(failure) = self.failure.take() {
-            self.note_failure();
-            self.events.push(RingEvent::WriteResumed {
-                packets: failure.packets,
-                gap: (at - failure.since).max(Ticks27M::ZERO),
-            });
-        }
-    }
-
-    fn share_files(&self) {
-        if let Some(segment) = &self.segment {
-            self.shared.add_files([&segment.ts, &segment.aux]);
         }
     }
 }
