@@ -5,9 +5,10 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::io::Write as _;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Output};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -77,19 +78,20 @@ impl Run {
     }
 
     /// Runs to the end, [`LIMIT`] at most.
-    pub fn run(mut self) -> Ran {
+    #[track_caller]
+    pub fn run(self) -> Ran {
         let line = format!("{:?}", self.command);
-        self.command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut child = self.command.spawn().unwrap();
-        let mut pipe = child.stdin.take().unwrap();
-        let bytes = std::mem::take(&mut self.stdin);
-        // A tool that refuses its input closes it early: no failure of the test.
-        let feeder = std::thread::spawn(move || drop(pipe.write_all(&bytes)));
-        let output = output_within(child, LIMIT, &line);
-        feeder.join().unwrap();
+        let mut command = assert_cmd::Command::from_std(self.command);
+        command.write_stdin(self.stdin).timeout(LIMIT);
+        // assert_cmd's limit begins when stdin is taken: one of ours stands around it.
+        let (done, ended) = mpsc::channel();
+        std::thread::spawn(move || done.send(command.output()));
+        let output = match ended.recv_timeout(2 * LIMIT) {
+            Ok(output) => output.unwrap(),
+            Err(_) => panic!("{line} took no more of its stdin"),
+        };
+        let killed = output.status.signal() == Some(Signal::SIGKILL as i32);
+        assert!(!killed, "{line} did not end within {LIMIT:?}");
         Ran {
             status: output.status.code().unwrap_or(-1),
             stdout: output.stdout,
@@ -134,7 +136,7 @@ impl Ran {
 #[track_caller]
 pub fn output_within(child: Child, limit: Duration, what: &str) -> Output {
     let pid = Pid::from_raw(i32::try_from(child.id()).unwrap());
-    let (done, over) = std::sync::mpsc::channel::<()>();
+    let (done, over) = mpsc::channel::<()>();
     let watchdog = std::thread::spawn(move || {
         let late = over.recv_timeout(limit).is_err();
         if late {
@@ -243,6 +245,18 @@ pub fn captures() -> Vec<PathBuf> {
     files.sort();
     assert!(!files.is_empty(), "HEADEND_SAMPLES holds no captures");
     files
+}
+
+/// The packets of a capture, by its bytes and README.md alone: all of it but a part at its end.
+pub fn packets_of(capture: &Path) -> Vec<u8> {
+    let mut bytes = match capture.ends_with("with-junk.ts") {
+        // the same stream with junk between its packets
+        true => fs::read(capture.with_file_name("h262_mpeg_audio.ts")).unwrap(),
+        false => fs::read(capture).unwrap(),
+    };
+    bytes.truncate(bytes.len() / 188 * 188);
+    assert!(bytes.iter().step_by(188).all(|b| *b == 0x47));
+    bytes
 }
 
 /// A stream made by ffmpeg, once per set of arguments; later calls share the file.
