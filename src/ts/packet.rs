@@ -352,18 +352,43 @@ mod tests {
 
     #[test]
     fn setting_one_field_leaves_every_other_bit() {
-        let before = vector();
-        let mut p = before;
-        p.set_pid(Pid::from_field(0x1FFF));
-        p.set_pid(before.pid());
-        p.set_continuity_counter(ContinuityCounter(6));
-        p.set_continuity_counter(ContinuityCounter(9));
-        p.set_payload_unit_start(false);
-        p.set_payload_unit_start(true);
-        assert!(p.set_pcr(Pcr::from_ticks(12_345).unwrap()) && p.set_pcr(before.pcr().unwrap()));
-        p.set_adaptation_field_control(false, false);
-        p.set_adaptation_field_control(true, true);
-        assert_eq!(p, before);
+        /// One setter, and the bytes of the header and the adaptation field that it makes others.
+        type Case = (fn(&mut Packet), &'static [(usize, u8)]);
+        let cases: [Case; 7] = [
+            (
+                |p| p.set_pid(Pid::from_field(0x1FFF)),
+                &[(1, 0x5F), (2, 0xFF)],
+            ),
+            (|p| p.set_pid(Pid::PAT), &[(1, 0x40), (2, 0x00)]),
+            (
+                |p| p.set_continuity_counter(ContinuityCounter(6)),
+                &[(3, 0xB6)],
+            ),
+            (|p| p.set_payload_unit_start(false), &[(1, 0x01)]),
+            (
+                |p| p.set_adaptation_field_control(false, false),
+                &[(3, 0x89)],
+            ),
+            (
+                |p| p.set_adaptation_field_control(false, true),
+                &[(3, 0x99)],
+            ),
+            (
+                // 12 345 = 41 x 300 + 45: base 41 is 20 and a half in its upper 32 bits, the
+                // half stands before the 6 reserved bits.
+                |p| assert!(p.set_pcr(Pcr::from_ticks(12_345).unwrap())),
+                &[(9, 20), (10, 0xFE), (11, 45)],
+            ),
+        ];
+        for (at, (set, changed)) in cases.into_iter().enumerate() {
+            let mut p = vector();
+            set(&mut p);
+            let mut expected = *vector().as_bytes();
+            for (byte, value) in changed {
+                expected[*byte] = *value;
+            }
+            assert_eq!(*p.as_bytes(), expected, "case {at}");
+        }
     }
 
     #[test]
