@@ -3,16 +3,18 @@
 use std::fs;
 use std::io::Read as _;
 use std::net::UdpSocket;
+use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use headend::stream::RtpHeader;
 use headend::ts::{ContinuityCounter, Packet, Pid};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
 
 use crate::harness::{
-    Running, assert_same_packets, command, ffmpeg_stream, in_own_network, judge, output_of,
+    LIMIT, Running, assert_same_packets, command, ffmpeg_stream, in_own_network, judge, output_of,
     wait_for,
 };
 
@@ -295,7 +297,8 @@ fn the_counters_of_a_report_are_of_one_moment() {
     );
 }
 
-/// A datagram each 10 ms: half of them at least stand in the pipe within 5 ms.
+/// A datagram each 10 ms: the next is sent when the last stands in the pipe, and half of them at
+/// least are there long before a turn of the loop (100 ms) is over.
 #[test]
 fn a_live_packet_does_not_wait_for_others_on_its_way_to_a_pipe() {
     in_own_network(
@@ -313,9 +316,12 @@ fn a_live_packet_does_not_wait_for_others_on_its_way_to_a_pipe() {
             let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
             let nulls = [*Packet::NULL.as_bytes(); 7].concat();
             let mut took = Vec::new();
-            for _ in 0..300 {
+            for _ in 0..100 {
                 let sent = std::time::Instant::now();
                 socket.send_to(&nulls, "127.0.0.1:5000").unwrap();
+                let mut ready = [PollFd::new(pipe.as_fd(), PollFlags::POLLIN)];
+                let limit = PollTimeout::try_from(LIMIT).unwrap();
+                assert_eq!(poll(&mut ready, limit).unwrap(), 1, "the datagram waits");
                 pipe.read_exact(&mut [0; 7 * 188]).unwrap();
                 took.push(sent.elapsed());
                 std::thread::sleep(Duration::from_millis(10));
@@ -323,7 +329,7 @@ fn a_live_packet_does_not_wait_for_others_on_its_way_to_a_pipe() {
             took.sort();
             let (half, most) = (took[took.len() / 2], took[took.len() * 99 / 100]);
             eprintln!("from socket to pipe: p50 {half:?}, p99 {most:?}");
-            assert!(half <= Duration::from_millis(5), "{half:?}");
+            assert!(half <= Duration::from_millis(50), "{half:?}");
             running.signal(Signal::SIGTERM);
             assert_eq!(running.wait(), 0);
         },
@@ -522,11 +528,11 @@ fn multicat_hears_us_and_we_hear_multicat() {
         let bytes = fs::read(stream()).unwrap();
         let bytes = &bytes[..bytes.len() / 1316 * 1316];
         fs::write(&file, bytes).unwrap();
-        for (theirs, ours) in [("-u", "udp"), ("-U", "rtp")] {
+        for ours in ["udp", "rtp"] {
             let out = folder.path().join("multicat.ts");
             let mut multicat = Command::new("multicat");
             if ours == "udp" {
-                multicat.arg(theirs);
+                multicat.arg("-u"); // without it multicat expects RTP
             }
             multicat
                 .arg("@239.1.1.1:5000")
