@@ -69,7 +69,7 @@
 //! | 3 discontinuity | PID | a: breaks of the counter |
 //! | 4 gap, from its stamp | | flags: cause; a: until; b: packets lost |
 //! | 5 split | | |
-//! | 6 programme map | service | flags: version; a: PMT PID << 16, PCR PID; b: CRC_32 |
+//! | 6 program map table | service | flags: version; a: PMT PID << 16, PCR PID; b: CRC_32 |
 //! | 7 service | service | flags: type; text: name |
 //! | 8 event, now present | service | a: event_id << 32, seconds; b: announced start; text: title |
 //! | 9 splice | PID | flags: command; a: event; b: PTS |

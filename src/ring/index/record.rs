@@ -129,7 +129,7 @@ pub enum What {
     },
     /// Packets from the record's offset on came at its instant, later than their block says.
     Split,
-    /// A programme map came or changed.
+    /// A program map table came or changed.
     Program {
         /// program_number.
         service: u16,
