@@ -77,6 +77,16 @@ use watched::Watched;
 /// $ tscut recording.ts --from 600s --to 660s -o minute.ts --json
 /// ```
 ///
+/// # EVENTS
+///
+/// The range is another: `cut_starts_late`, `cut_ends_early` (what was asked for is not there);
+/// `cut_starts_early`, `cut_ends_late` (`--snap closed` passed open points by);
+/// `cut_points_missed`. Left out: `leading_pictures_removed`, `cut_packets_not_held`. Left as it
+/// was: `stamp_not_moved`, `cut_sound_not_split`. In the recording: `program_change`,
+/// `cut_other_programs`, `pcr_jump`, `pcr_wrap`, and of a file's clock `clock_broken`,
+/// `clock_not_followed` (times behind it are not exact). Those of OUT are tsrecv's, those of
+/// reading a ring tsring's.
+///
 /// # MEMORY
 ///
 /// The source is read 1 MiB at a time. Around an edge the sound of some seconds is held, 16 MiB at

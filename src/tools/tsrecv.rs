@@ -64,12 +64,18 @@ use writer::{OUT_PACKETS, UNKNOWN_FRAMING, Writer};
 ///
 /// Lost: `kernel_drops` (the receive buffer was full), `rtp_lost`, `queue_overflow` (OUTPUT was
 /// too slow), `output_given_up` (SIGTERM came, and OUTPUT stood still for 2 s), `cbr_rate_exceeded`,
-/// `send_refused`. Damaged: `sync_lost`, `sync_found`,
-/// `sync_byte_error`, `tail_dropped`, `foreign_datagrams`. Changed: `source_changed`,
+/// `send_refused`, `exec_dropped`. Damaged: `sync_lost`, `sync_found`, `sync_byte_error`,
+/// `tail_dropped`, `foreign_datagrams`. Changed: `packets_found` (what kind of packets), `source_changed`,
 /// `rtp_restarted`, `arrival_clock_reanchored`, `pace_clock_jump`, `pace_without_clock`,
-/// `playout_behind`, `loop_again`. Waiting: `input_waiting`, `input_back`, `receive_buffer_clamped` with the sysctl
-/// to set, `exec_died`, `exec_dropped`, `exec_stderr`. Each is also a counter of `--stats` and `--stats-json`,
-/// where `departure_error_p50_us`, `_p99_us` and `_max_us` tell how evenly datagrams left.
+/// `playout_behind`, `loop_again`, `stamp_not_moved` (`--loop` found one that it cannot change).
+/// Waiting: `input_waiting`, `input_back`. Of the machine: `receive_buffer_clamped` with the sysctl
+/// to set, `exec_died`, `exec_stderr`.
+///
+/// # COUNTERS
+///
+/// What is lost or damaged is counted too, in `--stats` and `--stats-json`, in the unit that ends
+/// the counter's name; `departure_error_p50_us`, `_p99_us` and `_max_us` tell how evenly datagrams
+/// left.
 ///
 /// # LOSS AND STATUS
 ///
