@@ -218,8 +218,14 @@ use crate::stream::Framing;
 /// stream has from `--before` the alarm to `--after` it, into a file that is named after the time
 /// and the check, and the alarm beside it as JSON. Of one check there is one extract in
 /// `--capture-every`; the oldest go when all together would pass `--capture-bytes`. At the end
-/// what waits is copied as far as it is recorded. Events: `extract_taken`, `extract_failed`,
-/// `extract_left_out` (64 wait), `extract_removed`.
+/// what waits is copied as far as it is recorded; 64 wait at most, the others are left out.
+///
+/// # EVENTS
+///
+/// Beside alarms: `command_failed`, `command_killed` and `command_dropped` of `--exec`,
+/// `measuring_skipped` of `--pass` (what was passed on without being measured), `extract_taken`,
+/// `extract_failed`, `extract_left_out` and `extract_removed` of `--capture`. Those of INPUT are
+/// tsrecv's.
 ///
 /// # EXIT STATUS
 ///

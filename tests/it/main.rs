@@ -10,6 +10,7 @@
 mod corpus;
 mod demo_channel;
 mod docs;
+mod events;
 mod examples;
 mod generated;
 mod harness;

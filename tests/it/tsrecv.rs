@@ -180,10 +180,10 @@ fn filters_keep_and_drop_pids_and_touch_nothing_else() {
 fn is_code_word(word: &[u8]) -> bool {
     let product = |a: u8, b: u8| {
         let wide = (0..8).fold(0u16, |sum, bit| {
-            sum ^ (u16::from(a) << bit) * u16::from(b >> bit & 1)
+            sum ^ ((u16::from(a) << bit) * u16::from(b >> bit & 1))
         });
         let reduced = (8..15).rev().fold(wide, |left, bit| {
-            left ^ (0x11D << (bit - 8)) * (left >> bit & 1)
+            left ^ ((0x11D << (bit - 8)) * (left >> bit & 1))
         });
         reduced as u8
     };
