@@ -2,6 +2,7 @@
 
 use super::kind::name;
 use super::reader::Arrived;
+use super::sub_tables::SubTables;
 use super::watch::Watch;
 use super::{ExpectSi, TableLimits};
 use crate::monitor::{Check, Finding, Moment, Out};
@@ -88,7 +89,13 @@ impl Actual {
     }
 
     /// A section of SI came.
-    pub(super) fn came(&mut self, arrived: &Arrived<'_>, limits: &TableLimits, out: Out<'_>) {
+    pub(super) fn came(
+        &mut self,
+        arrived: &Arrived<'_>,
+        limits: &TableLimits,
+        sub_tables: &SubTables,
+        out: Out<'_>,
+    ) {
         let (id, section, at) = (arrived.id, arrived.number(), arrived.ended);
         if !self.expected {
             self.expected = true;
@@ -103,7 +110,8 @@ impl Actual {
         for (row, watch) in ROWS.iter().zip(&mut self.watches) {
             if row.id == id && row.section.is_none_or(|n| n == section) {
                 let limit = limits.of(id, section);
-                if let Some(took) = watch.came(at.time, limit.unwrap_or(Ticks27M::MAX)) {
+                let took = watch.came(at.time, limit.unwrap_or(Ticks27M::MAX));
+                if let Some(took) = took.filter(|_| !row.is_told_by(sub_tables)) {
                     row.tell("late", ("interval_ms", took), limit, at, out);
                 }
             }
@@ -111,7 +119,13 @@ impl Actual {
     }
 
     /// Looks for what is missing.
-    pub(super) fn tick(&mut self, at: Moment, limits: &TableLimits, out: Out<'_>) {
+    pub(super) fn tick(
+        &mut self,
+        at: Moment,
+        limits: &TableLimits,
+        sub_tables: &SubTables,
+        out: Out<'_>,
+    ) {
         if !self.expected {
             return;
         }
@@ -119,6 +133,9 @@ impl Actual {
         for (row, watch) in ROWS.iter().zip(&mut self.watches) {
             if no_eit && row.is_eit() {
                 watch.restart(at.time);
+                continue;
+            }
+            if row.is_told_by(sub_tables) {
                 continue;
             }
             let limit = limits.of(row.id, row.section.unwrap_or(0));
@@ -139,6 +156,12 @@ impl Actual {
 impl Row {
     const fn is_eit(&self) -> bool {
         self.section.is_some()
+    }
+
+    /// The EIT of each service is missed by itself as long as there is one: the stream as a whole
+    /// misses it where none came, or all are withdrawn.
+    fn is_told_by(&self, sub_tables: &SubTables) -> bool {
+        self.is_eit() && sub_tables.waits_for(self.id)
     }
 
     fn tell(

@@ -129,7 +129,10 @@ impl Judge {
             (Home::Pmt, _) => return,
             (_, 0x72) => return,
             (_, 0x4E) if !arrived.is_current() => {}
-            _ => self.actual.came(arrived, &self.limits, out),
+            _ => {
+                let sub_tables = &self.sub_tables;
+                self.actual.came(arrived, &self.limits, sub_tables, out);
+            }
         }
         self.sub_tables
             .take(arrived, &self.limits, self.spaced, out);
@@ -171,7 +174,7 @@ impl Judge {
             pmt.tick(at, self.limits.pmt, out);
         }
         self.tick_cat(at, out);
-        self.actual.tick(at, &self.limits, out);
+        self.actual.tick(at, &self.limits, &self.sub_tables, out);
         self.sub_tables.tick(at, &self.limits, out);
     }
 

@@ -9,6 +9,7 @@ use super::sub_table::{Key, SubTable};
 use super::{MAX_SECTIONS, MAX_SUB_TABLES, TableLimits};
 use crate::monitor::{Check, Moment, Out};
 use crate::si::ServiceId;
+use crate::ts::TableId;
 use crate::units::Ticks27M;
 
 /// The sub-tables, found by what names them.
@@ -180,6 +181,12 @@ impl SubTables {
     /// True when a sub-table of that table_id came.
     pub(super) fn has(&self, id: u8) -> bool {
         self.tables.iter().any(|t| t.key.id.0 == id)
+    }
+
+    /// True when the sections of a sub-table of that table_id are missed once they stay away.
+    pub(super) fn waits_for(&self, id: TableId) -> bool {
+        let mut tables = self.tables.iter();
+        tables.any(|t| t.key.id == id && !t.withdrawn && t.slots() > 0)
     }
 
     /// What was measured of each, by PID, table_id and extension.

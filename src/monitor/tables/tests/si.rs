@@ -67,15 +67,33 @@ fn present_and_following_of_a_service_come_each_two_seconds() {
     // Sections in turn: each again after twice the interval.
     with_interval(EIT, 1_000, seconds(60)).expect(&[]);
     let sim = with_interval(EIT, 1_001, seconds(4));
-    // Of the service, section 0 at 2.032 s and section 1 at 3.033 s; and of the stream.
+    // Of the service, section 0 at 2.032 s and section 1 at 3.033 s; and of nothing else.
     let found = sim.of(Check::EitActualError);
-    let service: Vec<_> = found
-        .iter()
-        .filter(|f| f.service == Some(ServiceId(1)))
-        .collect();
-    assert!(!service.is_empty(), "{found:#?}");
+    let services: Vec<_> = found.iter().map(|f| f.service).collect();
+    assert_eq!(services, [Some(ServiceId(1)); 2], "{found:#?}");
     assert!(sim.of(Check::EitPfError).is_empty());
-    assert_eq!(field(service[0], "interval_ms"), "2002");
+    assert_eq!(field(found[0], "interval_ms"), "2002");
+}
+
+#[test]
+fn an_eit_that_went_away_is_missed_as_long_as_it_is() {
+    let mut sim = Sim::new(TableLimits::default());
+    let mut plan = dvb();
+    sim.run(&mut plan, seconds(10));
+    plan.remove(EIT);
+    sim.run(&mut plan, seconds(60));
+    // Each 2 s and a tick: by its service until that is withdrawn, which is after 20 s; then by the
+    // stream, where both sections are missed.
+    let found = sim.of(Check::EitActualError);
+    let times: Vec<_> = found.iter().map(|f| f.at.time).collect();
+    let longest = times.windows(2).map(|pair| pair[1] - pair[0]).max();
+    assert!(longest.is_some_and(|span| span <= ms(2_200)), "{found:#?}");
+    assert!(times.last().is_some_and(|last| *last > seconds(57)));
+    let withdrawn = found.iter().position(|f| f.service.is_none()).unwrap();
+    let at = times[withdrawn];
+    assert!(seconds(29) < at && at < seconds(33), "{at}");
+    assert!(found[..withdrawn].iter().all(|f| f.service.is_some()));
+    assert!(found[withdrawn..].iter().all(|f| f.service.is_none()));
 }
 
 #[test]
