@@ -3,26 +3,10 @@
 use std::fs;
 use std::path::Path;
 
-use crate::harness;
+use crate::harness::{self, Random};
 
 #[path = "../../fuzz/bodies.rs"]
 mod bodies;
-
-/// A generator of numbers that is the same everywhere: xorshift64*.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
-    }
-
-    fn below(&mut self, n: usize) -> usize {
-        (self.next() % n as u64) as usize
-    }
-}
 
 #[test]
 fn every_find_is_survived() {
@@ -100,7 +84,7 @@ fn mutate(packet: &mut [u8], random: &mut Random) {
 #[test]
 fn mutated_packets_are_survived() {
     let seeds = seeds();
-    let mut random = Random(0x9E37_79B9_7F4A_7C15);
+    let mut random = Random::new(0x9E37_79B9_7F4A_7C15);
     let mut left = mutations();
     let bodies = [
         bodies::packet,
@@ -145,7 +129,7 @@ fn mutated_recordings_are_measured_and_cut_or_refused() {
         ))
         .unwrap(),
     );
-    let mut random = Random(0x0D15_EA5E_0BAD_CAB1);
+    let mut random = Random::new(0x0D15_EA5E_0BAD_CAB1);
     let mut left = mutations();
     while left > 0 {
         let mut data = vec![0; 3];

@@ -353,3 +353,25 @@ pub fn judge(file: &Path, options: &[&str]) {
         String::from_utf8_lossy(&output.stderr)
     );
 }
+
+/// A generator of numbers that is the same everywhere: xorshift64*.
+pub struct Random(u64);
+
+impl Random {
+    /// From a seed: small ones that differ by little give numbers that differ by much.
+    pub fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
+    }
+
+    pub fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
+    }
+
+    /// One of 0 to `n` - 1.
+    pub fn below(&mut self, n: usize) -> usize {
+        (self.next() % n as u64) as usize
+    }
+}
