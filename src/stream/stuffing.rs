@@ -3,9 +3,12 @@
 //! The output is a row of slots, one packet long at the rate. A packet takes the first slot at or
 //! behind its own instant; slots before it carry null packets. The PCRs in a packet are moved by
 //! as much as the packet is (ISO/IEC 13818-1 §2.4.2.2 asks for ±500 ns; slots are rounded to one
-//! tick of 27 MHz, 37 ns). Null packets that come in are dropped first. Where a null packet would
-//! stand and a clock was silent for [`Stuffer::CLOCK_SILENCE`], a packet with its PCR alone stands
-//! instead: moved packets would else be further apart than the 100 ms of §2.7.2.
+//! tick of 27 MHz, 37 ns). Null packets that come in are dropped first.
+//!
+//! Moved packets would let PCRs be further apart than the 100 ms of §2.7.2. So where a null packet
+//! would stand and a clock was silent for [`Stuffer::CLOCK_SILENCE`], a packet with its PCR alone
+//! stands instead; and where no null packet comes in time, for what is due fills every slot, it
+//! takes a slot of its own, and what is due waits.
 
 use super::event::{Event, Severity, Value};
 use super::{Counters, PeakRate};
@@ -78,9 +81,19 @@ struct Clock {
     at: StreamTime,
 }
 
+impl Clock {
+    /// A packet with its PCR alone, for the slot at `at`.
+    fn packet(&mut self, at: StreamTime) -> Packet {
+        (self.pcr, self.at) = (self.pcr + (at - self.at), at);
+        Packet::pcr_only(self.pid, self.counter, self.pcr)
+    }
+}
+
 impl Stuffer {
     /// How long a clock may be silent before a null packet gives way to a PCR.
     pub const CLOCK_SILENCE: Ticks27M = Ticks27M::from_millis(80);
+    /// PCRs are not further apart (ISO/IEC 13818-1 §2.7.2).
+    const LONGEST_INTERVAL: Ticks27M = Ticks27M::from_millis(100);
     /// How many clocks are seen to; those of further programs go as they come.
     const MOST_CLOCKS: usize = 64;
     /// How far the output may fall behind before packets are dropped. Encoders burst for some
@@ -133,6 +146,13 @@ impl Stuffer {
             self.slot += 1;
             at = self.slot_time(origin);
         }
+        while let Some(clock) = self.overdue(packet, at) {
+            self.peak.push(due);
+            out(&clock, at);
+            self.stuffed += 1;
+            self.slot += 1;
+            at = self.slot_time(origin);
+        }
         self.behind = self.behind.max(at - due);
         if at - due > Self::MOST_BEHIND {
             self.dropped += 1;
@@ -174,14 +194,31 @@ impl Stuffer {
 
     /// What stands where nothing is due.
     fn filler(&mut self, at: StreamTime) -> Packet {
-        let due = |clock: &&mut Clock| at - clock.at >= Self::CLOCK_SILENCE;
-        match self.clocks.iter_mut().find(due) {
-            Some(clock) => {
-                (clock.pcr, clock.at) = (clock.pcr + (at - clock.at), at);
-                Packet::pcr_only(clock.pid, clock.counter, clock.pcr)
-            }
-            None => Packet::NULL,
-        }
+        let clock = self.silent(Self::CLOCK_SILENCE, at, None);
+        clock.map_or(Packet::NULL, |clock| clock.packet(at))
+    }
+
+    /// What must stand before `packet`, at `at`: the PCR of a clock that would else be silent for
+    /// too long. All clocks may be so at once, and each takes a slot; `packet` takes the last.
+    fn overdue(&mut self, packet: &Packet, at: StreamTime) -> Option<Packet> {
+        let slot = self.rate.span_of(PACKET_SIZE as u64);
+        let slots = slot * (self.clocks.len() as i64 + 1);
+        let patience = (Self::LONGEST_INTERVAL - slots).max(Self::CLOCK_SILENCE);
+        let own = packet.pcr().map(|_| packet.pid());
+        Some(self.silent(patience, at, own)?.packet(at))
+    }
+
+    /// The clock that has been silent longest, for `patience` at least, and is not `except`.
+    fn silent(
+        &mut self,
+        patience: Ticks27M,
+        at: StreamTime,
+        except: Option<Pid>,
+    ) -> Option<&mut Clock> {
+        self.clocks
+            .iter_mut()
+            .filter(|clock| at - clock.at >= patience && Some(clock.pid) != except)
+            .max_by_key(|clock| at - clock.at)
     }
 
     /// Hands over what was observed since the last call.
@@ -301,6 +338,38 @@ mod tests {
                 .all(|w| w[1].1 == (w[0].1 + u8::from(w[1].0)) % 16)
         );
         assert!(counters.len() > 300);
+    }
+
+    /// Two clocks, PCRs each 99 ms, and from 70 ms behind each on bursts of other packets for which
+    /// there are no slots until 40 ms behind the next: no null packet stands where a PCR is due.
+    #[test]
+    fn pcrs_are_never_more_than_100_ms_apart_when_bursts_fill_every_slot() {
+        const OTHER: Pid = Pid::from_field(0x200);
+        let mut stuffer = Stuffer::new(BitRate::new(1_504_000)); // a packet each millisecond
+        let mut last = [None::<(Pcr, StreamTime)>; 2];
+        let (mut longest, mut burst) = (Ticks27M::ZERO, 0);
+        let mut out = |p: &Packet, at: StreamTime| {
+            burst += usize::from(p.pid() == Pid::from_field(0x300));
+            let Some(pcr) = p.pcr() else { return };
+            let last = &mut last[usize::from(p.pid() == OTHER)];
+            if let Some((before, then)) = last.replace((pcr, at)) {
+                longest = longest.max(at - then);
+                assert!(((pcr - before) - (at - then)).get().abs() <= 1);
+            }
+        };
+        for n in 0..100i64 {
+            let start = n * 99 * 27_000;
+            let mut both = [clock(start), clock(start)];
+            both[1].set_pid(OTHER);
+            for packet in both {
+                stuffer.push(&packet, StreamTime::from_ticks(start), &mut out);
+            }
+            let packet = Packet::new(Pid::from_field(0x300), ContinuityCounter::default());
+            let due = StreamTime::from_ticks(start + 70 * 27_000);
+            (0..69).for_each(|_| stuffer.push(&packet, due, &mut out));
+        }
+        assert_eq!(burst, 6900);
+        assert!(longest <= Ticks27M::from_millis(100), "{longest}");
     }
 
     #[test]
