@@ -7,6 +7,7 @@ use super::line::Mark;
 use crate::stream::codec::Codec;
 use crate::stream::rap::{RapDetector, RapKind};
 use crate::ts::{Dts, Packet, PesHeader, Pid, Pts, Scrambling};
+use crate::units::Ticks27M;
 
 /// A place where a cut may begin or end.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +23,8 @@ pub struct Point {
     /// PTS of the first picture presented that decodes when decoding starts here: that of the
     /// point itself, or of an earlier one that follows a closed point.
     pub presents: Pts,
-    /// The PES packets with the pictures that follow the point and precede it in presentation.
+    /// The PES packets with the pictures that follow the point and precede it in presentation:
+    /// 32 at most.
     pub leading: Vec<Range<u64>>,
     /// The last PCR at or before it; the first behind it when none precedes.
     pub clock: Mark,
@@ -44,6 +46,8 @@ impl Point {
 #[derive(Debug)]
 struct Pending {
     point: Point,
+    /// When the point itself is decoded, where its header says so.
+    decoded: Option<Dts>,
     /// No PCR has come yet: the point's is none.
     clockless: bool,
     /// The PES packet being passed is one of its leading pictures.
@@ -58,6 +62,7 @@ struct Start {
     position: u64,
     clock: Option<Mark>,
     counter: u8,
+    decoded: Option<Dts>,
 }
 
 /// Fed the packets of a material in order, hands over its points.
@@ -70,6 +75,9 @@ pub struct Finder {
     clock: Option<Mark>,
     start: Option<Start>,
     pending: VecDeque<Pending>,
+    /// A discontinuity of the clock was announced, and no PES packet of the picture has started
+    /// since.
+    broken: bool,
     scrambled: bool,
     missed: u64,
 }
@@ -77,6 +85,12 @@ pub struct Finder {
 impl Finder {
     /// The most points whose leading pictures are waited for at once.
     const MOST_PENDING: usize = 16;
+    /// The most PES packets that lead a point: a decoder keeps sixteen pictures at most (ITU-T
+    /// H.264 §A.3.1, H.265 §A.4.2), and each may be two fields.
+    const MOST_LEADING: usize = 32;
+    /// The farthest that one is presented before the point: nothing stays longer in the buffers of
+    /// a decoder (ISO/IEC 13818-1 §2.4.2.6).
+    const LONGEST_LEAD: Ticks27M = Ticks27M::new(10 * 27_000_000);
 
     /// A finder for the points of `pid`, coded in `codec`, on the clock of `clock_pid`.
     pub fn new(pid: Pid, codec: Codec, clock_pid: Pid) -> Self {
@@ -87,6 +101,7 @@ impl Finder {
             clock: None,
             start: None,
             pending: VecDeque::new(),
+            broken: false,
             scrambled: false,
             missed: 0,
         }
@@ -121,6 +136,7 @@ impl Finder {
         {
             let mark = Mark { position, pcr };
             self.clock = Some(mark);
+            self.broken |= packet.discontinuity();
             for pending in self.pending.iter_mut().filter(|p| p.clockless) {
                 pending.point.clock = mark;
                 pending.clockless = false;
@@ -149,12 +165,13 @@ impl Finder {
     fn picture(&mut self, position: u64, packet: &Packet) {
         self.scrambled |= packet.scrambling() != Scrambling::Clear;
         if packet.payload_unit_start() {
+            let header = PesHeader::new(packet.payload());
             self.start = Some(Start {
                 position,
                 clock: self.clock,
                 counter: packet.continuity_counter().get(),
+                decoded: header.and_then(|h| h.dts()),
             });
-            let header = PesHeader::new(packet.payload());
             let pts = header.and_then(|h| h.pts());
             let dts = header.and_then(|h| h.decode_time());
             self.picture_starts(position, pts, dts);
@@ -196,6 +213,7 @@ impl Finder {
                 clock: start.clock.unwrap_or(nowhere),
                 counter: start.counter,
             },
+            decoded: start.decoded,
             clockless: start.clock.is_none(),
             in_leading: false,
             complete: false,
@@ -205,35 +223,55 @@ impl Finder {
     /// A PES packet starts: is its picture presented before a point that it follows? One without
     /// stamps goes with the one before it.
     fn picture_starts(&mut self, position: u64, pts: Option<Pts>, dts: Option<Dts>) {
-        let Some(pts) = pts else {
+        let broken = std::mem::take(&mut self.broken);
+        if pts.is_none() && !broken {
             return;
-        };
-        for pending in &mut self.pending {
-            let point = &mut pending.point;
-            if pending.in_leading
-                && let Some(range) = point.leading.last_mut()
-            {
-                range.end = position;
-            }
-            pending.in_leading = (pts - point.pts).is_negative();
-            if pending.in_leading {
-                point.leading.push(position..u64::MAX);
-                if point.kind == RapKind::Closed && (pts - point.presents).is_negative() {
-                    point.presents = pts;
-                }
-            }
         }
-        // What decodes after a point is presented cannot be presented before it.
-        if let Some(dts) = dts {
-            for pending in &mut self.pending {
-                let late = !(dts.to_pts() - pending.point.pts).is_negative();
-                pending.complete |= late && !pending.in_leading;
-            }
+        for pending in self.pending.iter_mut().filter(|p| !p.complete) {
+            pending.picture_starts(position, pts.filter(|_| !broken), dts);
         }
     }
 }
 
 impl Pending {
+    /// A PES packet of the picture starts behind the point; `None` on another clock than that of
+    /// the point.
+    fn picture_starts(&mut self, position: u64, pts: Option<Pts>, dts: Option<Dts>) {
+        if std::mem::take(&mut self.in_leading)
+            && let Some(range) = self.point.leading.last_mut()
+        {
+            range.end = position;
+        }
+        let leads = pts.filter(|pts| (*pts - self.point.pts).is_negative());
+        if leads.is_some() && self.point.leading.len() == Finder::MOST_LEADING {
+            // The stamps went back unsaid: which pictures lead cannot be told, and good ones are
+            // not to be taken for them.
+            self.point.leading.clear();
+            self.point.presents = self.point.pts;
+            self.complete = true;
+        } else if self.is_elsewhere(pts, dts) {
+            self.complete = true;
+        } else if let Some(pts) = leads {
+            self.in_leading = true;
+            self.point.leading.push(position..u64::MAX);
+            if self.point.kind == RapKind::Closed && (pts - self.point.presents).is_negative() {
+                self.point.presents = pts;
+            }
+        } else if let Some(dts) = dts {
+            // What decodes after a point is presented cannot be presented before it.
+            self.complete = !(dts.to_pts() - self.point.pts).is_negative();
+        }
+    }
+
+    /// True for stamps of another clock: what follows the point is not decoded before it.
+    fn is_elsewhere(&self, pts: Option<Pts>, dts: Option<Dts>) -> bool {
+        let Some(pts) = pts else {
+            return true;
+        };
+        let back = |(dts, point): (Dts, Dts)| (dts.to_pts() - point.to_pts()).is_negative();
+        self.point.pts - pts > Finder::LONGEST_LEAD || dts.zip(self.decoded).is_some_and(back)
+    }
+
     fn is_done(&self) -> bool {
         self.complete && !self.clockless
     }

@@ -6,6 +6,7 @@ use std::ops::Range;
 use super::edit::Cutter;
 use super::error::SurveyError;
 use super::event::CutEvent;
+use super::find::{Finder, Point};
 use super::material::{Material, Run};
 use super::retime::Retimer;
 use super::survey::{Plan, Snap, Survey};
@@ -14,6 +15,7 @@ use crate::si::{
     Pat, PatEntry, PatFields, Pmt, PmtFields, PmtStream, ServiceId, SpliceInfo, StreamType,
     TransportStreamId,
 };
+use crate::stream::codec::Codec;
 use crate::stream::packetize::pes_packets;
 use crate::stream::{SectionAssembler, SectionPacketizer};
 use crate::ts::{
@@ -580,6 +582,67 @@ fn where_the_clock_jumps_it_is_marked_and_told() {
         "{:?}",
         steps.max()
     );
+}
+
+/// The stream breaks off behind an open point, before the pictures that lead it, and goes on with
+/// stamps from minutes or half a second earlier: none of what follows leads that point.
+#[test]
+fn pictures_behind_stamps_that_go_back_lead_no_point() {
+    let open = |start| {
+        stream(Recipe {
+            start,
+            open: true,
+            ..PLAIN
+        })
+    };
+    let without_dts = |packets: &mut [Packet]| {
+        for packet in packets.iter_mut().filter(|p| p.pid() == VIDEO) {
+            if packet.payload_unit_start() {
+                let bytes = packet.payload_mut();
+                bytes[7] = 0x80; // PTS_DTS_flags: PTS alone
+                bytes[9] = 0x20 | bytes[9] & 0x0F;
+            }
+        }
+    };
+    for (back, announced, stamps) in [
+        (20_000_000, false, 2),
+        (20_000_000, true, 2),
+        (20_000_000, false, 1),
+        (45_000, true, 2),
+        (90_000 * 8, false, 2),
+        (90_000 * 8, true, 1),
+        (90_000 * 8, false, 1),
+    ] {
+        let mut first = open(50_000_000);
+        // Picture 120 is a point of a group of twelve; the next PES packet is the first to go.
+        let starts = |p: &&Packet| p.pid() == VIDEO && p.payload_unit_start();
+        let next = first.iter().filter(starts).nth(121).copied().unwrap();
+        let at = first.iter().position(|p| *p == next).unwrap();
+        first.truncate(at);
+        let mut second = open(50_000_000 + 120 * PICTURE - back);
+        if announced {
+            let clock = second.iter_mut().find(|p| p.pcr().is_some()).unwrap();
+            clock.as_bytes_mut()[5] |= 0x80;
+        }
+        let mut both = [first, second].concat();
+        if stamps == 1 {
+            without_dts(&mut both);
+        }
+        let mut finder = Finder::new(VIDEO, Codec::H264, VIDEO);
+        let mut points = Vec::new();
+        for (n, packet) in both.iter().enumerate() {
+            finder.push(n as u64 * 188, packet);
+            points.extend(std::iter::from_fn(|| finder.next_point()));
+        }
+        let led = |p: &Point| p.leading.iter().filter(|r| r.end < u64::MAX).count();
+        let leading: Vec<_> = points.iter().map(|p| (p.leading.len(), led(p))).collect();
+        let case = format!("{back} ticks back, announced {announced}, {stamps} stamps");
+        // Points 0 to 120 each twelve pictures, then 0 to 240: two pictures lead each.
+        let mut expected = vec![(2, 2); 11 + 21];
+        expected[10] = (0, 0);
+        assert_eq!(leading, expected, "{case}");
+        assert_eq!(finder.missed(), 0, "{case}");
+    }
 }
 
 #[test]

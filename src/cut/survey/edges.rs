@@ -106,7 +106,9 @@ impl Survey {
         };
         let from = from
             .map_err(SurveyError::Material)?
-            .max(first.point.position);
+            .max(first.point.position)
+            // A clock that stopped or jumped does not tell how far back a second is.
+            .max(material.extent().end.saturating_sub(Self::LONGEST_WINDOW));
         let clock = clock_of(&first.contents, first.point.pid);
         let mut window = Window::new(first.contents.clone(), clock, u64::MAX, u64::MAX);
         each(material, from..u64::MAX, |at, packet| {

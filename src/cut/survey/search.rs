@@ -18,15 +18,18 @@ pub(super) struct Found {
     pub(super) contents: Contents,
 }
 
-/// What a search came upon: the last at or before the instant, the first at or behind it, the
-/// how many open points that were not to be taken lie between either and the instant, how many
-/// points were passed over.
+/// What a search around an instant came upon.
 #[derive(Default)]
 pub(super) struct Around {
+    /// The last point at or before the instant.
     pub(super) before: Option<Found>,
+    /// The first point at or behind it.
     pub(super) behind: Option<Found>,
+    /// The last PCR of the material, where the search went on to its end.
     pub(super) last: Option<StreamTime>,
+    /// How many open points that were not to be taken lie between either and the instant.
     pub(super) opens: (u64, u64),
+    /// How many points were passed over.
     pub(super) missed: u64,
 }
 
