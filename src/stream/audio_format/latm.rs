@@ -91,6 +91,12 @@ fn audio_specific_config(bits: &mut Bits<'_>, frames: u32) -> Option<Config> {
     if kind == PARAMETRIC_STEREO {
         shape = aac(2);
     }
+    // SBR doubles the rate of the core, or leaves it as it is (ISO/IEC 14496-3 §4.6.18.2.5).
+    let doubled = match rate.checked_div(core)? {
+        1 if rate == core => 1,
+        2 if rate == 2 * core => 2,
+        _ => return None,
+    };
     Some(Config {
         format: AudioFormat {
             coding: "aac_latm",
@@ -98,7 +104,7 @@ fn audio_specific_config(bits: &mut Bits<'_>, frames: u32) -> Option<Config> {
             channels: shape.map(|s| s.channels),
             layout: shape.map(|s| s.layout()),
         },
-        samples: 1024 * frames * (rate / core).max(1),
+        samples: 1024 * frames * doubled,
     })
 }
 

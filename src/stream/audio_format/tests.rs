@@ -118,6 +118,17 @@ fn latm_says_it_in_its_stream_mux_config() {
     // 256 + 384 + 256 bytes in 3 x 1024 samples: 896 * 8 * 48000 / 3072.
     assert_eq!(look.bit_rate(), Some(112_000));
     assert_eq!(AudioLook::at(Codec::AacLatm, &same), None);
+    // Object type 5 (SBR), core 24 kHz (6), stereo, then 48 kHz (3): 00101_0110_0010_0011; each
+    // element is of 2 x 1024 samples: 384 * 8 * 48000 / 2048.
+    let sbr = element(&[0x20, 0x00, 0x2B, 0x11, 0x80], 381);
+    let look = AudioLook::at(Codec::AacLatm, &sbr).unwrap();
+    assert_eq!((look.format.rate, look.bit_rate()), (48_000, Some(72_000)));
+    // Rates that are written out, 16777215 Hz over a core of 1 Hz, with 64 frames an element:
+    // 0_0_1_111111_0000_000 00101_1111_(1)_0010_1111_(16777215).
+    let head = [
+        0x3F, 0x80, 0x2F, 0x80, 0x00, 0x00, 0x92, 0xFF, 0xFF, 0xFF, 0xF8,
+    ];
+    assert_eq!(AudioLook::at(Codec::AacLatm, &element(&head, 381)), None);
 
     // SBR said in the open: object type 5, 24 kHz (6), mono, extension 48 kHz (3):
     // 00101_011 0_0001_001 1_...
