@@ -163,6 +163,9 @@ fn parse_decimal_seconds(text: &str) -> Option<i64> {
 /// Digits with an optional fraction, as ticks; the fraction is cut at the nanosecond.
 fn decimal_ticks(text: &str) -> Option<i64> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    if !fraction.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
     let digits_of_ns = fraction.get(..fraction.len().min(9))?;
     let ns = digits(digits_of_ns)? * 10i64.pow(9 - digits_of_ns.len() as u32);
     digits(whole)?
@@ -231,6 +234,7 @@ mod tests {
             ("01:00:00", 3600 * 27_000_000),
             ("59:59.999", 97_199_973_000),
             ("0.000000037s", 1),
+            ("0.0000000370000000000000001 s", 1),
         ] {
             assert_eq!(
                 text.parse::<Ticks27M>().map(Ticks27M::get),
@@ -239,7 +243,21 @@ mod tests {
             );
         }
         for text in [
-            "12", "0", "", "s", "1:60", "60:00.", "1:2:3:4", "12.s", "x", "-", "1:61:00",
+            "12",
+            "0",
+            "",
+            "s",
+            "1:60",
+            "60:00.",
+            "1:2:3:4",
+            "12.s",
+            "x",
+            "-",
+            "1:61:00",
+            "1.123456789xyz s",
+            "00:01.123456789-",
+            "1.1234567890 .s",
+            "1.123456789é s",
         ] {
             assert!(
                 text.parse::<Ticks27M>().is_err(),

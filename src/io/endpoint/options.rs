@@ -161,7 +161,7 @@ impl SocketOptions {
     }
 }
 
-const SIZE: &str = "a size up to 2 GiB: bytes, 8M or 8MiB";
+const SIZE: &str = "a size below 2 GiB: bytes, 8M or 8MiB";
 
 fn once<T>(slot: &mut Option<T>, value: T, name: &str) -> Result<(), String> {
     if slot.replace(value).is_some() {
@@ -189,7 +189,7 @@ fn small(text: &str) -> Option<u8> {
 fn size(text: &str) -> Option<ByteCount> {
     text.parse::<ByteCount>()
         .ok()
-        .filter(|n| (1..=1 << 31).contains(&n.get()))
+        .filter(|n| (1..=i32::MAX as u64).contains(&n.get()))
 }
 
 impl fmt::Display for SocketOptions {
