@@ -162,18 +162,7 @@ impl Reorder {
         self.stray = None;
         let number = next + ahead;
         if ahead < 0 && self.starting.is_none() {
-            if number < self.first {
-                // Nobody has missed it yet: it is said to be lost as it comes.
-                self.lost += 1;
-                let (datagrams, first) = (1, header.sequence);
-                self.events.push(ReorderEvent::Lost { datagrams, first });
-            }
-            let came = ahead >= -64 && self.seen & 1 << (-ahead - 1) != 0;
-            *(if came {
-                &mut self.duplicates
-            } else {
-                &mut self.late
-            }) += 1;
+            self.too_late(number, next);
             return Pushed::Dropped;
         }
         self.hold(number, payload, arrival)
@@ -270,6 +259,28 @@ impl Reorder {
             *next += gap;
         }
         self.seen = self.seen.checked_shl(gap.min(64) as u32).unwrap_or(0);
+    }
+
+    /// A datagram came whose turn is over: a repeat, or one that was given up.
+    fn too_late(&mut self, number: i64, next: i64) {
+        let back = next - 1 - number;
+        let bit = u32::try_from(back).ok().and_then(|n| 1u64.checked_shl(n));
+        let came = bit.is_some_and(|bit| self.seen & bit != 0);
+        if came {
+            self.duplicates += 1;
+            return;
+        }
+        self.late += 1;
+        if number < self.first {
+            // Nobody has missed it yet: it is said to be lost as it comes. A repeat of one farther
+            // back than is remembered is taken for another.
+            self.lost += 1;
+            self.seen |= bit.unwrap_or(0);
+            self.events.push(ReorderEvent::Lost {
+                datagrams: 1,
+                first: number as u16,
+            });
+        }
     }
 
     fn hold(&mut self, number: i64, payload: &[u8], arrival: Arrival) -> Pushed {

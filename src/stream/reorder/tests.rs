@@ -67,6 +67,14 @@ fn the_first_datagram_waits_for_those_it_has_overtaken() {
 }
 
 #[test]
+fn a_repeat_from_before_the_first_is_lost_once() {
+    let mut r = Reorder::new(Ticks27M::from_millis(50));
+    let sent = [(-50, 10), (1, 11), (2, 8), (3, 8), (4, 8), (5, 12), (6, 8)];
+    assert_eq!(play(&mut r, 9, &sent), [10, 11, 12]);
+    assert_eq!((r.lost, r.late, r.duplicates), (1, 1, 3));
+}
+
+#[test]
 fn what_comes_after_the_window_is_lost_and_late() {
     let mut r = Reorder::new(Ticks27M::from_millis(50));
     let sent = [
