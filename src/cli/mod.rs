@@ -12,6 +12,7 @@ mod progress;
 mod range;
 pub mod report;
 mod stats;
+mod visible;
 pub mod when;
 pub mod yaml;
 
@@ -26,6 +27,8 @@ pub use error::{Error, Verdict};
 pub use progress::Progress;
 pub use range::{Ends, Range};
 pub use report::Level;
+pub use visible::visible;
+
 use report::{Format, Report};
 
 /// Parses the command line, runs the tool, and turns what came of it into words and a status:

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Map, json};
 
+use super::visible;
 use crate::stream::Snapshot;
 use crate::stream::event::{Event, Severity, Subject, Value};
 use crate::units::WallTime;
@@ -317,17 +318,26 @@ fn text_line(
         let _ = write!(line, "{name} {subject}");
         line.push_str(if fields.is_empty() { "" } else { ":" });
     }
-    line.push_str(words);
+    // Words of several lines are meant; other control characters can only have come from outside.
+    for (n, words) in words.split('\n').enumerate() {
+        line.push_str(if n > 0 { "\n" } else { "" });
+        line.push_str(&visible(words));
+    }
     for (key, value) in fields {
         let _ = match value {
             Value::Number(n) => write!(line, " {key}={n}"),
-            Value::Text(t) if t.contains([' ', '"', '=']) || t.is_empty() => {
+            Value::Text(t) if t.is_empty() || t.contains(is_quoted) => {
                 write!(line, " {key}={t:?}")
             }
             Value::Text(t) => write!(line, " {key}={t}"),
         };
     }
     line
+}
+
+/// True for what would end a field, or the line, or what a terminal obeys.
+fn is_quoted(c: char) -> bool {
+    matches!(c, ' ' | '"' | '=') || c.is_control()
 }
 
 fn json_line(
@@ -404,6 +414,18 @@ mod tests {
             text_line("tsrecv", Level::Warning, event, "", &fields),
             r#"tsrecv: warning: continuity_count_error PID 0x0100: lost_packets=3 what="a b""#
         );
+        // What a stream or a program says is on one line, and nothing that a terminal obeys.
+        let text = "x\ntsrecv:\u{1b}[2J\u{9b}1m";
+        let fields = [("line", Value::from(text))];
+        let line = text_line("tsrecv", Level::Info, event, "", &fields);
+        let (_, said) = line.split_once(": line=").unwrap();
+        assert_eq!(said, r#""x\ntsrecv:\u{1b}[2J\u{9b}1m""#);
+        let line = text_line("tsrecv", Level::Info, None, "a\u{1b}\r\nb", &[]);
+        assert_eq!(line, "tsrecv: info: a\\u{1b}\\r\nb");
+        let fields = [
+            ("lost_packets", Value::from(3u64)),
+            ("what", Value::from("a b")),
+        ];
         let json: serde_json::Value =
             serde_json::from_str(&json_line("tsrecv", Level::Warning, event, "", &fields)).unwrap();
         assert_eq!(

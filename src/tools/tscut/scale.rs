@@ -5,7 +5,7 @@ use std::path::Path;
 use anyhow::anyhow;
 
 use super::ringed::RingFault;
-use crate::cli::{Ends, Error};
+use crate::cli::{Ends, Error, visible};
 use crate::cut::error::SurveyError;
 use crate::units::{StreamTime, WallTime};
 
@@ -85,7 +85,7 @@ pub(super) fn survey_error(asked: &Asked<'_>, e: SurveyError<Error>) -> Error {
         }
         SurveyError::NoService { services } => {
             let said = services.iter().map(|(id, name)| match name {
-                Some(name) => format!("{id} ({name})"),
+                Some(name) => format!("{id} ({})", visible(name)),
                 None => id.to_string(),
             });
             let said: Vec<String> = said.collect();

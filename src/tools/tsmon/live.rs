@@ -13,7 +13,7 @@ use ratatui::widgets::{Block, Paragraph};
 use ratatui::{DefaultTerminal, Frame};
 
 use super::content;
-use crate::cli::Error;
+use crate::cli::{Error, visible};
 use crate::io::clock::{Clock, SystemClock};
 use crate::monitor::{Alarm, Alarms, Check, CheckReport, Monitor, PidReport, Report};
 use crate::ts::{PACKET_SIZE, Pid};
@@ -251,7 +251,8 @@ fn streams(frame: &mut Frame<'_>, area: Rect, report: &Report, rates: &Rates, ab
     let pid_of = |number: u16| report.pids.iter().find(|pid| pid.pid == number);
     for service in &report.services {
         let rate = service.pids.iter().map(|pid| rates.of(*pid)).sum();
-        let words = format!("{} {}  {}", service.id, service.name, BitRate::new(rate));
+        let name = visible(&service.name);
+        let words = format!("{} {name}  {}", service.id, BitRate::new(rate));
         lines.push(Line::styled(
             words,
             Style::new().add_modifier(Modifier::BOLD),

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{content, tables, timing};
+use crate::cli::visible;
 use crate::monitor::{CheckReport, PidReport, Report, ServiceReport};
 use crate::ts::Pid;
 use crate::units::{BitRate, Ticks27M};
@@ -58,8 +59,8 @@ fn line(page: &mut String, words: std::fmt::Arguments<'_>) {
 fn service_lines(page: &mut String, service: &ServiceReport, report: &Report) {
     let name = match (service.name.as_str(), service.provider.as_str()) {
         ("", _) => "without a name".to_owned(),
-        (name, "") => name.to_owned(),
-        (name, provider) => format!("{name} ({provider})"),
+        (name, "") => visible(name).into_owned(),
+        (name, provider) => format!("{} ({})", visible(name), visible(provider)),
     };
     let scrambled = if service.scrambled { ", scrambled" } else { "" };
     let rate = BitRate::new(service.bitrate_bps);

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::multicat::command_lines;
 use super::{existing, ring_error};
-use crate::cli::{Common, Context, Error, Range, Verdict};
+use crate::cli::{Common, Context, Error, Range, Verdict, visible};
 use crate::io::clock::{Clock, SystemClock};
 use crate::ring::{Disk, Ring, RingEvent, Summary};
 use crate::units::{BitRate, ByteCount, Ticks27M, WallTime};
@@ -271,7 +271,7 @@ impl Info {
             let _ = writeln!(out, "  clock set by {by} at {}", s.at);
         }
         for s in &self.services {
-            let name = s.name.as_deref().unwrap_or("(no name)");
+            let name = visible(s.name.as_deref().unwrap_or("(no name)"));
             let _ = writeln!(out, "  service {} {name}", s.id);
         }
         for e in self.events.iter().skip(tail(self.events.len())) {
@@ -279,7 +279,10 @@ impl Info {
             let _ = writeln!(
                 out,
                 "  event {} of service {} from {} to {stop}  {}",
-                e.event_id, e.service, e.start, e.title
+                e.event_id,
+                e.service,
+                e.start,
+                visible(&e.title)
             );
         }
         for s in self.splices.iter().skip(tail(self.splices.len())) {
