@@ -1,0 +1,118 @@
+//! Files played: their pace, their seams, their rate.
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use super::stream;
+use crate::harness::{Running, command, in_own_network, judge, output_of};
+
+/// Frames of the picture, and the steps between their times.
+fn frames(file: &Path) -> Vec<i64> {
+    let args = "-v error -select_streams v -show_entries packet=dts -of csv=p=0";
+    let mut args: Vec<_> = args.split(' ').map(std::ffi::OsStr::new).collect();
+    args.push(file.as_os_str());
+    let text = output_of("ffprobe", &args);
+    text.lines()
+        .filter_map(|l| l.trim_end_matches(',').parse().ok())
+        .collect()
+}
+
+#[test]
+fn a_loop_has_no_seam() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("loop.ts");
+    let script = "\"$1\" --loop \"$2\" | head -c 4700000 > \"$3\"";
+    let status = Command::new("sh")
+        .args(["-c", script, "sh"])
+        .args([&crate::harness::tool("tsrecv"), &stream(), &out])
+        .stderr(Stdio::null())
+        .status()
+        .unwrap();
+    assert!(status.success());
+    let dts = frames(&out);
+    assert!(
+        dts.len() > 3 * 125,
+        "{} frames are no three rounds",
+        dts.len()
+    );
+    assert!(
+        dts.windows(2).all(|w| w[1] - w[0] == 3600),
+        "every frame lasts 40 ms"
+    );
+    judge(&out, &["--ignore", "tstd"]);
+}
+
+#[test]
+fn a_constant_rate_has_its_pcrs_in_their_places_over_the_seam_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("cbr.ts");
+    let script = "\"$1\" --cbr 3333333 --loop \"$2\" | head -c 4700000 > \"$3\"";
+    let status = Command::new("sh")
+        .args(["-c", script, "sh"])
+        .args([&crate::harness::tool("tsrecv"), &stream(), &out])
+        .stderr(Stdio::null())
+        .status()
+        .unwrap();
+    assert!(status.success());
+    // over two rounds; ffmpeg's own multiplexing overflows the buffers of the model
+    judge(&out, &["--cbr", "3333333", "--ignore", "tstd"]);
+    // a file of constant rate keeps it
+    let script = script.replace("3333333", "2M");
+    let status = Command::new("sh")
+        .args(["-c", &script, "sh"])
+        .args([&crate::harness::tool("tsrecv"), &stream(), &out])
+        .stderr(Stdio::null())
+        .status()
+        .unwrap();
+    assert!(status.success());
+    judge(&out, &["--cbr", "2000000", "--ignore", "tstd"]);
+
+    let mut tsrecv = command("tsrecv");
+    tsrecv
+        .args(["--cbr", "3333333", "-i"])
+        .arg(stream())
+        .arg("-o")
+        .arg(&out);
+    assert_eq!(Running::spawn(&mut tsrecv).wait(), 0);
+    let size = fs::metadata(&out).unwrap().len() as f64;
+    let expected = 3_333_333.0 / 8.0 * 5.0;
+    assert!(
+        (size / expected - 1.0).abs() < 0.01,
+        "{size} bytes, not {expected}"
+    );
+}
+
+#[test]
+fn a_file_is_played_at_its_own_speed_and_the_errors_of_departure_are_counted() {
+    in_own_network(
+        "multicast::playout::a_file_is_played_at_its_own_speed_and_the_errors_of_departure_are_counted",
+        || {
+            let folder = tempfile::tempdir().unwrap();
+            let stats = folder.path().join("stats");
+            for output in ["udp://239.1.1.1:5000", "/dev/null"] {
+                let start = std::time::Instant::now();
+                let mut tsrecv = command("tsrecv");
+                tsrecv
+                    .arg(stream())
+                    .arg(output)
+                    .args(["--speed", "2", "--stats-json"])
+                    .arg(&stats);
+                assert_eq!(Running::spawn(&mut tsrecv).wait(), 0);
+                let took = start.elapsed().as_secs_f64();
+                assert!(
+                    (2.3..6.0).contains(&took),
+                    "5 s at double speed took {took} s"
+                );
+                if output != "/dev/null" {
+                    let text = fs::read_to_string(&stats).unwrap();
+                    assert!(
+                        text.contains("departure_error_p50_us")
+                            && text.contains("departure_error_max_us"),
+                        "{text}"
+                    );
+                }
+            }
+        },
+    );
+}
