@@ -9,8 +9,10 @@ mod learn;
 mod limits;
 #[cfg_attr(not(feature = "live"), path = "tsmon/live_absent.rs")]
 mod live;
+mod measure;
 mod notices;
 mod outside;
+mod page;
 mod profile;
 mod prometheus;
 mod snmp;
@@ -19,25 +21,19 @@ mod text;
 mod timing;
 mod watch;
 
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow};
 use clap::{Parser, Subcommand, ValueEnum};
 
 use self::capture::CaptureArgs;
 use self::learn::LearnArgs;
-use self::live::Screen;
-use self::notices::Notices;
+pub use self::measure::run;
 use self::outside::OutsideArgs;
-use self::profile::ProfileFile;
-use self::watch::{Told, Watch};
-use crate::cli::{Common, Context, Error, ToolArgs, Verdict};
-use crate::io::clock::{Clock, SystemClock};
-use crate::io::{Endpoint, InputOptions, PassSource, Source, StagedFile, open_input};
+use crate::cli::{Common, ToolArgs};
+use crate::io::{Endpoint, Source};
 use crate::monitor::clocks::Demarcation;
-use crate::monitor::{Alarms, Check, Monitor, Priority, TimeSource};
+use crate::monitor::{Priority, TimeSource};
 use crate::stream::Framing;
 
 /// Measure a transport stream, and say what is wrong with it
@@ -470,159 +466,5 @@ impl ClockChoice {
             Self::Auto | Self::Pcr => TimeSource::Pcr,
             Self::Arrival => TimeSource::Arrival,
         }
-    }
-}
-
-/// Measures until the input ends or the end is asked for, and prints the report.
-///
-/// # Errors
-/// Where the input fails, or an output.
-pub fn run(mut args: Args, context: &mut Context) -> Result<Verdict, Error> {
-    if let Some(Work::Learn(learn)) = args.work.take() {
-        args.input = Some(learn.input);
-        args.span = learn.span;
-        args.report = Form::Profile;
-        args.report_file = learn.output;
-    }
-    let profile = args.profile.as_deref().map(ProfileFile::load).transpose()?;
-    let input = args.input.clone().or(args.input_operand.clone());
-    let input = input.unwrap_or(Endpoint::Standard);
-    let options = InputOptions {
-        linger: InputOptions::RECORDER_LINGER,
-        ..InputOptions::default()
-    };
-    let mut source: Box<dyn Source> = match args.pass {
-        true => {
-            check_pass(&args, &input)?;
-            Box::new(PassSource::start(context.signals().stop_flag())?)
-        }
-        false => open_input(&input, &options)?,
-    };
-    let file = source.length().is_some();
-    let notices = Notices::open(
-        args.events.as_deref(),
-        args.exec.as_deref(),
-        input.to_string(),
-        !file,
-    )?;
-    let to_stdout = args.events.as_deref() == Some(Path::new("-"));
-    if args.live && to_stdout {
-        let cause = anyhow!("--live and --events - both want stdout");
-        return Err(Error::usage(cause).hint("name a file: --events FILE"));
-    }
-    if args.outside.is_agent() && to_stdout {
-        let cause = anyhow!("with --snmp-pass-persist stdout belongs to snmpd");
-        return Err(Error::usage(cause).hint("name a file: --events FILE"));
-    }
-    let told = Told {
-        notices,
-        capture: args.capture.open()?,
-        outside: args.outside.open(&input, context)?,
-        screen: match args.live {
-            true => Some(Screen::open(input.to_string())?),
-            false => None,
-        },
-    };
-    let mut page = Page::new(&args, &input)?;
-    context.ready();
-    context.status(&format!("measuring {input}"));
-    let mut watch = Watch::new(
-        told,
-        Alarms::new(args.clear_after.into()),
-        profile,
-        args.decode,
-    );
-    if args.live {
-        context.report().hold();
-    }
-    let watched = watch.run(&args, &mut *source, &mut page, context);
-    let monitor = watch.finish(&mut *source, context)?;
-    page.print(&monitor, context)?;
-    watched?;
-    Ok(judge(args.fail_on, &monitor))
-}
-
-/// With --pass stdin and stdout are the stream's.
-fn check_pass(args: &Args, input: &Endpoint) -> Result<(), Error> {
-    if *input != Endpoint::Standard {
-        let error = anyhow!("--pass passes stdin on, and the input is '{input}'");
-        return Err(Error::usage(error).hint(format!("tsrecv '{input}' | tsmon --pass | …")));
-    }
-    if args.events.as_deref() == Some(Path::new("-")) {
-        let error = anyhow!("with --pass stdout is the stream's, and --events - wants it");
-        return Err(Error::usage(error).hint("write them to a file: --events FILE"));
-    }
-    Ok(())
-}
-
-/// No when a check that counts found something, or there was nothing to judge.
-fn judge(fail_on: Option<Least>, monitor: &Monitor) -> Verdict {
-    let Some(least) = fail_on else {
-        return Verdict::Yes;
-    };
-    let failed =
-        |check: &&Check| check.priority() <= least.priority() && monitor.count(**check).count > 0;
-    match monitor.packets() == 0 || Check::ALL.iter().any(|check| failed(&check)) {
-        true => Verdict::No,
-        false => Verdict::Yes,
-    }
-}
-
-/// Where the report goes, and how.
-struct Page {
-    form: Form,
-    file: Option<PathBuf>,
-    /// stdout carries something else.
-    aside: bool,
-    /// stdout belongs to snmpd, which is not to read a report.
-    silent: bool,
-    /// One object a line.
-    lines: bool,
-    /// What is measured, as it was typed.
-    input: String,
-}
-
-impl Page {
-    fn new(args: &Args, input: &Endpoint) -> Result<Self, Error> {
-        let page = Self {
-            form: args.report,
-            file: args.report_file.clone(),
-            aside: args.pass || args.events.as_deref() == Some(Path::new("-")),
-            silent: args.outside.is_agent(),
-            lines: args.interval.is_some() && args.report_file.is_none(),
-            input: input.to_string(),
-        };
-        if page.form == Form::Html && page.file.is_none() && (page.aside || page.lines) {
-            let words =
-                "a page for a browser needs a file of its own beside --interval or --events -";
-            let hint = "add --report-file FILE.html";
-            return Err(Error::usage(anyhow!(words)).hint(hint));
-        }
-        Ok(page)
-    }
-
-    fn print(&self, monitor: &Monitor, context: &mut Context) -> Result<(), Error> {
-        let report = monitor.report();
-        let text = match self.form {
-            Form::Text => text::page(&report),
-            Form::Json if self.lines => serde_json::to_string(&report)? + "\n",
-            Form::Json => serde_json::to_string_pretty(&report)? + "\n",
-            Form::Html => html::page(&report, &self.input, SystemClock.wall()),
-            Form::Profile => learn::page(&report, &self.input, context)?,
-        };
-        if let Some(path) = &self.file {
-            let mut file = StagedFile::create(path)?;
-            file.write(text.as_bytes())?;
-            file.place()?;
-        } else if self.silent {
-            return Ok(());
-        } else if self.aside {
-            context.page(&text);
-        } else {
-            let out = context.answer();
-            let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-            written.context("cannot write to stdout")?;
-        }
-        Ok(())
     }
 }

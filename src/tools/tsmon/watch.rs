@@ -2,14 +2,15 @@
 
 use std::time::{Duration, Instant};
 
+use super::Args;
 use super::capture::Capture;
 use super::decode::Decode;
 use super::heard::Heard;
 use super::live::Screen;
 use super::notices::Notices;
 use super::outside::Outside;
+use super::page::Page;
 use super::profile::ProfileFile;
-use super::{Args, Page};
 use crate::cli::{Context, Error, Level};
 use crate::io::clock::{Clock, SystemClock};
 use crate::io::{Received, Source};
