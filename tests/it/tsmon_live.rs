@@ -1,5 +1,6 @@
 //! `tsmon --live` in a real terminal emulator.
 
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::harness::{Run, ffmpeg_stream, tool, wait_for};
@@ -49,7 +50,7 @@ impl Drop for Terminal {
 }
 
 /// A minute of a service at 1 Mb/s, played into a live monitor.
-fn live(rest: &str) -> Terminal {
+fn live(pid: &Path) -> Terminal {
     let file = ffmpeg_stream(
         "a-minute-1M",
         "-f lavfi -i testsrc2=size=320x240:rate=25:duration=60 \
@@ -58,16 +59,18 @@ fn live(rest: &str) -> Terminal {
     );
     let (tsrecv, tsmon) = (tool("tsrecv"), tool("tsmon"));
     Terminal::start(&format!(
-        "{} --pace {} - 2>/dev/null | {} --live {rest}; echo status $?; exec cat",
+        "{} --pace {} - 2>/dev/null | sh -c 'echo $$ > {pid}; exec {} --live'; \
+         echo status $?; exec cat",
         tsrecv.display(),
         file.display(),
-        tsmon.display()
+        tsmon.display(),
+        pid = pid.display()
     ))
 }
 
 #[test]
 fn the_screen_shows_rates_and_checks_and_q_leaves_the_report() {
-    let terminal = live("");
+    let terminal = live(Path::new("/dev/null"));
     let shown = terminal.wait_until("a rate of the last second", |screen| {
         let video = screen
             .lines()
@@ -95,7 +98,7 @@ fn the_screen_shows_rates_and_checks_and_q_leaves_the_report() {
 
 #[test]
 fn a_list_that_is_too_long_is_scrolled_and_a_small_terminal_is_no_harm() {
-    let terminal = live("");
+    let terminal = live(Path::new("/dev/null"));
     terminal.wait_until("the list", |screen| screen.contains("0x1fff  null"));
     let resize = ["resize-window", "-x", "60", "-y", "14"];
     assert!(terminal.tmux(&resize).status().unwrap().success());
@@ -126,6 +129,19 @@ fn a_list_that_is_too_long_is_scrolled_and_a_small_terminal_is_no_harm() {
             .success()
     );
     terminal.wait_until("the large screen", |screen| screen.contains("Service01"));
+}
+
+#[test]
+fn a_terminal_that_is_closed_ends_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("pid");
+    let terminal = live(&file);
+    terminal.wait_until("the list", |screen| screen.contains("0x1fff  null"));
+    let pid = std::fs::read_to_string(&file).unwrap();
+    let process = Path::new("/proc").join(pid.trim());
+    assert!(process.exists());
+    drop(terminal);
+    wait_for("the end of tsmon", || !process.exists());
 }
 
 #[test]

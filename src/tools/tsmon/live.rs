@@ -2,9 +2,12 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::io::{self, IsTerminal as _};
+use std::os::fd::AsFd as _;
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use ratatui::crossterm::event::{self, Event as Input, KeyCode, KeyEventKind, KeyModifiers};
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::style::{Color, Modifier, Style};
@@ -25,12 +28,15 @@ const EVERY: Duration = Duration::from_millis(500);
 const SPAN: Ticks27M = Ticks27M::SECOND;
 /// Alarms that are kept for the list.
 const KEPT: usize = 200;
+/// Keys that wait to be looked at.
+const KEYS: usize = 64;
 /// Columns of the list of checks.
 const CHECKS: u16 = 46;
 
 /// The terminal while tsmon has it; it is given back when this is dropped.
 pub(super) struct Screen {
     terminal: DefaultTerminal,
+    keys: Receiver<Input>,
     input: String,
     drawn: Option<Instant>,
     rates: Rates,
@@ -87,6 +93,7 @@ impl Screen {
         }
         Ok(Self {
             terminal: ratatui::try_init().context("cannot set up the terminal")?,
+            keys: keys()?,
             input,
             drawn: None,
             rates: Rates::default(),
@@ -119,9 +126,13 @@ impl Screen {
     /// # Errors
     /// When the terminal is gone.
     pub(super) fn turn(&mut self, monitor: Option<&Monitor>, alarms: &Alarms) -> Result<(), Error> {
+        if is_gone() {
+            self.left = true;
+            return Ok(());
+        }
         let mut moved = false;
-        while event::poll(Duration::ZERO).context("cannot read the terminal")? {
-            moved |= self.key(&event::read().context("cannot read the terminal")?);
+        while let Ok(input) = self.keys.try_recv() {
+            moved |= self.key(&input);
         }
         if !moved && self.drawn.is_some_and(|then| then.elapsed() < EVERY) {
             return Ok(());
@@ -175,8 +186,34 @@ impl Screen {
 
 impl Drop for Screen {
     fn drop(&mut self) {
-        ratatui::restore();
+        // It may be gone.
+        let _ = ratatui::try_restore();
     }
+}
+
+/// What is typed. It is read in a thread of its own, for a reader of a terminal that goes away
+/// never returns.
+fn keys() -> io::Result<Receiver<Input>> {
+    let (sender, keys) = sync_channel(KEYS);
+    let read = move || {
+        while let Ok(input) = event::read() {
+            if sender.send(input).is_err() {
+                break;
+            }
+        }
+    };
+    std::thread::Builder::new()
+        .name("keys".into())
+        .spawn(read)?;
+    Ok(keys)
+}
+
+/// True once the terminal is gone: its emulator was closed.
+fn is_gone() -> bool {
+    let stdout = io::stdout();
+    let mut fds = [PollFd::new(stdout.as_fd(), PollFlags::empty())];
+    // Without a wish, only an error or a hang-up is told.
+    poll(&mut fds, PollTimeout::ZERO).is_ok_and(|told| told > 0)
 }
 
 fn page(
