@@ -1,5 +1,6 @@
 //! A healthy multiplex of constant rate whose every packet has its place by hand: PSI, every table
-//! of service information, MPEG-2 video, MPEG audio of low sampling frequency, null packets.
+//! of service information, MPEG-2 video, MPEG audio of low sampling frequency, null packets. Of
+//! pictures and sound there are the headers; nobody is to decode them.
 //!
 //! It needs 57 kbit/s, so that a simulated day of it is short. Each table comes so often that one
 //! that is left out is no error yet, and two in a row are: each 0.48 of its limit. The TDT alone

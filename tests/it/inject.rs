@@ -272,3 +272,41 @@ fn finish(healthy: &[Packet], stream: &Stream, mut done: Vec<(Defect, usize)>) -
     debug_assert!(bytes.len() >= packets * PACKET_SIZE);
     Damaged { bytes, deeds }
 }
+
+#[test]
+fn what_was_done_is_where_the_deed_says() {
+    use crate::healthy::{Healthy, MEGABIT};
+    let stray = Pid::from_field(0x321);
+    let strikes = [
+        Strike::anywhere(Defect::Drop { packets: 3 }),
+        Strike::anywhere(Defect::Junk { bytes: 77 }),
+        Strike::anywhere(Defect::Duplicate { copies: 2 }),
+        Strike::anywhere(Defect::TransportError),
+        Strike::anywhere(Defect::BreakSync { packets: 1 }),
+        Strike::new(Defect::Unreferenced { pid: stray }, Pid::NULL),
+    ];
+    let strikes = strikes.map(|strike| strike.times(9));
+    let healthy = Healthy::seconds(MEGABIT, 3);
+    let Damaged { bytes, deeds } = inject(&healthy, 5, &strikes);
+    assert_eq!(deeds.len(), 6 * 9);
+    let mut junk = 0;
+    for deed in deeds {
+        assert_eq!(deed.offset, deed.place * PACKET_SIZE + junk);
+        let at = &bytes[deed.offset..];
+        let original = healthy[deed.healthy].as_bytes();
+        let packet = |n: usize| &at[n * PACKET_SIZE..(n + 1) * PACKET_SIZE];
+        assert!(match deed.defect {
+            Defect::Drop { packets } => packet(0) == healthy[deed.healthy + packets].as_bytes(),
+            Defect::Junk { bytes } => {
+                junk += bytes;
+                !at[..bytes].contains(&0x47) && &at[bytes..bytes + PACKET_SIZE] == original
+            }
+            Defect::Duplicate { .. } => (0..3).all(|n| packet(n) == original),
+            Defect::TransportError =>
+                at[1] == original[1] | 0x80 && packet(0)[2..] == original[2..],
+            Defect::BreakSync { .. } => at[0] != 0x47 && packet(0)[1..] == original[1..],
+            _ => at[1..3] == [0x03, 0x21] && deed.pid == Pid::NULL,
+        });
+    }
+    assert_eq!(junk, 9 * 77);
+}

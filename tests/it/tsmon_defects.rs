@@ -10,8 +10,10 @@
 //! - 2.3.a, 2.3.b, 2.5 to the tick: `monitor::clocks::tests`; 2.4 (481 and 519 ns):
 //!   `monitor::clocks::accuracy::tests`, and beside the judge `tests/it/tsmon_clocks.rs`.
 //! - 3.1 to 3.8 to the millisecond: `monitor::tables::tests::si`.
-//! - 3.3, a byte over and a byte under in each buffer: `tests/it/tsmon_buffers.rs`. 3.9 and 3.10:
-//!   `monitor::tstd` and, on either side of their second, here.
+//! - 3.3, a byte over and a byte under in each buffer: `tests/it/tsmon_buffers.rs`. 3.9 and 3.10 on
+//!   either side of their second: here; which streams have 10 s or 60 s: `monitor::tstd::model`.
+//!
+//! Priority 4 is of the network: `tests/it/tsmon.rs`.
 
 mod rows;
 
@@ -21,7 +23,7 @@ use headend::monitor::{Check, Priority};
 use headend::ts::Packet;
 use serde_json::Value;
 
-use crate::harness::Run;
+use crate::harness::{Run, judge};
 use crate::healthy::Healthy;
 use crate::inject::{Damaged, inject};
 use rows::{LONG, Row, SHORT, priority_1, priority_2, priority_3};
@@ -90,6 +92,10 @@ fn the_healthy_streams_raise_nothing_and_the_long_one_is_judged_by_every_check()
         let packets = Healthy::seconds(stream.ticks, stream.seconds);
         let report = report(Packet::bytes_of(&packets).to_vec());
         assert_eq!(found(&report), BTreeMap::new());
+        // So says who knows nothing of us.
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), Packet::bytes_of(&packets)).unwrap();
+        judge(file.path(), &[]);
         let checks = Check::ALL.iter().filter(|c| c.priority() < Priority::Four);
         for check in checks.filter(|_| stream.ticks == LONG.ticks) {
             let row = &report["checks"][check.name()];

@@ -86,7 +86,8 @@ pub(super) fn strike(stream: &mut Stream, strike: &Strike) -> Vec<usize> {
             places
         }
         Defect::OmitPid { packets } => {
-            let inner = inner(stream, strike, |_| true);
+            let strike = of_one_pid(stream, strike);
+            let inner = inner(stream, &strike, |_| true);
             let places = stream.row(&inner, packets);
             omit(stream, &places);
             places
@@ -103,6 +104,15 @@ pub(super) fn strike(stream: &mut Stream, strike: &Strike) -> Vec<usize> {
         Defect::Bunch { packets } => bunch(stream, strike, packets),
         Defect::Fill { packets, every } => fill(stream, strike, packets, every),
         _ => Vec::new(),
+    }
+}
+
+/// The strike on the PID of a packet that it may hit.
+fn of_one_pid(stream: &mut Stream, strike: &Strike) -> Strike {
+    let place = some(stream, strike, 1, |_| true).first().copied();
+    Strike {
+        pid: place.map(|place| stream.packet(place).pid()).or(strike.pid),
+        ..strike.clone()
     }
 }
 
@@ -305,9 +315,16 @@ fn repeat(stream: &mut Stream, strike: &Strike, table: Table, behind: usize) -> 
 
 /// The first of the packets stays; the others take the places of the null packets behind it.
 fn bunch(stream: &mut Stream, strike: &Strike, packets: usize) -> Vec<usize> {
-    let all = stream.places(strike, Packet::has_payload);
+    let strike = of_one_pid(stream, strike);
+    let all = stream.places(&strike, Packet::has_payload);
+    // None between them that has been struck: they would overtake it.
+    let in_order = |first: usize| {
+        let between = all[first]..=all[first + packets - 1];
+        let is_struck = |n: usize| stream.slots[n].struck && strike.hits(stream.packet(n));
+        !between.into_iter().any(is_struck)
+    };
     let rows: Vec<_> = (0..all.len().saturating_sub(packets - 1))
-        .filter(|n| (1..packets).all(|k| is_free(stream, all[*n] + k)))
+        .filter(|n| (1..packets).all(|k| is_free(stream, all[*n] + k)) && in_order(*n))
         .collect();
     let Some(first) = stream.row(&rows, 1).first().copied() else {
         return Vec::new();
