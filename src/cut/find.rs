@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use super::line::Mark;
+use super::line::PlacedPcr;
 use crate::stream::codec::Codec;
 use crate::stream::rap::{RapDetector, RapKind};
 use crate::ts::{Dts, Packet, PesHeader, Pid, Pts, Scrambling};
@@ -27,7 +27,7 @@ pub struct Point {
     /// 32 at most.
     pub leading: Vec<Range<u64>>,
     /// The last PCR at or before it; the first behind it when none precedes.
-    pub clock: Mark,
+    pub clock: PlacedPcr,
     /// The counter of its first packet.
     pub counter: u8,
 }
@@ -44,7 +44,7 @@ impl Point {
 
 /// A point whose leading pictures may still come.
 #[derive(Debug)]
-struct Pending {
+struct WaitingPoint {
     point: Point,
     /// When the point itself is decoded, where its header says so.
     decoded: Option<Dts>,
@@ -60,7 +60,7 @@ struct Pending {
 #[derive(Copy, Clone, Debug)]
 struct Start {
     position: u64,
-    clock: Option<Mark>,
+    clock: Option<PlacedPcr>,
     counter: u8,
     decoded: Option<Dts>,
 }
@@ -72,9 +72,9 @@ pub struct Finder {
     clock_pid: Pid,
     /// `None` for sound: each PES packet with a PTS is a point.
     detector: Option<RapDetector>,
-    clock: Option<Mark>,
+    clock: Option<PlacedPcr>,
     start: Option<Start>,
-    pending: VecDeque<Pending>,
+    pending: VecDeque<WaitingPoint>,
     /// A discontinuity of the clock was announced, and no PES packet of the picture has started
     /// since.
     broken: bool,
@@ -113,7 +113,7 @@ impl Finder {
     }
 
     /// The newest PCR.
-    pub fn clock(&self) -> Option<Mark> {
+    pub fn clock(&self) -> Option<PlacedPcr> {
         self.clock
     }
 
@@ -134,7 +134,7 @@ impl Finder {
         if pid == self.clock_pid
             && let Some(pcr) = packet.pcr()
         {
-            let mark = Mark { position, pcr };
+            let mark = PlacedPcr { position, pcr };
             self.clock = Some(mark);
             self.broken |= packet.discontinuity();
             for pending in self.pending.iter_mut().filter(|p| p.clockless) {
@@ -146,7 +146,7 @@ impl Finder {
         if pid == self.pid {
             self.picture(position, packet);
         }
-        news || self.pending.front().is_some_and(Pending::is_done)
+        news || self.pending.front().is_some_and(WaitingPoint::is_done)
     }
 
     /// The next point, in the order of the stream, once it is known which pictures lead it.
@@ -194,7 +194,7 @@ impl Finder {
         let Some(start) = self.start else {
             return;
         };
-        let nowhere = Mark {
+        let nowhere = PlacedPcr {
             position: start.position,
             pcr: pts.to_pcr(),
         };
@@ -202,7 +202,7 @@ impl Finder {
             self.missed += 1;
             return;
         }
-        self.pending.push_back(Pending {
+        self.pending.push_back(WaitingPoint {
             point: Point {
                 pid: self.pid,
                 position: start.position,
@@ -233,7 +233,7 @@ impl Finder {
     }
 }
 
-impl Pending {
+impl WaitingPoint {
     /// A PES packet of the picture starts behind the point; `None` on another clock than that of
     /// the point.
     fn picture_starts(&mut self, position: u64, pts: Option<Pts>, dts: Option<Dts>) {

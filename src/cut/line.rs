@@ -15,7 +15,7 @@ use crate::units::{StreamTime, Ticks27M};
 
 /// A PCR and where it stands.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub struct Mark {
+pub struct PlacedPcr {
     /// The position of its packet.
     pub position: u64,
     /// Its value.
@@ -25,7 +25,7 @@ pub struct Mark {
 /// A mark whose instant is known.
 #[derive(Copy, Clone, Debug)]
 struct Anchor {
-    mark: Mark,
+    mark: PlacedPcr,
     time: StreamTime,
 }
 
@@ -71,7 +71,7 @@ impl Line {
         if material.arrival_at(extent.start)?.is_some() {
             return Ok(Some(line));
         }
-        let mut marks: Vec<Mark> = Vec::new();
+        let mut marks: Vec<PlacedPcr> = Vec::new();
         for n in 0..=STRETCHES {
             // The last stretch ends at the last PCR: look for it from a little before the end.
             let length = extent.end - extent.start;
@@ -127,7 +127,7 @@ impl Line {
     pub fn time_of<M: Material>(
         &self,
         material: &mut M,
-        mark: Mark,
+        mark: PlacedPcr,
     ) -> Result<Option<StreamTime>, M::Error> {
         if self.anchors.is_empty() {
             return material.arrival_at(mark.position);
@@ -136,7 +136,7 @@ impl Line {
     }
 
     /// The instant of a mark by the anchor before it.
-    fn along(&self, mark: Mark) -> StreamTime {
+    fn along(&self, mark: PlacedPcr) -> StreamTime {
         let after = self
             .anchors
             .partition_point(|a| a.mark.position <= mark.position);
@@ -210,7 +210,7 @@ impl Line {
     }
 
     /// Takes the next PCR of a clock that does not run through.
-    fn follow(&mut self, mark: Mark, tick: Tick) {
+    fn follow(&mut self, mark: PlacedPcr, tick: Tick) {
         /// An anchor at least this often: far less than the half circle that a difference spans.
         const EVERY: Ticks27M = Ticks27M::new(3600 * 27_000_000);
         let last = self.anchors.last();
@@ -233,7 +233,7 @@ impl Line {
 }
 
 /// True when the marks are those of one clock: each stretch carries about as many bytes a second.
-fn runs_through(marks: &[Mark]) -> bool {
+fn runs_through(marks: &[PlacedPcr]) -> bool {
     let mut paces: Vec<u64> = marks
         .windows(2)
         .filter_map(|pair| match pair {
@@ -264,7 +264,7 @@ fn forward(a: Pcr, b: Pcr) -> Ticks27M {
     }
 }
 
-fn unroll(marks: &[Mark]) -> Vec<Anchor> {
+fn unroll(marks: &[PlacedPcr]) -> Vec<Anchor> {
     let mut anchors: Vec<Anchor> = Vec::with_capacity(marks.len());
     for mark in marks {
         let time = match anchors.last() {
@@ -282,7 +282,7 @@ fn each_mark<M: Material>(
     material: &mut M,
     clock: Pid,
     until: u64,
-    mut visit: impl FnMut(Mark, &Packet) -> bool,
+    mut visit: impl FnMut(PlacedPcr, &Packet) -> bool,
 ) -> Result<(), M::Error> {
     while let Some(run) = material.next_run()? {
         let mut position = run.position;
@@ -292,7 +292,7 @@ fn each_mark<M: Material>(
             }
             if packet.pid() == clock
                 && let Some(pcr) = packet.pcr()
-                && !visit(Mark { position, pcr }, packet)
+                && !visit(PlacedPcr { position, pcr }, packet)
             {
                 return Ok(());
             }
@@ -307,7 +307,7 @@ fn first_mark<M: Material>(
     clock: Pid,
     from: u64,
     until: u64,
-) -> Result<Option<Mark>, M::Error> {
+) -> Result<Option<PlacedPcr>, M::Error> {
     let mut found = None;
     material.seek(from)?;
     each_mark(material, clock, until, |mark, _| {
@@ -321,7 +321,7 @@ fn last_mark<M: Material>(
     material: &mut M,
     clock: Pid,
     from: u64,
-) -> Result<Option<Mark>, M::Error> {
+) -> Result<Option<PlacedPcr>, M::Error> {
     let mut found = None;
     material.seek(from)?;
     each_mark(material, clock, u64::MAX, |mark, _| {
@@ -347,7 +347,7 @@ mod tests {
         };
         let kept = ANCHORS as u64;
         for position in 0..kept + 1000 {
-            let mark = Mark {
+            let mark = PlacedPcr {
                 position,
                 pcr: Pcr::from_ticks(position % 2 * 27_000_000 * 60).unwrap(),
             };

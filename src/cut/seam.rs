@@ -11,7 +11,7 @@ use crate::units::Ticks27M;
 
 /// What the PES packets around an edge become.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Seam {
+pub struct SplitSound {
     /// In place of the last packet before the edge, when what ends there is not all of it.
     pub before: Option<Vec<u8>>,
     /// In front of the first packet behind the edge: the last packet's frames from the edge on.
@@ -25,8 +25,8 @@ pub struct Seam {
 /// one that follows, whose PTS does not. A frame belongs to the side its instant is on; one that
 /// begins in `last` and ends in `next` goes whole. A packet in which no frame of `codec` is found
 /// stays as it is.
-pub fn split(codec: Codec, last: &[u8], next: Option<&[u8]>, edge: Pts) -> Seam {
-    let mut seam = Seam::default();
+pub fn split(codec: Codec, last: &[u8], next: Option<&[u8]>, edge: Pts) -> SplitSound {
+    let mut seam = SplitSound::default();
     let Some((start, payload)) = parts(last) else {
         return seam;
     };
@@ -132,9 +132,12 @@ mod tests {
         let edge = Pts::wrapping(90_000 + 4 * 2160);
         assert_eq!(
             split(Codec::MpegAudio, &last, Some(&next), edge),
-            Seam::default()
+            SplitSound::default()
         );
-        assert_eq!(split(Codec::MpegAudio, &last, None, edge), Seam::default());
+        assert_eq!(
+            split(Codec::MpegAudio, &last, None, edge),
+            SplitSound::default()
+        );
     }
 
     #[test]
@@ -175,7 +178,7 @@ mod tests {
         ] {
             assert_eq!(
                 split(codec, &last, None, Pts::wrapping(2000)),
-                Seam::default()
+                SplitSound::default()
             );
         }
     }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::contents::Contents;
 use super::edit::{Action, Script, tail_only};
 use super::find::Point;
-use super::line::Mark;
-use super::seam::{Seam, split};
+use super::line::PlacedPcr;
+use super::seam::{SplitSound, split};
 use crate::stream::codec::Codec;
 use crate::stream::packetize::pes_packets;
 use crate::stream::rap::RapDetector;
@@ -72,7 +72,7 @@ pub struct Window {
     carried: BTreeMap<Pid, Carried>,
     clock_pid: Pid,
     /// The last PCR before the edge's point and the first at or behind it, of every clock.
-    around: BTreeMap<Pid, Around>,
+    around: BTreeMap<Pid, EitherSide>,
     point: u64,
     bytes_kept: usize,
     bytes_not_kept: u64,
@@ -80,7 +80,7 @@ pub struct Window {
 }
 
 /// The PCRs of one clock on either side of a point.
-type Around = (Option<Mark>, Option<Mark>);
+type EitherSide = (Option<PlacedPcr>, Option<PlacedPcr>);
 
 /// The most bytes of sound that a window keeps: sixteen streams of 640 kbit/s for ten seconds.
 const MOST_SOUND: usize = 16 << 20;
@@ -123,7 +123,7 @@ impl Window {
             self.contents.push(packet);
         }
         if let Some(pcr) = packet.pcr() {
-            let mark = Mark { position, pcr };
+            let mark = PlacedPcr { position, pcr };
             let around = self.around.entry(pid).or_default();
             if position < self.point {
                 around.0 = Some(mark);
@@ -306,7 +306,7 @@ impl Window {
     }
 
     /// What the edge does to the sound around it.
-    fn seam(&self, pid: Pid, carried: &Carried, first: usize, at: Pts) -> Seam {
+    fn seam(&self, pid: Pid, carried: &Carried, first: usize, at: Pts) -> SplitSound {
         let codec = self.contents.codec_of(pid).unwrap_or(Codec::Other);
         let whole = |pes: &&Pes| pes.announced == Some(pes.bytes.len());
         let next = carried
@@ -316,7 +316,7 @@ impl Window {
             .map(|pes| &pes.bytes[..]);
         match carried.before(first).filter(whole) {
             Some(last) => split(codec, &last.bytes, next, at),
-            None => Seam::default(),
+            None => SplitSound::default(),
         }
     }
 
@@ -348,11 +348,11 @@ impl Window {
     }
 
     /// The last PCR before the point.
-    pub fn last_mark(&self) -> Option<Mark> {
+    pub fn last_mark(&self) -> Option<PlacedPcr> {
         self.around(self.clock_pid).0
     }
 
-    fn around(&self, clock: Pid) -> Around {
+    fn around(&self, clock: Pid) -> EitherSide {
         self.around.get(&clock).copied().unwrap_or_default()
     }
 

@@ -57,9 +57,9 @@ impl Event for Skipped {
     }
 }
 
-/// What is to be known about the bytes from a place on.
+/// What is known about the bytes from a place on.
 #[derive(Copy, Clone, Debug)]
-enum Mark {
+enum Stretch {
     Came(Arrival),
     /// So many are missing before it.
     Skipped(u64),
@@ -69,7 +69,7 @@ enum Mark {
 #[derive(Debug, Default)]
 struct Looked {
     bytes: Vec<u8>,
-    marks: Vec<(usize, Mark)>,
+    marks: Vec<(usize, Stretch)>,
 }
 
 impl Looked {
@@ -78,13 +78,15 @@ impl Looked {
         let place = self.bytes.len();
         if place + bytes.len() > capacity {
             match self.marks.last_mut() {
-                Some((p, Mark::Skipped(n))) if *p == place => *n += bytes.len() as u64,
-                _ => self.marks.push((place, Mark::Skipped(bytes.len() as u64))),
+                Some((p, Stretch::Skipped(n))) if *p == place => *n += bytes.len() as u64,
+                _ => self
+                    .marks
+                    .push((place, Stretch::Skipped(bytes.len() as u64))),
             }
             return;
         }
         if self.marks.len() < MAX_MARKS {
-            self.marks.push((place, Mark::Came(at)));
+            self.marks.push((place, Stretch::Came(at)));
         }
         self.bytes.extend_from_slice(bytes);
     }
@@ -230,9 +232,9 @@ impl PassSource {
                     break;
                 }
                 match mark {
-                    Mark::Came(at) => self.arrival = at,
-                    Mark::Skipped(_) if !batch.is_empty() => return false,
-                    Mark::Skipped(bytes) => {
+                    Stretch::Came(at) => self.arrival = at,
+                    Stretch::Skipped(_) if !batch.is_empty() => return false,
+                    Stretch::Skipped(bytes) => {
                         self.framer.forget(bytes);
                         self.skipped += bytes;
                         self.events.push(Skipped { bytes });

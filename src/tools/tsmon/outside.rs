@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
 
-use super::prometheus::{self, Around};
+use super::prometheus::{self, Beside};
 use super::snmp;
 use crate::cli::report::Level;
 use crate::cli::{Context, Error, metrics};
@@ -176,13 +176,13 @@ impl Outside {
         if let Some(page) = &self.page {
             let mut counters = Numbers::default();
             source.counters(&mut counters);
-            let around = Around {
+            let beside = Beside {
                 input: &self.input,
                 last_packet: self.last_packet,
                 raised,
                 counters: &counters.0,
             };
-            let text = prometheus::page(&report, &around);
+            let text = prometheus::page(&report, &beside);
             *page.lock().unwrap_or_else(PoisonError::into_inner) = text;
         }
     }

@@ -18,7 +18,7 @@ const GAUGES: [&str; 1] = ["receive_buffer_bytes"];
 
 /// What the page tells beside the report.
 #[derive(Debug)]
-pub struct Around<'a> {
+pub struct Beside<'a> {
     /// The input, as the command line says.
     pub input: &'a str,
     /// Seconds since 1970 at which the last packet came; `None` before the first.
@@ -30,23 +30,23 @@ pub struct Around<'a> {
 }
 
 /// The page, in Prometheus' text format.
-pub fn page(report: &Report, around: &Around<'_>) -> String {
+pub fn page(report: &Report, beside: &Beside<'_>) -> String {
     let mut page = Page::new();
-    stream(&mut page, report, around);
-    checks(&mut page, report, around);
+    stream(&mut page, report, beside);
+    checks(&mut page, report, beside);
     services(&mut page, report);
     pids(&mut page, report);
     page.finish()
 }
 
-fn stream(page: &mut Page, report: &Report, around: &Around<'_>) {
+fn stream(page: &mut Page, report: &Report, beside: &Beside<'_>) {
     page.family(
         "tsmon_info",
         Kind::Gauge,
         "What is measured, by which version.",
     );
     let version = env!("CARGO_PKG_VERSION");
-    page.sample(&[("input", around.input), ("version", version)], 1.0);
+    page.sample(&[("input", beside.input), ("version", version)], 1.0);
     let mut counter = |name, help, value: u64| {
         page.family(name, Kind::Counter, help);
         page.sample(&[], value as f64);
@@ -72,7 +72,7 @@ fn stream(page: &mut Page, report: &Report, around: &Around<'_>) {
         "Packets with transport_error_indicator.",
         report.transport_errors,
     );
-    for (name, value) in around.counters {
+    for (name, value) in beside.counters {
         let help = "What the input counts, as in --stats-json.";
         if GAUGES.contains(&name.as_str()) {
             page.family(&format!("tsmon_input_{name}"), Kind::Gauge, help);
@@ -82,7 +82,7 @@ fn stream(page: &mut Page, report: &Report, around: &Around<'_>) {
         }
         page.sample(&[], *value as f64);
     }
-    if let Some(seconds) = around.last_packet {
+    if let Some(seconds) = beside.last_packet {
         let help = "When the last packet came, in seconds since 1970.";
         page.family("tsmon_last_packet_timestamp_seconds", Kind::Gauge, help);
         page.sample(&[], seconds);
@@ -97,7 +97,7 @@ fn stream(page: &mut Page, report: &Report, around: &Around<'_>) {
     page.sample(&[("of", "pids")], left_out(report.pids.len(), PIDS));
 }
 
-fn checks(page: &mut Page, report: &Report, around: &Around<'_>) {
+fn checks(page: &mut Page, report: &Report, beside: &Beside<'_>) {
     let mut family = |name, kind, help, value: &dyn Fn(&crate::monitor::CheckReport) -> f64| {
         page.family(name, kind, help);
         for check in &report.checks {
@@ -119,7 +119,7 @@ fn checks(page: &mut Page, report: &Report, around: &Around<'_>) {
     );
     let help = "1 while an alarm of the check is raised.";
     family("tsmon_check_raised", Kind::Gauge, help, &|c| {
-        truth(around.raised.contains(&c.check))
+        truth(beside.raised.contains(&c.check))
     });
     let help = "0 where the check could not be judged on this input.";
     family("tsmon_check_judged", Kind::Gauge, help, &|c| {
