@@ -72,6 +72,13 @@ const MAX_PCR_STEP: Ticks27M = Ticks27M::new(5 * 27_000_000);
 /// After so many PCRs of another PID without one of the chosen PID, the other is chosen.
 const OTHERS_BEFORE_CHANGE: u32 = 100;
 
+/// Since when a PID's clock is the one that dates.
+#[derive(Copy, Clone, PartialEq, Eq)]
+enum Followed {
+    Before,
+    FromHere,
+}
+
 /// Dates packets by the PCR they carry, as if the first had been received at a given instant.
 #[derive(Clone, Debug)]
 pub struct PcrClock {
@@ -103,22 +110,26 @@ impl PcrClock {
     pub fn push(&mut self, packets: &[Packet], out: &mut dyn FnMut(&[Packet], WallTime, Ticks27M)) {
         let mut done = 0;
         for (i, packet) in packets.iter().enumerate() {
-            let Some(pcr) = packet.pcr().filter(|_| self.follows(packet.pid())) else {
+            let Some(pcr) = packet.pcr() else {
+                continue;
+            };
+            let Some(followed) = self.follow(packet.pid()) else {
                 continue;
             };
             self.hold(packets.get(done..i).unwrap_or_default(), out);
             done = i;
             let span = match self.last_pcr {
-                None => None,
-                Some(last) => Some(pcr - last)
+                Some(last) if followed == Followed::Before => Some(pcr - last)
                     .filter(|d| !d.is_negative() && *d <= MAX_PCR_STEP)
                     .filter(|_| !packet.discontinuity()),
+                // A PID's clock cannot be compared with another's: the count starts anew.
+                _ => None,
             };
-            match (span, self.last_pcr) {
-                // The packets before the first PCR wait for the pace after it.
-                (None, None) => {}
-                (Some(span), _) => self.release(span, out),
-                (None, Some(_)) => self.release_at_pace(out),
+            match span {
+                Some(span) => self.release(span, out),
+                None if self.has_pace() => self.release_at_pace(out),
+                // The packets before the first interval wait for its pace.
+                None => {}
             }
             self.last_pcr = Some(pcr);
         }
@@ -135,19 +146,18 @@ impl PcrClock {
         self.pace.0 > Ticks27M::ZERO
     }
 
-    fn follows(&mut self, pid: Pid) -> bool {
+    /// Whether a PCR of `pid` is looked at; `None` when the clock is another PID's.
+    fn follow(&mut self, pid: Pid) -> Option<Followed> {
         if self.pid == Some(pid) {
             self.others = 0;
-            return true;
+            return Some(Followed::Before);
         }
         self.others += 1;
-        let choose = self.pid.is_none() || self.others > OTHERS_BEFORE_CHANGE;
-        if choose {
-            // A PID's clock cannot be compared with another's: its count starts anew.
-            (self.pid, self.others) = (Some(pid), 0);
-            self.last_pcr = self.last_pcr.filter(|_| false);
+        if self.pid.is_some() && self.others <= OTHERS_BEFORE_CHANGE {
+            return None;
         }
-        choose
+        (self.pid, self.others) = (Some(pid), 0);
+        Some(Followed::FromHere)
     }
 
     fn hold(&mut self, packets: &[Packet], out: &mut dyn FnMut(&[Packet], WallTime, Ticks27M)) {
@@ -288,6 +298,34 @@ mod tests {
             [(0, 2, 40), (40, 2, 40), (80, 2, 40), (120, 2, 40)]
         );
         assert!(clock.has_pace());
+    }
+
+    #[test]
+    fn where_the_clock_changes_its_pid_what_waits_goes_on_at_the_old_pace() {
+        // 20 ms a packet on one PID; then it ends, and another PID's clock comes with every
+        // packet, 10 ms apart and elsewhere on the circle.
+        let mut packets = vec![pcr(0), filler(), pcr(40), filler()];
+        let other = Pid::new(0x200).unwrap();
+        for i in 0..103 {
+            let at = Pcr::from_ticks(1 << 30).unwrap() + Ticks27M::from_millis(10 * i);
+            packets.push(Packet::pcr_only(other, ContinuityCounter::default(), at));
+        }
+        for chunk in [1, 7, packets.len()] {
+            let mut clock = PcrClock::new(WallTime::from_unix_millis(0));
+            // The 101st of the other PID is the first that is followed: before it, 2 packets of
+            // the old clock and 100 of the other wait, 20 ms each.
+            assert_eq!(
+                dated(&mut clock, &packets, chunk),
+                [
+                    (0, 2, 40),
+                    (40, 102, 2040),
+                    (2080, 1, 10),
+                    (2090, 1, 10),
+                    (2100, 1, 10)
+                ],
+                "chunks of {chunk}"
+            );
+        }
     }
 
     #[test]

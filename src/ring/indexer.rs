@@ -30,8 +30,9 @@ const MAX_VIDEOS: usize = 255;
 struct ClockOn {
     pid: Pid,
     pcr: Pcr,
-    at: WallTime,
-    recorded: WallTime,
+    /// When it came, and when one was recorded last; `None` from a step of the wall clock to the
+    /// next PCR, as old stamps cannot be compared with new ones.
+    stamps: Option<(WallTime, WallTime)>,
 }
 
 /// Breaks of continuity on a PID that are not recorded yet.
@@ -48,6 +49,13 @@ struct Video {
     detector: RapDetector,
     /// When the PES packet under inspection started to come.
     started: WallTime,
+}
+
+/// True when what was recorded last at `recorded` is to be recorded again at `at`: stamps that go
+/// back are another clock's, by which it was never recorded.
+fn is_due(recorded: WallTime, at: WallTime, every: Ticks27M) -> bool {
+    let since = at - recorded;
+    since.is_negative() || since >= every
 }
 
 /// What is to be done with the packets of a PID: 0 nothing, 1 they carry tables, from 2 on they
@@ -117,6 +125,11 @@ impl Indexer {
         self.videos.iter_mut().for_each(|v| v.detector.reset());
     }
 
+    /// The wall clock was set: what comes from here on is stamped by another clock.
+    pub(super) fn clock_set(&mut self) {
+        self.clocks.iter_mut().for_each(|c| c.stamps = None);
+    }
+
     /// The records made since the last call.
     pub fn take(&mut self) -> Vec<Record> {
         std::mem::take(&mut self.records)
@@ -141,7 +154,7 @@ impl Indexer {
         });
         if let Some(breaks) = self.breaks.get_mut(place) {
             breaks.count += 1;
-            if at - breaks.recorded >= BREAKS_EVERY {
+            if is_due(breaks.recorded, at, BREAKS_EVERY) {
                 let count = std::mem::take(&mut breaks.count);
                 breaks.recorded = at;
                 let what = What::Discontinuity { pid, count };
@@ -187,7 +200,7 @@ impl Indexer {
             pts,
             presentation: clock
                 .zip(pts)
-                .map(|(clock, pts)| clock.at + (pts - clock.pcr)),
+                .and_then(|(clock, pts)| Some(clock.stamps?.0 + (pts - clock.pcr))),
         };
         self.records
             .push(Record::new(position, video.started, what));
@@ -201,17 +214,19 @@ impl Indexer {
             Some(clock) => {
                 let step = pcr - clock.pcr;
                 jumped = packet.discontinuity() || step.is_negative() || step > PCR_JUMP;
-                (clock.pcr, clock.at) = (pcr, at);
-                if !jumped && at - clock.recorded < PCR_EVERY {
+                clock.pcr = pcr;
+                let recorded = clock.stamps.map(|(_, recorded)| recorded);
+                let recent = recorded.filter(|recorded| !is_due(*recorded, at, PCR_EVERY));
+                if let Some(recorded) = recent.filter(|_| !jumped) {
+                    clock.stamps = Some((at, recorded));
                     return;
                 }
-                clock.recorded = at;
+                clock.stamps = Some((at, at));
             }
             None => self.clocks.push(ClockOn {
                 pid,
                 pcr,
-                at,
-                recorded: at,
+                stamps: Some((at, at)),
             }),
         }
         let what = What::Pcr {

@@ -1,13 +1,13 @@
 //! What is in a ring, told from the newest side index and a look at its ends.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use crate::ts::{Pid, Pts};
 use crate::units::{Ticks27M, WallTime};
 
 use super::error::RingError;
 use super::index::{GapCause, Index, Record, SegmentSummary, What};
-use super::layout::LOCK;
+use super::layout::{LOCK, SegmentName};
 use super::reader::Ring;
 use super::scan::scan;
 use super::storage::{Access, NOTE, Storage};
@@ -226,26 +226,18 @@ impl Ring {
         summary.unindexed = newest.is_none();
         let indexed = newest.as_ref().map(|(i, _)| *i);
         let mut records = Vec::new();
-        let mut told: HashSet<i64> = HashSet::new();
+        let mut told = HashSet::new();
         let mut reach = 0;
-        if let Some((_, index)) = newest {
+        if let Some((i, index)) = newest {
             reach = index.reach().0;
-            let listed: HashSet<i64> = segments.iter().map(|s| s.number).collect();
             records = index.carried;
-            for record in &records {
-                if let What::Segment(s) = record.what
-                    && listed.contains(&s.number)
-                    && told.insert(s.number)
-                {
-                    summary.add(&s);
-                }
-            }
+            told = self.told(&records, segments.get(..i).unwrap_or_default(), summary);
             for record in index.own {
                 summary.file(record, &mut records);
             }
         }
         for (i, segment) in segments.iter().enumerate() {
-            if indexed.is_some_and(|indexed| i < indexed) && told.contains(&segment.number) {
+            if told.contains(&(segment.epoch, segment.number)) {
                 continue;
             }
             let path = segment.path(self.dir(), "ts");
@@ -264,6 +256,44 @@ impl Ring {
                 .map_err(RingError::io("reading", &path))?;
         }
         Ok(records)
+    }
+
+    /// Counts what a digest tells of the segments before its own, and returns which it tells of.
+    ///
+    /// It knows segments by their numbers, which are used again after a step back of the clock.
+    /// Both lists are in the order of reception, and the oldest of either may be gone: so they
+    /// are compared from their ends. Where a number is there more than once, the digest may lack
+    /// the newer segment: then the sizes of the files decide.
+    fn told(
+        &self,
+        carried: &[Record],
+        before: &[SegmentName],
+        summary: &mut Summary,
+    ) -> HashSet<(u32, i64)> {
+        let mut numbered: HashMap<i64, Vec<&SegmentName>> = HashMap::new();
+        for segment in before {
+            numbered.entry(segment.number).or_default().push(segment);
+        }
+        let mut told = HashSet::new();
+        for record in carried.iter().rev() {
+            let What::Segment(s) = record.what else {
+                continue;
+            };
+            let Some(same) = numbered.get_mut(&s.number) else {
+                continue;
+            };
+            let size = |n: &SegmentName| self.storage().size(&n.path(self.dir(), "ts")).ok();
+            let sized = match same.len() {
+                0 | 1 => None,
+                _ => same.iter().rposition(|n| size(n) == Some(s.bytes)),
+            };
+            if let Some(last) = same.len().checked_sub(1) {
+                let segment = same.remove(sized.unwrap_or(last));
+                told.insert((segment.epoch, segment.number));
+                summary.add(&s);
+            }
+        }
+        told
     }
 }
 

@@ -1,5 +1,7 @@
 //! The store on a simulated disk and under a simulated clock.
 
+mod steps;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
