@@ -63,7 +63,7 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Looks at the ring in `dir`; `repair` puts right what is wrong. The newest segment of a ring
+/// Looks at the ring in `dir`; `mend` puts right what is wrong. The newest segment of a ring
 /// that is being recorded is left out. Returns how many segments were looked at.
 pub fn check(
     storage: &dyn Storage,

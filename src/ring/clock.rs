@@ -66,7 +66,10 @@ impl UtcClock {
 pub const HELD_PACKETS: usize = 32_768;
 
 /// A PCR that moves by more than this, or backward, starts its count anew (§2.7.2 of
-/// ISO/IEC 13818-1 wants one each 100 ms; broadcasters have been seen with 1 s).
+/// ISO/IEC 13818-1 wants one each 100 ms; broadcasters have been seen with 1 s). Half of what a
+/// timeline follows, which has to get over reception that failed: here a longer step would be
+/// filed as time in which the packets around it were spread, and whoever plays by the stamps
+/// would wait through it.
 const MAX_PCR_STEP: Ticks27M = Ticks27M::new(5 * 27_000_000);
 
 /// After so many PCRs of another PID without one of the chosen PID, the other is chosen.

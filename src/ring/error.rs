@@ -180,6 +180,12 @@ pub enum RingEvent {
         /// The system's words.
         why: String,
     },
+    /// The side index of a segment is as large as one may be, 240 MB: what comes in the rest of
+    /// the segment is recorded, and not indexed.
+    IndexFull {
+        /// The segment.
+        name: String,
+    },
     /// The index of a segment was made anew from its packets.
     Reindexed {
         /// The segment.
@@ -246,6 +252,7 @@ impl Event for RingEvent {
             Self::WriteFailed { .. } => "ring_write_failed",
             Self::WriteResumed { .. } => "ring_write_resumed",
             Self::IndexFailed { .. } => "ring_index_failed",
+            Self::IndexFull { .. } => "ring_index_full",
             Self::Reindexed { .. } => "ring_reindexed",
             Self::SegmentOverLimit { .. } => "ring_segment_over_limit",
             Self::UpkeepFailed { .. } => "ring_upkeep_failed",
@@ -302,7 +309,9 @@ impl Event for RingEvent {
                 field("gap_ms", gap.as_millis().into());
             }
             Self::IndexFailed { why } => field("why", why.as_str().into()),
-            Self::Reindexed { name } => field("segment", name.as_str().into()),
+            Self::IndexFull { name } | Self::Reindexed { name } => {
+                field("segment", name.as_str().into())
+            }
             Self::SegmentOverLimit { bytes, most } => {
                 field("segment_bytes", (*bytes).into());
                 field("max_bytes", (*most).into());

@@ -21,8 +21,8 @@ use record::{Raw, TEXT_PER_RECORD, kind, seal};
 pub const HEADER_SIZE: usize = 64;
 /// Bytes of a record.
 pub const RECORD_SIZE: usize = 40;
-/// A side file larger than this is none of ours.
-const MAX_INDEX: u64 = 1 << 28;
+/// A side file larger than this is none of ours: the writer stops before.
+pub(super) const MAX_INDEX: u64 = 1 << 28;
 /// The version written here.
 pub const VERSION: u16 = 1;
 
@@ -131,7 +131,7 @@ impl Index {
         };
         let mut pending: Option<(Raw, Vec<u8>)> = None;
         let mut slot = 0u32;
-        let (records, _) = bytes.split_at(bytes.len()).0[HEADER_SIZE..].as_chunks::<RECORD_SIZE>();
+        let (records, _) = bytes.get(HEADER_SIZE..)?.as_chunks::<RECORD_SIZE>();
         for record in records {
             if seal(*record) != *record {
                 break;

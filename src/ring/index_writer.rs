@@ -1,12 +1,13 @@
 //! Appends to the side index of the segment that is being written.
 
+use std::collections::VecDeque;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::units::WallTime;
 
-use super::index::{HEADER_SIZE, Header, Index, Record, SegmentSummary, What};
+use super::index::{HEADER_SIZE, Header, Index, MAX_INDEX, Record, SegmentSummary, What};
 use super::layout::SegmentName;
 use super::rebuild::is_told_by_packets;
 use super::storage::{Access, Storage, StoredFile};
@@ -15,9 +16,38 @@ use super::storage::{Access, Storage, StoredFile};
 /// from its packets.
 const PENDING: usize = 1 << 16;
 
-/// Lasting records that a digest carries on: 2.6 MB. Beyond it the oldest stay in their own
-/// segment's index only.
+/// Lasting records that a digest carries on, and that a segment holds for it; beyond it the oldest
+/// stay in their own segment's index only. In a file that is 2.6 MB, and 23.6 MB where each has the
+/// longest text; in memory 4 MB, and 21 MB.
 pub const DIGEST: usize = 1 << 16;
+
+/// From this size on an index takes marks only, for which 16 MB are left: one each two seconds for
+/// ten days. No larger file is read.
+const FULL: u64 = MAX_INDEX - (16 << 20);
+
+/// What lasts of the segment that is being written, at most [`DIGEST`] records.
+#[derive(Default)]
+pub(super) struct Lasting(VecDeque<Record>);
+
+impl Lasting {
+    /// Takes a record; the oldest goes for it where there are too many.
+    pub(super) fn push(&mut self, record: Record) {
+        if self.0.len() == DIGEST {
+            self.0.pop_front();
+        }
+        self.0.push_back(record);
+    }
+
+    /// Forgets records of packets from `bytes` on, which could not be written.
+    pub(super) fn forget_from(&mut self, bytes: u64) {
+        self.0.retain(|record| record.offset < bytes);
+    }
+
+    /// Hands over all, for the digest.
+    pub(super) fn take(&mut self) -> impl Iterator<Item = Record> {
+        std::mem::take(&mut self.0).into_iter()
+    }
+}
 
 /// The side index of one segment.
 pub(super) struct IndexWriter {
@@ -26,6 +56,10 @@ pub(super) struct IndexWriter {
     len: u64,
     pending: Vec<Record>,
     overflowed: bool,
+    /// The size from which on only marks are taken, and whether it was reached, and told.
+    most: u64,
+    full: bool,
+    told: bool,
     random_access: u32,
     discontinuities: u64,
     encoded: Vec<u8>,
@@ -40,6 +74,9 @@ impl IndexWriter {
             len: 0,
             pending: Vec::new(),
             overflowed: false,
+            most: FULL,
+            full: false,
+            told: false,
             random_access: 0,
             discontinuities: 0,
             encoded: Vec::new(),
@@ -66,6 +103,9 @@ impl IndexWriter {
     /// Takes a record.
     pub(super) fn push(&mut self, record: Record) {
         self.count(&record);
+        if self.full {
+            return;
+        }
         if self.pending.len() < PENDING {
             self.pending.push(record);
         } else {
@@ -81,6 +121,11 @@ impl IndexWriter {
     /// True when records were dropped because too many waited: the index has to be made anew.
     pub(super) fn is_incomplete(&self) -> bool {
         self.overflowed
+    }
+
+    /// True once, when the index has become as large as one may be.
+    pub(super) fn became_full(&mut self) -> bool {
+        self.full && !std::mem::replace(&mut self.told, true)
     }
 
     /// What waits to be written and cannot be told from the packets.
@@ -147,6 +192,10 @@ impl IndexWriter {
         }
         let ready = |r: &Record| r.offset < written || closed;
         for record in self.pending.iter().filter(|r| ready(r)) {
+            if self.len + self.encoded.len() as u64 >= self.most {
+                self.full = true;
+                break;
+            }
             record.encode(&mut self.encoded);
         }
         Record::new(written, now, What::Mark { closed }).encode(&mut self.encoded);
@@ -193,4 +242,70 @@ pub(super) fn prune_digest(digest: &mut Vec<Record>, oldest: WallTime) {
         })
         .collect();
     digest.retain(|_| keep.pop().unwrap_or(true));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ring::index::AccessKind;
+    use crate::ring::sim::SimDisk;
+    use crate::ts::Pid;
+    use crate::units::Ticks27M;
+
+    fn name() -> SegmentName {
+        SegmentName {
+            epoch: 0,
+            number: 1,
+            start: WallTime::from_ticks(27_000_000),
+            length: Ticks27M::SECOND,
+        }
+    }
+
+    fn point(offset: u64) -> Record {
+        let what = What::RandomAccess {
+            pid: Pid::new(0x100).unwrap(),
+            kind: AccessKind::Indicated,
+            pts: None,
+            presentation: None,
+        };
+        Record::new(offset, name().start, what)
+    }
+
+    #[test]
+    fn an_index_that_is_full_takes_marks_only_and_says_so_once() {
+        let (disk, ring) = (SimDisk::default(), Path::new("/ring"));
+        disk.create_dir(ring).unwrap();
+        let mut index = IndexWriter::new(name());
+        // A header of 64 bytes and 100 records of 40.
+        index.most = 64 + 100 * 40;
+        let mut told = 0;
+        for flush in 1..=5u64 {
+            (0..30).for_each(|i| index.push(point(flush * 1000 + i)));
+            let (bytes, closed) = (flush * 1000 + 500, flush == 5);
+            let at = name().start;
+            index.flush(&disk, ring, &[], bytes, at, closed).unwrap();
+            told += u32::from(index.became_full());
+        }
+        assert_eq!(told, 1);
+        let read = Index::read(&disk, ring, &name()).unwrap();
+        let points = |r: &&Record| matches!(r.what, What::RandomAccess { .. });
+        // Three marks stand among the hundred, two behind them.
+        assert_eq!(read.own.iter().filter(points).count(), 97);
+        assert_eq!(read.own.len(), 102);
+        assert_eq!(read.reach(), (5500, true));
+        // What the digest says of the segment counts all.
+        let What::Segment(all) = index.summary(5500, name().start, name().start).what else {
+            panic!("no summary");
+        };
+        assert_eq!(all.random_access, 150);
+    }
+
+    #[test]
+    fn what_lasts_of_a_segment_is_bounded_and_the_newest_stay() {
+        let mut lasting = Lasting::default();
+        (0..DIGEST as u64 + 10).for_each(|i| lasting.push(point(i)));
+        let kept: Vec<Record> = lasting.take().collect();
+        assert_eq!(kept.len(), DIGEST);
+        assert_eq!(kept.first().map(|r| r.offset), Some(10));
+    }
 }

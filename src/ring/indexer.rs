@@ -17,7 +17,10 @@ use super::index::{AccessKind, Record, What};
 /// A PCR is recorded about once in this time.
 const PCR_EVERY: Ticks27M = Ticks27M::SECOND;
 
-/// A PCR that moves by more than this or backward is recorded as a discontinuity.
+/// A PCR that moves by more than this or backward is recorded as a discontinuity. Less than a
+/// timeline follows ([`Timeline::LONGEST_STEP`](crate::stream::timeline::Timeline::LONGEST_STEP)): what is
+/// recorded is what §2.7.2 of ISO/IEC 13818-1 (100 ms) does not allow ten times over, so that
+/// whoever reads the index may count on the clock between two records without a flag.
 const PCR_JUMP: Ticks27M = Ticks27M::SECOND;
 
 /// Breaks of continuity are recorded once in this time for each PID, with their count.

@@ -15,8 +15,15 @@ use super::storage::{Access, Storage};
 const AROUND: usize = 3;
 /// Stamps of a segment that are looked at before its pace is believed.
 const PROBES: u64 = 16;
-/// Bytes at either end of a segment in which PCRs are looked for: 0.4 s at 40 Mb/s.
-const ENDS: u64 = 2 << 20;
+/// Places in a segment in which PCRs are looked for: between two of them less time passes than half
+/// the circle of a PCR (13 h 15 min), beyond which a difference says nothing.
+const LOOKS: u64 = 16;
+/// Bytes looked at in each: 0.4 s at 40 Mb/s.
+const LOOK_BYTES: u64 = 2 << 20;
+/// From one look to the next a stream's rate changes by less than this factor; where its clock says
+/// otherwise, the clock jumped. A jump by less than half of what passes between two looks is not
+/// seen, and costs no more than that.
+const STEADY: i128 = 2;
 
 /// What is known of when the packets of a segment came, its stamps apart.
 #[derive(Debug, Default)]
@@ -120,26 +127,59 @@ impl Pace {
         Self::new(last - first, (blocks - 1) * BLOCK_BYTES)
     }
 
-    /// By the first PCR of a segment, and the last of the same PID.
+    /// By the PCRs of a segment: those of its first PID that are found in a look here and there.
+    /// Steps between two looks that do not agree with most are jumps, and left out; `None` when
+    /// they are more than half of what was looked at.
     fn by_pcr(storage: &dyn Storage, ring: &Path, name: &SegmentName, bytes: u64) -> Option<Self> {
         let file = storage.open(&name.path(ring, "ts"), Access::Read).ok()?;
-        let size = PACKET_SIZE as u64;
-        let read = |from: u64| {
-            let from = from / size * size;
-            let mut held = vec![0; usize::try_from(ENDS.min(bytes - from)).ok()?];
+        // Looks at a short segment touch one another: all of it is read, and none of it twice.
+        let most = (bytes / LOOKS).clamp(PACKET_SIZE as u64, LOOK_BYTES);
+        let mut held = Vec::new();
+        let mut found: Vec<(Pid, Pcr, u64)> = Vec::new();
+        for look in 0..=LOOKS {
+            let behind = bytes.saturating_sub(most);
+            let from = u64::try_from(u128::from(bytes) * u128::from(look) / u128::from(LOOKS));
+            let from = from.ok()?.min(behind) / PACKET_SIZE as u64 * PACKET_SIZE as u64;
+            held.resize(usize::try_from(most.min(bytes - from)).ok()?, 0);
             let read = file.read_at(&mut held, from).ok()?;
-            held.truncate(read);
-            let packets = Packet::slice_of(&held)
-                .0
-                .iter()
-                .zip((from..).step_by(PACKET_SIZE));
-            let clocks = packets.filter_map(|(p, at)| Some((p.pid(), p.pcr()?, at)));
-            Some(clocks.collect::<Vec<(Pid, Pcr, u64)>>())
+            let packets = Packet::slice_of(held.get(..read)?).0.iter();
+            let clocks = packets.zip((from..).step_by(PACKET_SIZE));
+            let pid = found.first().map(|(pid, ..)| *pid);
+            let mut clocks = clocks
+                .filter_map(|(p, at)| Some((p.pid(), p.pcr()?, at)))
+                .filter(|(of, ..)| pid.is_none_or(|pid| pid == *of));
+            match look {
+                LOOKS => found.extend(clocks.last()),
+                _ => found.extend(clocks.next()),
+            }
+        }
+        let pairs = found.iter().zip(found.iter().skip(1));
+        let steps: Vec<(Ticks27M, u64)> = pairs
+            .map(|((_, before, from), (_, after, to))| (*after - *before, to.saturating_sub(*from)))
+            .filter(|(_, bytes)| *bytes > 0)
+            .collect();
+        Self::of_most(&steps)
+    }
+
+    /// That of the steps that agree with their median.
+    fn of_most(steps: &[(Ticks27M, u64)]) -> Option<Self> {
+        // In 2^-20 ticks a byte.
+        let rate =
+            |(span, bytes): &(Ticks27M, u64)| (i128::from(span.get()) << 20) / i128::from(*bytes);
+        let mut rates: Vec<i128> = steps.iter().map(rate).collect();
+        rates.sort_unstable();
+        let median = *rates.get(rates.len() / 2)?;
+        let agree = |step: &&(Ticks27M, u64)| {
+            let rate = rate(step);
+            rate > 0 && rate <= median * STEADY && median <= rate * STEADY
         };
-        let (pid, first, begins) = *read(0)?.first()?;
-        let ends = read(bytes.saturating_sub(ENDS))?;
-        let (_, last, at) = ends.into_iter().rev().find(|(of, ..)| *of == pid)?;
-        Self::new(last - first, at.checked_sub(begins)?)
+        let (mut span, mut bytes) = (Ticks27M::ZERO, 0);
+        for (step, over) in steps.iter().filter(agree) {
+            span += *step;
+            bytes += over;
+        }
+        let all: u64 = steps.iter().map(|(_, bytes)| bytes).sum();
+        Self::new(span, bytes).filter(|pace| pace.bytes >= all / 2)
     }
 
     fn new(span: Ticks27M, bytes: u64) -> Option<Self> {
@@ -171,4 +211,45 @@ fn stamped(
     let (first, last) = (*probes.first()?, *probes.last()?);
     let sane = first >= WallTime::default() && last < LATEST && probes.is_sorted();
     sane.then_some((count, first, last))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ring::sim::SimDisk;
+    use crate::ts::ContinuityCounter;
+
+    /// How long a segment of 24 h is taken to be by its PCRs alone: 2000 packets, 43.2 s apart,
+    /// from the middle of the circle on; at packet 700 the clock jumps by `jump`.
+    fn told(jump: Ticks27M) -> Option<Ticks27M> {
+        let name = SegmentName {
+            epoch: 0,
+            number: 19_000,
+            start: WallTime::from_unix_millis(19_000 * 86_400_000),
+            length: Ticks27M::SECOND * 86_400,
+        };
+        let (disk, ring) = (SimDisk::default(), Path::new("/ring"));
+        let (pid, counter) = (Pid::new(0x100).unwrap(), ContinuityCounter::default());
+        let mut pcr = Pcr::from_ticks(1 << 40).unwrap();
+        let mut packets = Vec::new();
+        for n in 0..2000 {
+            packets.push(Packet::pcr_only(pid, counter, pcr));
+            pcr = pcr + Ticks27M::from_millis(43_200);
+            if n == 700 {
+                pcr = pcr + jump;
+            }
+        }
+        disk.create_dir(ring).unwrap();
+        disk.put(&name.path(ring, "ts"), Packet::bytes_of(&packets));
+        length(&disk, ring, &[name], 0)
+    }
+
+    #[test]
+    fn a_day_is_told_by_its_clock_over_the_wrap_and_over_a_jump() {
+        let day = Ticks27M::SECOND * 86_400;
+        let hours = Ticks27M::SECOND * 3600;
+        for jump in [Ticks27M::ZERO, hours * 10, hours * -10, hours * -1] {
+            assert_eq!(told(jump), Some(day), "jump of {jump}");
+        }
+    }
 }

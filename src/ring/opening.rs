@@ -8,7 +8,7 @@ use crate::units::{Ticks27M, WallTime};
 use super::epoch;
 use super::error::{RingError, RingEvent};
 use super::index::{GapCause, Index, Record, What};
-use super::index_writer::{IndexWriter, extend_digest};
+use super::index_writer::{IndexWriter, Lasting, extend_digest};
 use super::layout::{LOCK, Layout, SegmentName, epoch_dir};
 use super::scan::scan;
 use super::segment::{OpenSegment, Repair};
@@ -29,7 +29,7 @@ pub(super) struct Opened {
     pub(super) segment: Option<OpenedSegment>,
     pub(super) index: Option<IndexWriter>,
     /// What the open segment holds that lasts, and what those before it do.
-    pub(super) lasting: Vec<Record>,
+    pub(super) lasting: Lasting,
     pub(super) digest: Vec<Record>,
     /// The last stamp; `None` in an empty ring.
     pub(super) end: Option<WallTime>,
@@ -117,7 +117,7 @@ pub(super) fn open(
         start,
         segment: None,
         index: None,
-        lasting: Vec::new(),
+        lasting: Lasting::default(),
         digest: Vec::new(),
         end,
         events,
@@ -150,7 +150,8 @@ impl Opened {
         let (mut index, from) = match (found, file) {
             (Some(found), Some(file)) => {
                 self.digest.clone_from(&found.carried);
-                self.lasting = found.own.iter().filter(|r| r.lasts()).cloned().collect();
+                let lasting = found.own.iter().filter(|r| r.lasts());
+                lasting.for_each(|r| self.lasting.push(r.clone()));
                 let from = found.reach().0;
                 (IndexWriter::resume(name, &found, Arc::from(file)), from)
             }
@@ -189,7 +190,7 @@ impl Opened {
             });
         } else {
             let bytes = segment.bytes;
-            extend_digest(&mut self.digest, self.lasting.drain(..));
+            extend_digest(&mut self.digest, self.lasting.take());
             if let (Some(first), Some(last)) = (first, repair.last) {
                 extend_digest(&mut self.digest, [index.summary(bytes, first, last)]);
             }

@@ -65,6 +65,11 @@ impl Rebuild {
         self.name
     }
 
+    /// True once, when the index has become as large as one may be.
+    pub(super) fn became_full(&mut self) -> bool {
+        self.index.became_full()
+    }
+
     /// What the packets do not tell, for another try.
     pub(super) fn known(self) -> Vec<Record> {
         self.known

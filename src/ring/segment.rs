@@ -25,7 +25,7 @@ const EXAMINE: usize = 1 << 20;
 /// Blocks before the end that are examined: 172 MB, 13 s at 100 Mb/s.
 const TAIL_BLOCKS: u64 = 1 << 17;
 
-/// What [`repair`] found at the end of a segment.
+/// What was found at the end of a segment that was perhaps not closed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Repair {
     /// Bytes of the packets that are whole.

@@ -82,7 +82,7 @@ pub trait StoredFile: Send + Sync {
 
 /// Held while it lives.
 pub trait Lock: Send + Sync {
-    /// Leaves a line of at most [`NOTE`] bytes for who looks at the lock, in the place of the one
+    /// Leaves a line of at most `NOTE` bytes for who looks at the lock, in the place of the one
     /// before; that takes no room on the disk.
     fn note(&self, line: &str) -> io::Result<()>;
 }

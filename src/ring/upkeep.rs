@@ -319,10 +319,13 @@ impl Upkeep {
             match rebuild.step(&*storage, &self.dir, true) {
                 Ok(false) => {}
                 Ok(true) => {
+                    let name = name.display();
+                    if rebuild.became_full() {
+                        let name = name.clone();
+                        event(RingEvent::IndexFull { name });
+                    }
                     self.rebuild = None;
-                    event(RingEvent::Reindexed {
-                        name: name.display(),
-                    });
+                    event(RingEvent::Reindexed { name });
                 }
                 Err(_) => {
                     let known = self.rebuild.take().map(Rebuild::known);

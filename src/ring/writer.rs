@@ -14,7 +14,7 @@ use super::clock::{PcrClock, UtcClock};
 use super::dated::Dated;
 use super::error::{RingError, RingEvent};
 use super::index::{GapCause, Record, What};
-use super::index_writer::IndexWriter;
+use super::index_writer::{IndexWriter, Lasting};
 use super::indexer::Indexer;
 use super::opening::{self, Opened};
 use super::segment::{BLOCK, BLOCK_BYTES, OpenSegment, PER_BLOCK};
@@ -74,7 +74,7 @@ struct Filing {
     indexer: Indexer,
     /// What earlier segments hold that lasts, and what this one does.
     digest: Vec<Record>,
-    lasting: Vec<Record>,
+    lasting: Lasting,
     due: Stagger,
     failing: bool,
 }
@@ -223,7 +223,11 @@ impl Writer {
                 self.events.push(RingEvent::ClockStep { by });
                 self.pending.push((wall, What::ClockStep { by }));
                 self.shared.note_step(wall, by);
-                self.step_back |= by.is_negative();
+                if by.is_negative() {
+                    self.step_back = true;
+                } else {
+                    self.filing.indexer.clock_set();
+                }
             }
             self.now = self.utc.utc(arrival);
             self.shared.set_now(self.now);

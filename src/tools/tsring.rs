@@ -62,8 +62,11 @@ use crate::units::WallTime;
 ///
 /// `record` holds `--queue` (16 MiB), once more with `--tee`, or 1 MiB where the input waits by
 /// itself; with `--clock pcr` up to 32768 packets (6 MB) until the next PCR; and up to 65536
-/// records of the index that are not written yet, and as many that sum up the ring. `read` and
-/// `play` hold 1 MiB of packets at most.
+/// records of the index that are not written yet, as many that sum up the ring, and as many that
+/// will when the segment ends (4 MB each, 21 MB where every record has the longest text). `read`
+/// and `play` hold 1 MiB of packets at most, and the index of the segment they look up a time in.
+/// An index takes 40 bytes a record and ends at 240 MB, six million records: what comes after in
+/// its segment is recorded and not indexed, and that is said.
 ///
 /// # Examples
 ///

@@ -128,7 +128,7 @@ impl Writer {
             return;
         };
         let bytes = segment.bytes;
-        self.filing.lasting.retain(|record| record.offset < bytes);
+        self.filing.lasting.forget_from(bytes);
         if let Some(index) = &mut self.filing.index {
             index.forget_from(bytes);
         }

@@ -45,6 +45,7 @@ impl Writer {
                 self.settings = settings;
                 self.step_back = false;
                 self.last = None;
+                self.filing.indexer.clock_set();
                 Some(filling)
             }
             Err(e) => {
@@ -102,7 +103,7 @@ impl Writer {
             if !indexed || index.is_incomplete() {
                 self.shared.want_index(segment.name, index.known());
             }
-            extend_digest(&mut self.filing.digest, self.filing.lasting.drain(..));
+            extend_digest(&mut self.filing.digest, self.filing.lasting.take());
             if let (Some(first), Some(last)) = (self.first, self.last) {
                 let last = last.min(segment.name.end()).max(first);
                 let summary = index.summary(segment.bytes, first, last);
@@ -140,6 +141,10 @@ impl Writer {
             self.last.unwrap_or(self.now),
             closed,
         );
+        if index.became_full() {
+            let name = segment.name.display();
+            self.events.push(RingEvent::IndexFull { name });
+        }
         let done = result.is_ok();
         match result {
             Ok(()) => self.filing.failing = false,
