@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 
 use crate::io::EndpointError;
+use crate::ring::RingError;
 
 /// What a tool found, where it was asked a question.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -16,7 +17,7 @@ pub enum Verdict {
 
 /// Why a tool stops, and with which status.
 ///
-/// `?` on any error makes a failure, and on one of an endpoint what the endpoint says, with its
+/// `?` on any error makes a failure, and on one of an endpoint or a ring what that says, with its
 /// hint; [`Error::usage`] is said where a person's words are wrong.
 #[derive(Debug)]
 pub struct Error {
@@ -128,11 +129,14 @@ impl fmt::Display for Error {
 impl<E: Into<anyhow::Error>> From<E> for Error {
     fn from(cause: E) -> Self {
         let error = Self::failure(cause);
-        let Some(endpoint) = error.cause.downcast_ref::<EndpointError>() else {
+        let (usage, hint) = if let Some(e) = error.cause.downcast_ref::<EndpointError>() {
+            (e.is_usage(), e.hint())
+        } else if let Some(e) = error.cause.downcast_ref::<RingError>() {
+            (e.is_usage(), e.hint().map(str::to_owned))
+        } else {
             return error;
         };
-        let hint = endpoint.hint();
-        let kind = match endpoint.is_usage() {
+        let kind = match usage {
             true => Kind::Usage,
             false => Kind::Failure,
         };

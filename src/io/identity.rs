@@ -1,4 +1,4 @@
-//! Whether two endpoints are one file.
+//! What file stands behind an endpoint.
 
 use std::fs::Metadata;
 use std::os::fd::AsFd;
@@ -13,6 +13,11 @@ pub fn is_same_file(input: &Endpoint, output: &Endpoint) -> bool {
     let output = regular(output, std::io::stdout());
     let place = |m: &Metadata| (m.dev(), m.ino());
     input.is_some_and(|i| output.is_some_and(|o| place(&i) == place(&o)))
+}
+
+/// True when `input` is a regular file, under whatever name: it can wait as long as it takes.
+pub fn is_regular(input: &Endpoint) -> bool {
+    regular(input, std::io::stdin()).is_some()
 }
 
 /// The file behind an endpoint, if there is one and it is a regular one.

@@ -1,6 +1,7 @@
 //! The outside world: endpoints, sockets, files, pipes, clocks, signals.
 
 pub mod clock;
+mod direct;
 mod endpoint;
 mod error;
 mod exec;
@@ -25,6 +26,7 @@ mod udp_sink;
 mod udp_source;
 mod writer;
 
+pub use direct::{DirectOutput, Moved};
 pub use endpoint::{
     DEFAULT_PORT, Endpoint, Host, Interface, ParseEndpointError, Protocol, SocketEndpoint,
     SocketOptions,
@@ -35,7 +37,7 @@ pub use ffmpeg::{Container, FfmpegError, Remuxer};
 pub use file::OutputEvent;
 pub use hook::{Hook, HookEvent};
 pub use http::{HttpServer, Page};
-pub use identity::is_same_file;
+pub use identity::{is_regular, is_same_file};
 pub use pass::{PassSource, Skipped};
 pub use reception::ReceptionEvent;
 pub use recording::Recording;

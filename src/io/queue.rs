@@ -43,6 +43,20 @@ pub struct Limits {
     pub bytes: ByteCount,
 }
 
+impl Limits {
+    /// Where the input waits by itself no more than this is queued: 1 MiB keeps both sides busy.
+    const SELF_PACED: ByteCount = ByteCount::new(1 << 20);
+
+    /// The limits for such an input.
+    #[must_use]
+    pub fn self_paced(self) -> Self {
+        Self {
+            bytes: self.bytes.min(Self::SELF_PACED),
+            ..self
+        }
+    }
+}
+
 impl Default for Limits {
     /// 2 s and 16 MiB.
     fn default() -> Self {
@@ -290,6 +304,11 @@ impl Feeder {
     /// Hands over what was observed since the last call.
     pub fn drain_events(&mut self, sink: &mut dyn FnMut(&dyn Event)) {
         self.events.drain(sink);
+    }
+
+    /// Packets dropped because the reader was too slow.
+    pub fn dropped(&self) -> u64 {
+        self.dropped
     }
 
     /// What was counted.

@@ -1,6 +1,7 @@
 //! What one thread saw and counted, for another to report.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use crate::stream::event::{Event, Severity, Subject, Value};
 use crate::stream::{Counters, Pending, Snapshot};
@@ -61,6 +62,9 @@ pub struct Relay {
 }
 
 impl Relay {
+    /// How often a thread posts its counters at most: what is reported together is of one moment.
+    pub const POST_EVERY: Duration = Duration::from_millis(2);
+
     fn lock(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -152,3 +152,8 @@ pub struct OutputOptions {
     /// counted and said.
     pub stop: Arc<AtomicBool>,
 }
+
+impl OutputOptions {
+    /// Packets for an output that takes them at once leave together when they are due within this.
+    pub const TOGETHER: Ticks27M = Ticks27M::from_millis(4);
+}

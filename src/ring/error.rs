@@ -79,6 +79,11 @@ impl RingError {
         }
     }
 
+    /// True when the words of a person are wrong, and trying again does not help.
+    pub fn is_usage(&self) -> bool {
+        !matches!(self, Self::Io { .. } | Self::Locked { .. })
+    }
+
     /// What to type next, where one thing is likely.
     pub fn hint(&self) -> Option<&'static str> {
         match self {

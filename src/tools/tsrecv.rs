@@ -21,7 +21,7 @@ use crate::stream::restamp::Seam;
 use crate::stream::stuffing::RateExceeded;
 use crate::stream::{Batch, Counters, Framing};
 use crate::ts::{Pid, PidSet};
-use crate::units::{BitRate, ByteCount, Ticks27M};
+use crate::units::{BitRate, Ticks27M};
 
 mod writer;
 
@@ -189,8 +189,6 @@ const TURN: Duration = Duration::from_millis(100);
 const DRAIN: Duration = Duration::from_secs(2);
 /// How long after that request a writer that hangs, on a disk or a program, is left behind.
 const ABANDON: Duration = Duration::from_secs(6);
-/// The queue where the input waits by itself: enough to keep both sides busy.
-const SELF_PACED_BYTES: u64 = 1 << 20;
 /// How long after its arrival a datagram leaves: what gathered on the way in leaves evenly.
 const RELAY_DELAY: Ticks27M = Ticks27M::from_millis(5);
 
@@ -352,7 +350,7 @@ pub fn run(args: Args, context: &mut Context) -> Result<Verdict, Error> {
     };
     let mut limits = args.queue;
     if !source.is_live() {
-        limits.bytes = limits.bytes.min(ByteCount::new(SELF_PACED_BYTES));
+        limits = limits.self_paced();
     }
     let (mut feeder, outlet) = queue(limits);
     let relay = Relay::default();

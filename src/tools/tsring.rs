@@ -14,7 +14,6 @@ use clap::{Parser, Subcommand};
 use crate::cli::when::{When, zone};
 use crate::cli::{Common, Context, Error, ToolArgs, Verdict};
 use crate::io::clock::{Clock, SystemClock};
-use crate::ring::RingError;
 use crate::units::WallTime;
 
 /// Record the last hours of a channel, and give back any part of them
@@ -151,19 +150,6 @@ fn instant(when: Option<&When>, tz: Option<&str>) -> Result<Option<WallTime>, Er
     let zone = zone(tz)?;
     let resolved = when.map(|when| when.resolve(&zone, SystemClock.wall()));
     resolved.transpose()
-}
-
-/// A ring's error with its status and what to type next.
-fn ring_error(e: RingError) -> Error {
-    let hint = e.hint();
-    let error = match e {
-        RingError::Io { .. } | RingError::Locked { .. } => Error::failure(e),
-        _ => Error::usage(e),
-    };
-    match hint {
-        Some(hint) => error.hint(hint),
-        None => error,
-    }
 }
 
 /// The directory operand, refused early when it is a file.

@@ -36,24 +36,6 @@ pub(super) enum RingFault {
     Read(String, io::Error),
 }
 
-impl RingFault {
-    /// True when the words of the person are wrong, as with tsring: status 2.
-    pub(super) fn is_usage(&self) -> bool {
-        match self {
-            Self::Ring(e) => !matches!(e, RingError::Io { .. } | RingError::Locked { .. }),
-            Self::Gone(_) | Self::Read(..) => false,
-        }
-    }
-
-    /// What to type next, where one thing is likely.
-    pub(super) fn hint(&self) -> Option<&'static str> {
-        match self {
-            Self::Ring(e) => e.hint(),
-            Self::Gone(_) | Self::Read(..) => None,
-        }
-    }
-}
-
 impl fmt::Display for RingFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

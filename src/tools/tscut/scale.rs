@@ -99,11 +99,8 @@ pub(super) fn survey_error(asked: &Asked<'_>, e: SurveyError<Error>) -> Error {
 }
 
 pub(super) fn ring_error(e: RingFault) -> Error {
-    let hint = e.hint();
-    let error = if e.is_usage() {
-        Error::usage(e)
-    } else {
-        Error::failure(e)
-    };
-    hint.into_iter().fold(error, Error::hint)
+    match e {
+        RingFault::Ring(e) => e.into(),
+        e => Error::failure(e),
+    }
 }

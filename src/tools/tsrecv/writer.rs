@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::TURN;
 use crate::io::clock::{Clock, SystemClock};
 use crate::io::queue::{Outlet, Taken};
-use crate::io::{EndpointError, OutputEvent, Relay, Sink};
+use crate::io::{EndpointError, OutputEvent, OutputOptions, Relay, Sink};
 use crate::stream::event::Event;
 use crate::stream::playout::{Playout, PlayoutOptions};
 use crate::stream::stuffing::RateExceeded;
@@ -17,14 +17,10 @@ use crate::units::{Arrival, Ticks27M};
 
 /// Packets that fill no datagram leave after so long all the same.
 const FLUSH_AFTER: Duration = Duration::from_millis(5);
-/// How often the writer posts its counters at most: what is reported together is of one moment.
-const POST_EVERY: Duration = Duration::from_millis(2);
 /// The framing before the first packet.
 pub(super) const UNKNOWN_FRAMING: u8 = u8::MAX;
 /// Packets of an output batch that was made here.
 pub(super) const OUT_PACKETS: usize = 1024;
-/// Packets for a pipe leave together when they are due within this.
-const TOGETHER: Ticks27M = Ticks27M::from_millis(4);
 
 /// The thread that writes.
 pub(super) struct Writer {
@@ -169,7 +165,7 @@ impl Writer {
     /// Appends to the output batch, which is sent when it is full or spans long enough.
     fn put(&mut self, packet: &Packet, at: Arrival) -> Result<(), EndpointError> {
         let span = at - self.out.first_arrival().unwrap_or(at);
-        if self.out.room() == 0 || self.wait && span >= TOGETHER {
+        if self.out.room() == 0 || self.wait && span >= OutputOptions::TOGETHER {
             self.send_out()?;
         }
         self.out.push(packet, at);
@@ -205,7 +201,7 @@ impl Writer {
     fn post(&mut self, posted: &mut Instant) {
         let relay = &self.relay;
         self.sink.drain_events(&mut |e: &dyn Event| relay.post(e));
-        if posted.elapsed() >= POST_EVERY {
+        if posted.elapsed() >= Relay::POST_EVERY {
             *posted = Instant::now();
             let (sink, playout) = (&self.sink, &self.playout);
             relay.post_counters(|c| counters(c, &**sink, playout));

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::path::PathBuf;
 
-use super::{existing, ring_error};
+use super::existing;
 use crate::cli::{Common, Context, Error, Verdict};
 use crate::ring::{Disk, Finding, check};
 
@@ -29,7 +29,7 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<Verdict, Error> 
     let checked = check(&Disk, &dir, args.repair, &mut |finding| {
         found.push(finding);
     });
-    let segments = checked.map_err(ring_error)?;
+    let segments = checked?;
     let damage = found
         .iter()
         .filter(|f| !matches!(f, Finding::Foreign { .. }))

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
+use super::existing;
 use super::multicat::command_lines;
-use super::{existing, ring_error};
 use crate::cli::{Common, Context, Error, Range, Verdict, visible};
 use crate::io::clock::{Clock, SystemClock};
 use crate::ring::{Disk, Ring, RingEvent, Summary};
@@ -111,8 +111,8 @@ struct SpliceInfo {
 /// Runs `tsring info`.
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<Verdict, Error> {
     let dir = existing(&args.dir)?;
-    let ring = Ring::open(Arc::new(Disk), &dir).map_err(ring_error)?;
-    let summary = ring.summary().map_err(ring_error)?;
+    let ring = Ring::open(Arc::new(Disk), &dir)?;
+    let summary = ring.summary()?;
     let range = args.range.instants(ring.first())?;
     let info = Info::new(&ring, &summary, range);
     for name in &ring.layout().foreign {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 
-use super::{existing, instant, ring_error};
+use super::{existing, instant};
 use crate::cli::when::When;
 use crate::cli::{Common, Context, Error, Level, Verdict};
 use crate::io::clock::{Clock, SystemClock};
@@ -55,13 +55,11 @@ const TURN: Ticks27M = Ticks27M::from_millis(100);
 const LEAD: Ticks27M = Ticks27M::from_millis(50);
 /// A ring that gets nothing for so long has ended, for `--from`.
 const ENDED_AFTER: Ticks27M = Ticks27M::from_millis(3000);
-/// Packets for a pipe leave together when they are due within this.
-const TOGETHER: Ticks27M = Ticks27M::from_millis(4);
 
 /// Runs `tsring play`.
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<Verdict, Error> {
     let dir = existing(&args.dir)?;
-    let ring = Ring::open(Arc::new(Disk), &dir).map_err(ring_error)?;
+    let ring = Ring::open(Arc::new(Disk), &dir)?;
     let (now, wall) = (SystemClock.now(), SystemClock.wall());
     let from = match (instant(args.from.as_ref(), args.tz.as_deref())?, args.delay) {
         (Some(from), _) => from,
@@ -148,9 +146,7 @@ impl Player {
         let mut idle_since = SystemClock.now();
         while !context.stopping() {
             stamps.clear();
-            let (step, read) = cursor
-                .read(&mut bytes, Some(&mut stamps))
-                .map_err(ring_error)?;
+            let (step, read) = cursor.read(&mut bytes, Some(&mut stamps))?;
             cursor.drain_events(&mut |e| context.event(e));
             if read == 0 {
                 let now = SystemClock.now();
@@ -168,7 +164,7 @@ impl Player {
             for (packet, at) in packets.iter().zip(&stamps) {
                 let due = self.schedule.due(*at, |last| steps_after(ring, last, *at));
                 let span = due - batch.first_arrival().unwrap_or(due);
-                if batch.room() == 0 || span >= TOGETHER {
+                if batch.room() == 0 || span >= OutputOptions::TOGETHER {
                     self.send(&mut batch, context)?;
                 }
                 batch.push(packet, due);

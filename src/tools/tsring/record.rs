@@ -1,7 +1,5 @@
 //! `tsring record`.
 
-use std::fs::File;
-use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -10,18 +8,17 @@ use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
 
-use super::{directory, instant, ring_error};
+use super::{directory, instant};
 use crate::cli::when::When;
 use crate::cli::{Common, Context, Error, Verdict};
 use crate::io::clock::{Clock, SystemClock};
 use crate::io::queue::{BATCH_PACKETS, Feeder, Limits, Outlet, Taken, queue};
 use crate::io::{
     Endpoint, EndpointError, InputOptions, OutputOptions, Received, Relay, Sink, Source,
-    open_input, open_output,
+    is_regular, open_input, open_output,
 };
-use crate::ring::{Changes, Dating, Disk, Shared, Upkeep, Writer};
-use crate::stream::event::Value;
-use crate::stream::{Batch, Counters};
+use crate::ring::{Changes, Dating, Disk, Shared, Upkeep, Writer, Written};
+use crate::stream::Batch;
 use crate::units::{ByteCount, Ticks27M};
 
 /// `tsring record`
@@ -94,10 +91,6 @@ enum ClockArg {
 /// How long a turn waits for packets: signals, statistics and partial blocks are seen to in
 /// between.
 const TURN: Duration = Duration::from_millis(100);
-/// The queue where the input waits by itself.
-const SELF_PACED_BYTES: u64 = 1 << 20;
-/// How often the receiving thread posts its counters.
-const POST_EVERY: Duration = Duration::from_millis(2);
 /// How often the end of the tee is looked for.
 const LOOK: Duration = Duration::from_millis(20);
 /// Stacks of the threads here: they call nothing deep.
@@ -106,119 +99,25 @@ const STACK: usize = 256 << 10;
 /// Runs `tsring record`: one thread receives, this one writes, one syncs and expires.
 pub(super) fn run(args: Args, context: &mut Context) -> Result<Verdict, Error> {
     let dir = directory(&args.dir)?;
-    let at = instant(args.at.as_ref(), args.tz.as_deref())?;
-    let dating = match (args.clock, at) {
-        (ClockArg::Pcr, at) => Dating::Stream(at),
-        (ClockArg::System, None) => Dating::Arrival,
-        (ClockArg::System, Some(_)) => {
-            let words = anyhow!("--at dates a stream by its own clock");
-            return Err(Error::usage(words).hint("add --clock pcr"));
-        }
-    };
+    let dating = dating(&args)?;
     let options = InputOptions {
         linger: InputOptions::RECORDER_LINGER,
         ..InputOptions::default()
     };
     let source = open_input(&args.input, &options)?;
-    let changes = Changes {
-        keep: args.keep.map(Ticks27M::from),
-        max_bytes: args.max_bytes,
-        min_free: args.min_free,
-        segment: args.segment.map(Ticks27M::from),
-        sync: args.sync.map(Ticks27M::from),
-    };
-    let clock = SystemClock;
-    let (now, wall) = (clock.now(), clock.wall());
+    let (now, wall) = (SystemClock.now(), SystemClock.wall());
     let disk = Arc::new(Disk);
-    let writer = Writer::open(disk.clone(), &dir, &changes, &dating, now, wall);
-    let mut writer = writer.map_err(ring_error)?;
-
-    let live = source.is_live();
-    let mut limits = args.queue;
-    // Without a pace to keep, a slow disk slows the reader down instead.
-    if !live {
-        limits.bytes = limits.bytes.min(ByteCount::new(SELF_PACED_BYTES));
-    }
-    let stop = Arc::new(AtomicBool::new(false));
-    let relay = Relay::default();
-    let mut tee = args
-        .tee
-        .then(|| {
-            let stop = context.signals().stop_flag();
-            Tee::open(args.queue, is_regular(&args.input), stop, &relay)
-        })
-        .transpose()?;
-    let (feeder, mut outlet) = queue(limits);
-    let drops = Arc::new(AtomicU64::new(0));
-    let reception = Reception {
-        source,
-        feeder,
-        relay: relay.clone(),
-        stop: Arc::clone(&stop),
-        drops: Arc::clone(&drops),
-        dropped: 0,
-        posted: None,
-    };
-    let reception = spawn("receive", move || reception.run())?;
-    let filed = matches!(args.clock, ClockArg::Pcr);
+    let writer = Writer::open(disk.clone(), &dir, &changes(&args), &dating, now, wall)?;
     let upkeep = Upkeep::new(disk, &dir, writer.shared(), now);
-    let upkeep = spawn("upkeep", {
-        let (stop, relay) = (Arc::clone(&stop), relay.clone());
-        let shared = writer.shared();
-        move || keep_up(upkeep, &shared, filed, &stop, &relay)
-    })?;
+    let live = source.is_live();
+    let recorder = Recorder::start(&args, source, writer, upkeep, context)?;
     context.ready();
     context.status(&format!("recording {} into {}", args.input, dir.display()));
-
-    let mut batch = Batch::with_capacity(0);
-    loop {
-        let taken = outlet.take(&mut batch, TURN);
-        writer.turn(clock.now(), clock.wall());
-        writer.overflowed(drops.swap(0, Ordering::Relaxed));
-        if taken == Taken::Packets {
-            writer.append(&batch);
-            // What is filed waits for its room, so that the ring keeps to its size.
-            while filed && !writer.shared().wait_for_room(TURN) && !upkeep.is_finished() {
-                look_around(&mut writer, &relay, context);
-            }
-        }
-        if let Some(tee) = &mut tee {
-            tee.pass(&batch, &mut || {
-                writer.turn(clock.now(), clock.wall());
-                look_around(&mut writer, &relay, context);
-                !context.stopping()
-            });
-        }
-        look_around(&mut writer, &relay, context);
-        if context.stopping() {
-            stop.store(true, Ordering::Relaxed);
-        }
-        let upkeep_died = upkeep.is_finished() && !stop.load(Ordering::Relaxed);
-        if taken == Taken::End || upkeep_died {
-            break;
-        }
-    }
-    stop.store(true, Ordering::Relaxed);
-    let received = joined(reception, "receives");
-    writer.close();
-    let kept_up = joined(upkeep, "syncs and expires");
-    let passed_on = tee.map_or(Ok(()), |tee| {
-        tee.finish(&mut || look_around(&mut writer, &relay, context))
-    });
-    writer.drain_events(&mut |e| context.event(e));
-    relay.drain_events(&mut |e| context.event(e));
-    context.last_turn(|c| {
-        writer.counters(c);
-        relay.counters(c);
-    });
-    let bytes = received??;
-    kept_up?;
-    passed_on?;
-    let written = writer.written();
+    let (written, bytes, lacks_clock) = recorder.record(context)?;
     if bytes > 0 && written.packets + written.lost + written.overflowed == 0 {
         return Err(Error::no_stream(&args.input, bytes));
     }
-    if writer.lacks_clock() && written.packets > 0 {
+    if lacks_clock && written.packets > 0 {
         let packets = written.packets;
         let words = anyhow!(
             "{}: less than two PCRs in {packets} packets, which are all filed under one time",
@@ -232,6 +131,150 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<Verdict, Error> {
         return Err(Error::failure(words));
     }
     Ok(Verdict::Yes)
+}
+
+/// How packets are to be dated.
+fn dating(args: &Args) -> Result<Dating, Error> {
+    let at = instant(args.at.as_ref(), args.tz.as_deref())?;
+    match (args.clock, at) {
+        (ClockArg::Pcr, at) => Ok(Dating::Stream(at)),
+        (ClockArg::System, None) => Ok(Dating::Arrival),
+        (ClockArg::System, Some(_)) => {
+            let words = anyhow!("--at dates a stream by its own clock");
+            Err(Error::usage(words).hint("add --clock pcr"))
+        }
+    }
+}
+
+/// What is to be kept from now on.
+fn changes(args: &Args) -> Changes {
+    Changes {
+        keep: args.keep.map(Ticks27M::from),
+        max_bytes: args.max_bytes,
+        min_free: args.min_free,
+        segment: args.segment.map(Ticks27M::from),
+        sync: args.sync.map(Ticks27M::from),
+    }
+}
+
+/// The threads, and what goes between them.
+struct Recorder {
+    writer: Writer,
+    outlet: Outlet,
+    tee: Option<Tee>,
+    relay: Relay,
+    /// Packets dropped before they reached the writer, which does not know of them yet.
+    drops: Arc<AtomicU64>,
+    stop: Arc<AtomicBool>,
+    /// What is recorded is filed, as fast as it can be.
+    filed: bool,
+    reception: JoinHandle<Result<u64, EndpointError>>,
+    upkeep: JoinHandle<()>,
+}
+
+impl Recorder {
+    fn start(
+        args: &Args,
+        source: Box<dyn Source>,
+        writer: Writer,
+        upkeep: Upkeep,
+        context: &Context,
+    ) -> Result<Self, Error> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let relay = Relay::default();
+        let tee = args.tee.then(|| {
+            let stop = context.signals().stop_flag();
+            Tee::open(args.queue, is_regular(&args.input), stop, &relay)
+        });
+        let tee = tee.transpose()?;
+        // Without a pace to keep, a slow disk slows the reader down instead.
+        let limits = match source.is_live() {
+            true => args.queue,
+            false => args.queue.self_paced(),
+        };
+        let (feeder, outlet) = queue(limits);
+        let drops = Arc::new(AtomicU64::new(0));
+        let reception = Reception {
+            source,
+            feeder,
+            relay: relay.clone(),
+            stop: Arc::clone(&stop),
+            drops: Arc::clone(&drops),
+            dropped: 0,
+            posted: None,
+        };
+        let filed = matches!(args.clock, ClockArg::Pcr);
+        Ok(Self {
+            reception: spawn("receive", move || reception.run())?,
+            upkeep: spawn("upkeep", {
+                let (stop, relay) = (Arc::clone(&stop), relay.clone());
+                let shared = writer.shared();
+                move || keep_up(upkeep, &shared, filed, &stop, &relay)
+            })?,
+            writer,
+            outlet,
+            tee,
+            relay,
+            drops,
+            stop,
+            filed,
+        })
+    }
+
+    /// Records to the end of the input, or until that is asked for. Returns what was written, the
+    /// bytes of an input that ended, and whether it had no clock to date it by.
+    fn record(mut self, context: &mut Context) -> Result<(Written, u64, bool), Error> {
+        let mut batch = Batch::with_capacity(0);
+        while self.turn(&mut batch, context) {}
+        let Self {
+            mut writer, relay, ..
+        } = self;
+        self.stop.store(true, Ordering::Relaxed);
+        let received = joined(self.reception, "receives");
+        writer.close();
+        let kept_up = joined(self.upkeep, "syncs and expires");
+        let passed_on = self.tee.map_or(Ok(()), |tee| {
+            tee.finish(&mut || look_around(&mut writer, &relay, context))
+        });
+        writer.drain_events(&mut |e| context.event(e));
+        relay.drain_events(&mut |e| context.event(e));
+        context.last_turn(|c| {
+            writer.counters(c);
+            relay.counters(c);
+        });
+        let bytes = received??;
+        kept_up?;
+        passed_on?;
+        Ok((writer.written(), bytes, writer.lacks_clock()))
+    }
+
+    /// Writes what was received, and waits for some; false at the end.
+    fn turn(&mut self, batch: &mut Batch, context: &mut Context) -> bool {
+        let (writer, relay) = (&mut self.writer, &self.relay);
+        let taken = self.outlet.take(batch, TURN);
+        writer.turn(SystemClock.now(), SystemClock.wall());
+        writer.overflowed(self.drops.swap(0, Ordering::Relaxed));
+        if taken == Taken::Packets {
+            writer.append(batch);
+            // What is filed waits for its room, so that the ring keeps to its size.
+            while self.filed && !writer.shared().wait_for_room(TURN) && !self.upkeep.is_finished() {
+                look_around(writer, relay, context);
+            }
+        }
+        if let Some(tee) = &mut self.tee {
+            tee.pass(batch, &mut || {
+                writer.turn(SystemClock.now(), SystemClock.wall());
+                look_around(writer, relay, context);
+                !context.stopping()
+            });
+        }
+        look_around(writer, relay, context);
+        if context.stopping() {
+            self.stop.store(true, Ordering::Relaxed);
+        }
+        let upkeep_died = self.upkeep.is_finished() && !self.stop.load(Ordering::Relaxed);
+        taken != Taken::End && !upkeep_died
+    }
 }
 
 fn spawn<T: Send + 'static>(
@@ -258,19 +301,6 @@ fn look_around(writer: &mut Writer, relay: &Relay, context: &mut Context) {
     });
 }
 
-/// True for an input that can wait as long as it takes.
-fn is_regular(input: &Endpoint) -> bool {
-    let metadata = match input {
-        Endpoint::Standard => {
-            let owned = std::io::stdin().as_fd().try_clone_to_owned();
-            owned.and_then(|owned| File::from(owned).metadata())
-        }
-        Endpoint::File(path) => std::fs::metadata(path),
-        Endpoint::Socket(_) | Endpoint::Exec(_) => return false,
-    };
-    metadata.is_ok_and(|m| m.is_file())
-}
-
 fn keep_up(mut upkeep: Upkeep, shared: &Shared, filed: bool, stop: &AtomicBool, relay: &Relay) {
     while !stop.load(Ordering::Relaxed) {
         shared.sleep(Upkeep::TURN.to_duration());
@@ -292,17 +322,6 @@ struct Reception {
     drops: Arc<AtomicU64>,
     dropped: u64,
     posted: Option<Instant>,
-}
-
-/// Picks the packets dropped by the queue out of its counters.
-struct Dropped(u64);
-
-impl Counters for Dropped {
-    fn put(&mut self, key: &str, value: Value) {
-        if let ("queue_dropped_packets", Value::Number(n)) = (key, value) {
-            self.0 = u64::try_from(n).unwrap_or(0);
-        }
-    }
 }
 
 impl Reception {
@@ -339,19 +358,15 @@ impl Reception {
     fn post(&mut self) {
         let relay = &self.relay;
         self.source.drain_events(&mut |e| relay.post(e));
-        let mut overflowed = false;
-        self.feeder.drain_events(&mut |e| {
-            overflowed = true;
-            relay.post(e);
-        });
-        if overflowed {
-            let mut now = Dropped(self.dropped);
-            self.feeder.counters(&mut now);
-            let more = now.0.saturating_sub(self.dropped);
-            self.drops.fetch_add(more, Ordering::Relaxed);
-            self.dropped = now.0;
-        }
-        if self.posted.is_some_and(|at| at.elapsed() < POST_EVERY) {
+        self.feeder.drain_events(&mut |e| relay.post(e));
+        let dropped = self.feeder.dropped();
+        self.drops
+            .fetch_add(dropped - self.dropped, Ordering::Relaxed);
+        self.dropped = dropped;
+        if self
+            .posted
+            .is_some_and(|at| at.elapsed() < Relay::POST_EVERY)
+        {
             return;
         }
         self.posted = Some(Instant::now());
