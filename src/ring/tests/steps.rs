@@ -95,3 +95,29 @@ fn segments_on_both_sides_of_a_step_back_are_summed_up_though_they_share_numbers
     // One in ten turns.
     assert_eq!(summary.random_access, 20);
 }
+
+#[test]
+fn who_plays_a_ring_is_told_a_step_forward_where_the_stamps_jump_and_nowhere_else() {
+    let hour = Ticks27M::SECOND * 3600;
+    let bench = recorded(hour);
+    let ring = bench.ring();
+    let (mut steps, mut cursor) = (ForwardSteps::new(&ring), ring.cursor(START, None));
+    let (mut bytes, mut told, mut last) = (vec![0; BLOCK], Vec::new(), START);
+    loop {
+        let mut stamps = Vec::new();
+        let (step, _) = cursor.read(&mut bytes, Some(&mut stamps)).unwrap();
+        if !matches!(step, Step::Data { .. }) {
+            break;
+        }
+        steps.enter(cursor.segment().unwrap());
+        let at = stamps[0];
+        if at - last >= SILENCE {
+            told.push((at - last, steps.between(last, at)));
+        } else {
+            assert_eq!(steps.between(last, at), Ticks27M::ZERO, "before {at}");
+        }
+        last = at;
+    }
+    // A tenth of a second passed between the two turns.
+    assert_eq!(told, [(hour + ms(100), hour)]);
+}

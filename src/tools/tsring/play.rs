@@ -11,7 +11,7 @@ use crate::cli::when::When;
 use crate::cli::{Common, Context, Error, Level, Verdict};
 use crate::io::clock::{Clock, SystemClock};
 use crate::io::{Departure, Endpoint, OutputOptions, Sink, open_output};
-use crate::ring::{BLOCK, Disk, Ring, SILENCE, Step};
+use crate::ring::{BLOCK, Disk, ForwardSteps, Ring, SILENCE, Step};
 use crate::stream::Batch;
 use crate::ts::Packet;
 use crate::units::{Arrival, Ticks27M, WallTime};
@@ -140,6 +140,7 @@ struct Player {
 impl Player {
     fn play(&mut self, ring: &Ring, from: WallTime, context: &mut Context) -> Result<(), Error> {
         let mut cursor = ring.cursor(from, None);
+        let mut steps = ForwardSteps::new(ring);
         let mut bytes = vec![0; AHEAD_BLOCKS * BLOCK];
         let mut stamps = Vec::new();
         let mut batch = Batch::with_capacity(bytes.len() / crate::ts::PACKET_SIZE);
@@ -158,11 +159,12 @@ impl Player {
                 self.turn(now + LOOK_AGAIN, context);
                 continue;
             }
+            cursor.segment().into_iter().for_each(|s| steps.enter(s));
             spread(&mut stamps);
             batch.clear();
             let packets = Packet::slice_of(bytes.get(..read).unwrap_or_default()).0;
             for (packet, at) in packets.iter().zip(&stamps) {
-                let due = self.schedule.due(*at, |last| steps_after(ring, last, *at));
+                let due = self.schedule.due(*at, |last| steps.between(last, *at));
                 let span = due - batch.first_arrival().unwrap_or(due);
                 if batch.room() == 0 || span >= OutputOptions::TOGETHER {
                     self.send(&mut batch, context)?;
@@ -203,19 +205,6 @@ impl Player {
         }
         SystemClock.sleep_until(until.min(SystemClock.now() + TURN));
     }
-}
-
-/// How far the wall clock was set forward between two stamps.
-fn steps_after(ring: &Ring, last: WallTime, at: WallTime) -> Ticks27M {
-    let mut now = ring.clone();
-    let Ok(summary) = now.refresh().and_then(|()| now.summary()) else {
-        return Ticks27M::ZERO;
-    };
-    let between = summary
-        .steps
-        .iter()
-        .filter(|(when, by)| !by.is_negative() && *when > last && *when <= at + Ticks27M::SECOND);
-    between.fold(Ticks27M::ZERO, |sum, (_, by)| sum + *by)
 }
 
 /// Spreads packets that share a stamp evenly up to the next stamp, where that is near: one read
