@@ -51,7 +51,7 @@ use crate::units::WallTime;
 /// Lost: `ring_write_failed` and `ring_write_resumed` (with what was lost between), `queue_overflow`
 /// (the disk, or who reads the `--tee`, was too slow), `ring_short_of_room` (segments went before
 /// `--keep`), `ring_reader_lapped` (what was to be read next is gone), `output_given_up`. Damaged:
-/// `ring_repaired`, `ring_stamps_damaged`, `ring_index_failed`, `ring_reindexed`,
+/// `ring_repaired`, `ring_stamps_damaged`, `ring_index_failed`, `ring_index_full`, `ring_reindexed`,
 /// `ring_upkeep_failed`. Changed: `ring_resumed`, `ring_clock_step`, `ring_silence`,
 /// `ring_segment_expiring` (data that are being read were let go). Of the settings:
 /// `ring_keep_below_segment`, `ring_segment_over_limit`, `ring_foreign_file`. Those of INPUT and
