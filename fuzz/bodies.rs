@@ -66,20 +66,10 @@ pub fn packet(data: &[u8]) {
     for before in packets(data) {
         let mut p = before;
         black_box(format!("{p:?}"));
-        black_box((
-            p.transport_error(),
-            p.priority(),
-            p.scrambling(),
-            p.random_access(),
-        ));
+        black_box((p.transport_error(), p.scrambling(), p.random_access()));
         black_box((p.discontinuity(), p.payload().len()));
         if let Some(a) = p.adaptation() {
-            black_box((
-                a.opcr(),
-                a.splice_countdown(),
-                a.private_data(),
-                a.es_priority(),
-            ));
+            black_box((a.opcr(), a.splice_countdown(), a.private_data()));
         }
         p.set_pid(before.pid());
         p.set_continuity_counter(before.continuity_counter());

@@ -156,7 +156,7 @@ pub fn framing(data: &[u8]) {
     });
 }
 
-/// Looks for random-access points in packets of any bytes.
+/// Reads what the headers of sound say, in bytes of any kind.
 pub fn audio(data: &[u8]) {
     for codec in [
         Codec::MpegAudio,
@@ -172,6 +172,7 @@ pub fn audio(data: &[u8]) {
     }
 }
 
+/// Looks for random-access points in packets of any bytes.
 pub fn rap(data: &[u8]) {
     for codec in [Codec::Mpeg2Video, Codec::H264, Codec::Hevc] {
         let Some(mut detector) = RapDetector::new(codec) else {

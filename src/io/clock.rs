@@ -1,8 +1,6 @@
-//! The two clocks: the machine's own and one that tests move by hand.
+//! The machine's clocks.
 //!
 //! Only `io`, `cli` and tools ask what time it is; everything below is told.
-
-use std::sync::{Arc, Mutex, PoisonError};
 
 use nix::time::{ClockId, ClockNanosleepFlags, clock_gettime, clock_nanosleep};
 
@@ -61,63 +59,6 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that stands still until it is moved, shared by its clones.
-///
-/// ```
-/// use headend::io::clock::{Clock, SimulatedClock};
-/// use headend::units::Ticks27M;
-/// let clock = SimulatedClock::default();
-/// let start = clock.now();
-/// clock.sleep_until(start + Ticks27M::SECOND * 86_400);
-/// assert_eq!(clock.now() - start, Ticks27M::SECOND * 86_400);
-/// ```
-#[derive(Clone, Debug, Default)]
-pub struct SimulatedClock {
-    times: Arc<Mutex<(Arrival, WallTime)>>,
-}
-
-impl SimulatedClock {
-    /// A clock that shows these two times.
-    pub fn new(now: Arrival, wall: WallTime) -> Self {
-        Self {
-            times: Arc::new(Mutex::new((now, wall))),
-        }
-    }
-
-    fn times(&self) -> std::sync::MutexGuard<'_, (Arrival, WallTime)> {
-        self.times.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Lets time pass on both lines.
-    pub fn advance(&self, span: Ticks27M) {
-        let mut times = self.times();
-        times.0 += span;
-        times.1 += span;
-    }
-
-    /// Steps the wall clock alone, as an operator or NTP may.
-    pub fn step_wall(&self, span: Ticks27M) {
-        self.times().1 += span;
-    }
-}
-
-impl Clock for SimulatedClock {
-    fn now(&self) -> Arrival {
-        self.times().0
-    }
-
-    fn wall(&self) -> WallTime {
-        self.times().1
-    }
-
-    fn sleep_until(&self, at: Arrival) {
-        let missing = at - self.now();
-        if !missing.is_negative() {
-            self.advance(missing);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,15 +71,5 @@ mod tests {
         clock.sleep_until(start - Ticks27M::SECOND);
         assert!(clock.now() - start >= Ticks27M::from_millis(5));
         assert!(clock.wall().unix_millis() > 1_600_000_000_000);
-    }
-
-    #[test]
-    fn a_step_of_the_wall_moves_no_arrival() {
-        let clock = SimulatedClock::default();
-        let other = clock.clone();
-        other.step_wall(-Ticks27M::SECOND * 3600);
-        clock.advance(Ticks27M::SECOND);
-        assert_eq!(other.now().ticks(), 27_000_000);
-        assert_eq!(other.wall().unix_millis(), -3_599_000);
     }
 }

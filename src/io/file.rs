@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, IsTerminal, Read, Write};
+use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
@@ -40,9 +41,11 @@ pub(super) struct FileSource {
     file: File,
     kind: Kind,
     framer: Framer,
-    /// Bytes read and not yet taken by the framer.
-    staged: Vec<u8>,
-    staged_from: usize,
+    /// Memory for what is read in a framing that has more than packets; made when it is needed,
+    /// and written over.
+    staging: Vec<u8>,
+    /// Where in `staging` the bytes stand that the framer has not taken yet.
+    staged: Range<usize>,
     ended: bool,
     /// When a regular file was opened; its packets have no arrivals of their own.
     opened: Arrival,
@@ -116,8 +119,8 @@ impl FileSource {
             file,
             kind,
             framer: Framer::new(),
-            staged: Vec::new(),
-            staged_from: 0,
+            staging: Vec::new(),
+            staged: 0..0,
             ended: false,
             opened,
             bytes: 0,
@@ -146,12 +149,12 @@ impl FileSource {
             Kind::Pipe | Kind::Device => SystemClock.now(),
         };
         let kept = self.framer.offer(batch);
-        if kept.is_none() && self.staged.is_empty() {
-            self.staged.resize(READ_BYTES, 0);
+        if kept.is_none() && self.staging.is_empty() {
+            self.staging.resize(READ_BYTES, 0);
         }
         let target = match kept {
             Some(kept) => batch.spare_mut().get_mut(kept..).unwrap_or_default(),
-            None => &mut self.staged[..],
+            None => &mut self.staging[..],
         };
         let read = loop {
             match self.file.read(target) {
@@ -167,12 +170,11 @@ impl FileSource {
         self.bytes += filled as u64;
         match kept {
             Some(kept) => {
-                self.staged = Vec::new();
+                self.staging = Vec::new();
                 self.framer.adopt(kept + filled, at, batch);
             }
             None => {
-                self.staged.truncate(filled);
-                self.staged_from = 0;
+                self.staged = 0..filled;
                 self.push_staged(at, batch);
             }
         }
@@ -185,14 +187,9 @@ impl FileSource {
 
     /// Gives the framer what was read before; true when it has taken all.
     fn push_staged(&mut self, at: Arrival, batch: &mut Batch) -> bool {
-        let rest = &self.staged[self.staged_from..];
-        self.staged_from += self.framer.push(rest, at, batch);
-        let all = self.staged_from == self.staged.len();
-        if all {
-            self.staged.clear();
-            self.staged_from = 0;
-        }
-        all
+        let rest = self.staging.get(self.staged.clone()).unwrap_or_default();
+        self.staged.start += self.framer.push(rest, at, batch);
+        self.staged.is_empty()
     }
 }
 

@@ -102,7 +102,8 @@ pub struct InputOptions {
     pub linger: Duration,
     /// How long an RTP packet is waited for that others have overtaken.
     pub reorder: Duration,
-    /// Drops repeated RTP packets even where their order is right; see `stream::reorder`.
+    /// Drops datagrams without RTP that are, byte for byte, one of the last; see `stream::Repeats`.
+    /// RTP ones are always dropped by their sequence numbers.
     pub dedup: bool,
 }
 

@@ -340,49 +340,80 @@ pub struct Outgoing<'a> {
     pub segment: Option<u16>,
 }
 
-/// Sends to where the socket is connected, waiting for room; returns how many of `outgoing` were
-/// sent, at least one, at most [`DATAGRAMS`].
-///
-/// # Errors
-/// Those of sendmmsg(2), of the first of them.
-pub fn send(fd: BorrowedFd<'_>, outgoing: &[Outgoing<'_>]) -> io::Result<usize> {
-    let count = outgoing.len().min(DATAGRAMS);
-    let mut vectors = [[iovec {
-        iov_base: std::ptr::null_mut(),
-        iov_len: 0,
-    }; 2]; DATAGRAMS];
-    let mut controls = [Control([0; CONTROL_BYTES]); DATAGRAMS];
-    // SAFETY: zeros are a valid mmsghdr.
-    let mut headers: [mmsghdr; DATAGRAMS] = unsafe { zeroed() };
-    for n in 0..count {
-        let out = &outgoing[n];
-        // sendmmsg never writes through these.
-        vectors[n] = [out.head, out.body].map(|part| iovec {
-            iov_base: part.as_ptr().cast::<c_void>().cast_mut(),
-            iov_len: part.len(),
-        });
-        let header = &mut headers[n].msg_hdr;
-        header.msg_iov = vectors[n].as_mut_ptr();
-        header.msg_iovlen = 2;
-        if let Some(segment) = out.segment {
-            header.msg_control = (&raw mut controls[n]).cast();
-            // SAFETY: the control buffer is aligned, zeroed and longer than one message of two
-            // bytes; CMSG_FIRSTHDR is its start.
-            unsafe {
-                header.msg_controllen = libc::CMSG_SPACE(2) as _;
-                let message: *mut cmsghdr = libc::CMSG_FIRSTHDR(header);
-                (*message).cmsg_level = libc::SOL_UDP;
-                (*message).cmsg_type = libc::UDP_SEGMENT;
-                (*message).cmsg_len = libc::CMSG_LEN(2) as _;
-                libc::CMSG_DATA(message)
-                    .cast::<u16>()
-                    .write_unaligned(segment);
+/// The arrays of sendmmsg, made once.
+pub struct Sender {
+    headers: Box<[mmsghdr]>,
+    vectors: Box<[[iovec; 2]]>,
+    controls: Box<[Control]>,
+}
+
+// SAFETY: the raw pointers in the arrays are written anew in each call from what the caller
+// lends for it, and never used outside of it.
+unsafe impl Send for Sender {}
+
+impl Default for Sender {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Sender {
+    /// Arrays for [`DATAGRAMS`] datagrams.
+    pub fn new() -> Self {
+        // SAFETY: all of these are plain C types for which zeros are valid.
+        unsafe {
+            Self {
+                headers: vec![zeroed(); DATAGRAMS].into(),
+                vectors: vec![zeroed(); DATAGRAMS].into(),
+                controls: vec![Control([0; CONTROL_BYTES]); DATAGRAMS].into(),
             }
         }
     }
-    // SAFETY: `count` headers are set up and point to memory that lives until the call is over.
-    let r = unsafe { libc::sendmmsg(fd.as_raw_fd(), headers.as_mut_ptr(), count as u32, 0) };
-    usize::try_from(r).map_err(|_| io::Error::last_os_error())
+
+    /// Sends to where the socket is connected, waiting for room; returns how many of `outgoing`
+    /// were sent, at least one of those there are, at most [`DATAGRAMS`].
+    ///
+    /// # Errors
+    /// Those of sendmmsg(2), of the first of them.
+    pub fn send<'a>(
+        &mut self,
+        fd: BorrowedFd<'_>,
+        outgoing: impl Iterator<Item = Outgoing<'a>>,
+    ) -> io::Result<usize> {
+        let mut count = 0;
+        for (n, out) in outgoing.take(DATAGRAMS).enumerate() {
+            // sendmmsg never writes through these.
+            self.vectors[n] = [out.head, out.body].map(|part| iovec {
+                iov_base: part.as_ptr().cast::<c_void>().cast_mut(),
+                iov_len: part.len(),
+            });
+            let header = &mut self.headers[n].msg_hdr;
+            header.msg_iov = self.vectors[n].as_mut_ptr();
+            header.msg_iovlen = 2;
+            (header.msg_control, header.msg_controllen) = (std::ptr::null_mut(), 0);
+            if let Some(segment) = out.segment {
+                header.msg_control = (&raw mut self.controls[n]).cast();
+                // SAFETY: the control buffer is aligned, initialised and longer than one message
+                // of two bytes; CMSG_FIRSTHDR is its start.
+                unsafe {
+                    header.msg_controllen = libc::CMSG_SPACE(2) as _;
+                    let message: *mut cmsghdr = libc::CMSG_FIRSTHDR(header);
+                    (*message).cmsg_level = libc::SOL_UDP;
+                    (*message).cmsg_type = libc::UDP_SEGMENT;
+                    (*message).cmsg_len = libc::CMSG_LEN(2) as _;
+                    libc::CMSG_DATA(message)
+                        .cast::<u16>()
+                        .write_unaligned(segment);
+                }
+            }
+            count = n + 1;
+        }
+        // SAFETY: `count` headers are set up and point to memory that is ours or lives as long as
+        // what the caller has lent, until the call is over.
+        let r =
+            unsafe { libc::sendmmsg(fd.as_raw_fd(), self.headers.as_mut_ptr(), count as u32, 0) };
+        usize::try_from(r).map_err(|_| io::Error::last_os_error())
+    }
 }
 
 #[cfg(test)]
@@ -455,8 +486,15 @@ mod tests {
             body: b"ad",
             segment: None,
         };
-        assert_eq!(send(from.as_fd(), &[plain, whole]).unwrap(), 2);
-        let (mut place, mut slots) = ([0u8; 256], [0u8; 256]);
+        let mut sender = Sender::new();
+        // What a call has set is not left for the next.
+        for _ in 0..2 {
+            let both = [plain, whole].into_iter();
+            assert_eq!(sender.send(from.as_fd(), both).unwrap(), 2);
+        }
+        let again = [whole, plain].into_iter();
+        assert_eq!(sender.send(from.as_fd(), again).unwrap(), 2);
+        let (mut place, mut slots) = ([0u8; 512], [0u8; 512]);
         let places = Places {
             head: 0,
             place: &mut place,
@@ -468,7 +506,8 @@ mod tests {
         assert_eq!(&place[..4], b"head");
         let sizes: Vec<_> = got.iter().map(|r| (r.len, r.segment)).collect();
         // loopback hands over what was sent as one, with the size of each
-        assert_eq!(sizes, [(4, None), (10, Some(4))]);
+        let (one, cut) = ((4, None), (10, Some(4)));
+        assert_eq!(sizes, [one, cut, one, cut, cut, one]);
         assert_eq!(&place[64..74], b"aaaabbbbcc");
     }
 }

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::clock::{Clock, SystemClock};
 use super::error::Fault;
 use super::socket;
-use super::sys::{self, Outgoing};
+use super::sys::{self, Outgoing, Sender};
 use super::{Departure, OutputError, OutputOptions, Protocol, Sink, SocketEndpoint};
 use crate::stream::event::{Event, Severity, Value};
 use crate::stream::{
@@ -70,6 +70,9 @@ struct Rtp {
 pub(super) struct UdpSink {
     endpoint: SocketEndpoint,
     socket: UdpSocket,
+    sender: Sender,
+    /// Datagrams that are ready, of the batch in hand: empty between calls.
+    queue: Vec<Ready>,
     rtp: Option<Rtp>,
     departure: Departure,
     stop: Arc<AtomicBool>,
@@ -117,6 +120,8 @@ impl UdpSink {
         Ok(Self {
             endpoint: endpoint.clone(),
             socket,
+            sender: Sender::new(),
+            queue: Vec::with_capacity(sys::DATAGRAMS),
             rtp,
             departure: options.departure,
             stop: Arc::clone(&options.stop),
@@ -138,7 +143,8 @@ impl UdpSink {
         if let Some(rtp) = &mut self.rtp {
             rtp.clock.expect(batch);
         }
-        let mut queue: Vec<Ready> = Vec::with_capacity(sys::DATAGRAMS);
+        // After an error, what was not sent is of a batch that is gone.
+        self.queue.clear();
         let mut runs = batch.runs();
         let (mut at, mut next_run) = (Arrival::default(), 0);
         let mut start = range.start;
@@ -153,37 +159,32 @@ impl UdpSink {
             let mut due = at;
             if let Departure::ByArrival { delay } = self.departure {
                 due = at + delay;
-                self.wait_until(due, batch, &mut queue)?;
+                self.wait_until(due, batch)?;
             }
             let mut head = [0; RTP_HEADER_SIZE];
             if let Some(rtp) = &mut self.rtp {
                 head = rtp.header(at);
                 rtp.pass(batch, start..end);
             }
-            queue.push(Ready {
+            self.queue.push(Ready {
                 head,
                 packets: start..end,
                 due,
             });
-            if queue.len() == sys::DATAGRAMS {
-                self.send_now(batch, &mut queue)?;
+            if self.queue.len() == sys::DATAGRAMS {
+                self.send_now(batch)?;
             }
             start = end;
         }
-        self.send_now(batch, &mut queue)
+        self.send_now(batch)
     }
 
     /// Waits until `due`, after what is in the queue was sent if there is time for it.
-    fn wait_until(
-        &mut self,
-        due: Arrival,
-        batch: &Batch,
-        queue: &mut Vec<Ready>,
-    ) -> Result<(), OutputError> {
+    fn wait_until(&mut self, due: Arrival, batch: &Batch) -> Result<(), OutputError> {
         if due <= SystemClock.now() {
             return Ok(());
         }
-        self.send_now(batch, queue)?;
+        self.send_now(batch)?;
         if !std::mem::replace(&mut self.precise, true) {
             // The 50 us by which the kernel may put off a wake-up are a fifth of a datagram of
             // 41 Mb/s. Where it is refused, departures are that much less even.
@@ -197,24 +198,26 @@ impl UdpSink {
     }
 
     /// Sends what is in the queue, in one call where it goes, and empties it.
-    fn send_now(&mut self, batch: &Batch, queue: &mut Vec<Ready>) -> Result<(), OutputError> {
+    fn send_now(&mut self, batch: &Batch) -> Result<(), OutputError> {
         if let Departure::ByArrival { .. } = self.departure {
             let now = SystemClock.now();
-            for late in queue.iter().map(|ready| now - ready.due) {
+            for late in self.queue.iter().map(|ready| now - ready.due) {
                 if late < HOPELESSLY_LATE {
                     self.lateness.add(late.as_nanos().max(0) as u64 / 1000);
                 }
             }
         }
         let mut done = 0;
-        while let Some(rest) = queue.get(done..).filter(|rest| !rest.is_empty()) {
-            let outgoing = self.outgoing(batch, rest);
+        let packets = self.packets;
+        while let Some(rest) = self.queue.get(done..).filter(|rest| !rest.is_empty()) {
+            let (rtp, segment) = (self.rtp.is_some(), self.segment);
+            let mut outgoing = outgoing(batch, rest, packets, rtp, segment);
             self.calls += 1;
-            match sys::send(self.socket.as_fd(), &outgoing) {
+            match self.sender.send(self.socket.as_fd(), outgoing.clone()) {
                 Ok(sent) => {
-                    for out in outgoing.iter().take(sent) {
-                        done += datagrams(out);
-                        self.datagrams += datagrams(out) as u64;
+                    for out in outgoing.take(sent) {
+                        done += datagrams(&out);
+                        self.datagrams += datagrams(&out) as u64;
                         self.sent_packets += (out.body.len() / PACKET_SIZE) as u64;
                     }
                 }
@@ -227,7 +230,7 @@ impl UdpSink {
                     self.segment = false;
                 }
                 Err(e) if passes(&e) => {
-                    let lost = outgoing.first().map_or(1, datagrams);
+                    let lost = outgoing.next().map_or(1, |out| datagrams(&out));
                     done += lost;
                     self.refused += lost as u64;
                     self.events.push(SendEvent::Refused {
@@ -243,34 +246,34 @@ impl UdpSink {
                 }
             }
         }
-        queue.clear();
+        self.queue.clear();
         Ok(())
     }
+}
 
-    /// Datagrams as the kernel takes them: neighbours as one where it may cut them.
-    fn outgoing<'a>(&self, batch: &'a Batch, queue: &'a [Ready]) -> Vec<Outgoing<'a>> {
-        let size = self.packets * PACKET_SIZE;
-        let together = match (&self.rtp, self.segment) {
-            (None, true) => (SEGMENTED_BYTES / size).clamp(1, MOST_SEGMENTS),
-            _ => 1,
-        };
-        let packets = batch.packets();
-        queue
-            .chunks(together)
-            .filter_map(|part| {
-                let (first, last) = (part.first()?, part.last()?);
-                let body = packets.get(first.packets.start..last.packets.end)?;
-                Some(Outgoing {
-                    head: match self.rtp {
-                        Some(_) => &first.head,
-                        None => &[],
-                    },
-                    body: Packet::bytes_of(body),
-                    segment: u16::try_from(size).ok().filter(|_| part.len() > 1),
-                })
-            })
-            .collect()
-    }
+/// Datagrams of `packets` each as the kernel takes them, with RTP headers or without: neighbours
+/// as one where it may cut them (`segment`).
+fn outgoing<'a>(
+    batch: &'a Batch,
+    queue: &'a [Ready],
+    packets: usize,
+    rtp: bool,
+    segment: bool,
+) -> impl Iterator<Item = Outgoing<'a>> + Clone {
+    let size = packets * PACKET_SIZE;
+    let together = match segment && !rtp {
+        true => (SEGMENTED_BYTES / size).clamp(1, MOST_SEGMENTS),
+        false => 1,
+    };
+    queue.chunks(together).filter_map(move |part| {
+        let (first, last) = (part.first()?, part.last()?);
+        let body = batch.packets().get(first.packets.start..last.packets.end)?;
+        Some(Outgoing {
+            head: if rtp { &first.head } else { &[] },
+            body: Packet::bytes_of(body),
+            segment: u16::try_from(size).ok().filter(|_| part.len() > 1),
+        })
+    })
 }
 
 /// How many datagrams that makes.

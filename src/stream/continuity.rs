@@ -21,7 +21,7 @@ pub struct ContinuityError {
 }
 
 impl ContinuityError {
-    /// The fewest packets that were lost, 0 to 15; 0 where a packet came too often.
+    /// The fewest packets that were lost, 0 to 14; 0 where a packet came too often.
     pub fn lost_packets(&self) -> u8 {
         match self.found.steps_since(self.expected) {
             15 => 0,

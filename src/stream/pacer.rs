@@ -90,7 +90,8 @@ pub struct Pacer {
 }
 
 impl Pacer {
-    /// Packets held at most for the next PCR: 12.3 MB, 100 ms at 986 Mb/s.
+    /// Packets held at most for the next PCR: 12.3 MB, 100 ms at 986 Mb/s. When it comes, all of
+    /// them are given at once: who keeps what is given holds as many again.
     pub const HELD_PACKETS: usize = 65_536;
 
     /// A pacer that follows the first PID with a PCR.
@@ -204,7 +205,7 @@ struct Spread {
     span: Ticks27M,
 }
 
-/// `span` x `n` / `of`, rounded down.
+/// `span` x `n` / `of`, rounded toward zero.
 fn share(span: Ticks27M, n: usize, of: usize) -> Ticks27M {
     let ticks = i128::from(span.get()) * n as i128 / (of.max(1)) as i128;
     Ticks27M::new(i64::try_from(ticks).unwrap_or(i64::MAX))

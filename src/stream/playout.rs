@@ -92,7 +92,8 @@ pub struct Playout {
     wanted: Option<PidSet>,
     stuffer: Option<Stuffer>,
     /// Packets that the pacer let go, with their instants on the stream's line: those of one PCR
-    /// interval, [`Pacer::HELD_PACKETS`] at most. What is stuffed between them is never held.
+    /// interval, [`Pacer::HELD_PACKETS`] and one at most, beside those that the pacer holds then.
+    /// What is stuffed between them is never held.
     ready: Vec<(Packet, StreamTime)>,
     /// An instant of the stream and when it leaves.
     anchor: Option<(StreamTime, Arrival)>,

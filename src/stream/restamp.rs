@@ -127,7 +127,7 @@ struct Track {
     left_out: bool,
 }
 
-/// First and last point of a circle, the way between them, and the last step.
+/// The last point on a circle, the way to it from the first, and the last step.
 #[derive(Copy, Clone, Debug)]
 struct Ends<T> {
     last: T,

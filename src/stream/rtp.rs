@@ -49,7 +49,7 @@ impl RtpHeader {
         Some((header, start..end))
     }
 
-    /// A header of 12 bytes and no more: version 2, no padding aside.
+    /// The fields that every header has, whatever follows them; `None` when it is not version 2.
     fn read_fixed(b: &[u8; RTP_HEADER_SIZE]) -> Option<Self> {
         (b[0] >> 6 == 2).then_some(Self {
             sequence: u16::from_be_bytes([b[2], b[3]]),

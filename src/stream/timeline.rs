@@ -6,7 +6,7 @@
 //! on where the old clock stopped and begins a new *epoch*. Stamps of the same epoch are placed
 //! on the line by their distance from the newest PCR.
 
-use crate::ts::{Dts, Pcr, Pts};
+use crate::ts::{Pcr, Pts};
 use crate::units::{StreamTime, Ticks27M};
 
 /// What one PCR did to the line.
@@ -119,11 +119,6 @@ impl Timeline {
     pub fn time_of(&self, pts: Pts) -> Option<StreamTime> {
         self.last.map(|(pcr, time)| time + (pts - pcr))
     }
-
-    /// When the access unit of this stamp is decoded; as [`time_of`](Self::time_of).
-    pub fn decode_time_of(&self, dts: Dts) -> Option<StreamTime> {
-        self.time_of(dts.to_pts())
-    }
 }
 
 #[cfg(test)]
@@ -189,7 +184,7 @@ mod tests {
         let t = line.push(pcr(-27_000), false).time;
         let pts = Pts::wrapping(0);
         assert_eq!(line.time_of(pts), Some(t + Ticks27M::MILLISECOND));
-        let dts = Dts::wrapping((1 << 33) - 180);
-        assert_eq!(line.decode_time_of(dts), Some(t - Ticks27M::MILLISECOND));
+        let pts = Pts::wrapping((1 << 33) - 180);
+        assert_eq!(line.time_of(pts), Some(t - Ticks27M::MILLISECOND));
     }
 }

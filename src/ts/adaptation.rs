@@ -39,11 +39,6 @@ impl<'a> Adaptation<'a> {
         self.flags() & 0x40 != 0
     }
 
-    /// elementary_stream_priority_indicator.
-    pub fn es_priority(&self) -> bool {
-        self.flags() & 0x20 != 0
-    }
-
     /// program_clock_reference.
     pub fn pcr(&self) -> Option<Pcr> {
         self.part(0x10).and_then(|p| p.first_chunk()).map(Pcr::read)
@@ -96,7 +91,7 @@ mod tests {
     #[test]
     fn parts_are_found_behind_each_other() {
         let a = Adaptation::new(&FIELD).unwrap();
-        assert!(a.discontinuity() && !a.random_access() && a.es_priority());
+        assert!(a.discontinuity() && !a.random_access());
         assert_eq!(
             a.pcr().map(|p| (p.base(), p.extension())),
             Some((0x1_0000_0001, 3))

@@ -99,11 +99,6 @@ impl Packet {
         self.0[1] = self.0[1] & !0x40 | (start as u8) << 6;
     }
 
-    /// transport_priority.
-    pub const fn priority(&self) -> bool {
-        self.0[1] & 0x20 != 0
-    }
-
     /// PID.
     pub const fn pid(&self) -> Pid {
         Pid::from_field((self.0[1] as u16) << 8 | self.0[2] as u16)
@@ -342,7 +337,7 @@ mod tests {
     fn each_field_reads_from_its_bits() {
         let p = vector();
         assert!(p.has_sync() && p.payload_unit_start() && p.has_adaptation() && p.has_payload());
-        assert!(!p.transport_error() && !p.priority() && !p.discontinuity() && p.random_access());
+        assert!(!p.transport_error() && !p.discontinuity() && p.random_access());
         assert_eq!(p.pid().get(), 0x123);
         assert_eq!(p.scrambling(), Scrambling::EvenKey);
         assert_eq!(p.continuity_counter().get(), 9);

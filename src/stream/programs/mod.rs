@@ -84,16 +84,22 @@ impl Programs {
 
     /// Makes the set of PIDs what the tables say, keeping sections that have begun.
     fn watch(&mut self, out: &mut dyn FnMut(ProgramEvent)) {
-        let mut old = std::mem::take(&mut self.watched);
+        let mut old: Vec<_> = std::mem::take(&mut self.watched)
+            .into_iter()
+            .map(Some)
+            .collect();
         let wanted: PidSet = self.tables.pids().collect();
-        self.pids = PidSet::new();
+        let known = std::mem::take(&mut self.pids);
         let announced = wanted.iter().count();
         for pid in wanted.iter().take(MAX_PIDS) {
-            self.places[pid.index()] = self.watched.len() as u16;
-            let known = old.iter_mut().find(|a| a.pid() == pid);
-            let fresh = SectionAssembler::new(pid);
+            let place = &mut self.places[pid.index()];
+            let begun = match known.contains(pid) {
+                true => old.get_mut(usize::from(*place)).and_then(Option::take),
+                false => None,
+            };
+            *place = self.watched.len() as u16;
             self.watched
-                .push(known.map_or(fresh.clone(), |a| std::mem::replace(a, fresh)));
+                .push(begun.unwrap_or_else(|| SectionAssembler::new(pid)));
             self.pids.insert(pid);
         }
         if announced > MAX_PIDS {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::ProgramEvent;
-use crate::si::descriptor::{ServiceDescriptor, ServiceType};
+use crate::si::descriptor::ServiceDescriptor;
 use crate::si::{
     Codec, Eit, EitKind, Pat, PatEntry, Pmt, Programme, Sdt, Service, ServiceId, SpliceInfo,
     TransportStreamId,
@@ -12,8 +12,6 @@ use crate::ts::{Pid, Section, SectionBuf, SectionError, SectionSyntax};
 
 /// Services that are followed at most.
 const MAX_SERVICES: usize = 512;
-/// Names of services kept at most: an SDT may come before the PAT, and name others too.
-const MAX_NAMES: usize = 1024;
 /// PIDs of splice information whose last message is remembered at most.
 const MAX_SPLICE_PIDS: usize = 64;
 
@@ -28,14 +26,6 @@ struct Entry {
     eit: [Option<SectionBuf>; 2],
 }
 
-/// What an SDT says about a service.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Label {
-    name: String,
-    provider: String,
-    service_type: ServiceType,
-}
-
 /// The tables of a stream as far as they came.
 #[derive(Clone, Debug)]
 pub(super) struct Tables {
@@ -43,8 +33,8 @@ pub(super) struct Tables {
     pat: Vec<SectionBuf>,
     collected: Vec<Option<SectionBuf>>,
     entries: BTreeMap<ServiceId, Entry>,
+    /// The sections of the SDT: 256 at most. It may come before the PAT, and name others too.
     sdt: BTreeMap<u8, SectionBuf>,
-    labels: BTreeMap<ServiceId, Label>,
     splices: BTreeMap<Pid, Option<SectionBuf>>,
     /// The PIDs of interest are others than before.
     moved: bool,
@@ -61,6 +51,28 @@ fn is_known(known: Option<&SectionBuf>, bytes: &[u8]) -> bool {
         && known.last_chunk::<4>() == bytes.last_chunk::<4>()
 }
 
+/// Gives the services the names that a section of the SDT has for them.
+fn name_services(entries: &mut BTreeMap<ServiceId, Entry>, sdt: &Sdt<'_>, out: Out<'_>) {
+    for line in sdt.services() {
+        let (Some(entry), Some(d)) = (
+            entries.get_mut(&line.service),
+            line.descriptors.get::<ServiceDescriptor<'_>>(),
+        ) else {
+            continue;
+        };
+        let (service, name) = (&mut entry.service, d.name.to_string());
+        if service.name.as_ref() != Some(&name) {
+            out(ProgramEvent::ServiceNamed {
+                service: line.service,
+                name: name.clone(),
+            });
+        }
+        service.name = Some(name);
+        service.provider = Some(d.provider.to_string());
+        service.service_type = Some(d.service_type);
+    }
+}
+
 impl Tables {
     pub(super) const fn new() -> Self {
         Self {
@@ -68,7 +80,6 @@ impl Tables {
             collected: Vec::new(),
             entries: BTreeMap::new(),
             sdt: BTreeMap::new(),
-            labels: BTreeMap::new(),
             splices: BTreeMap::new(),
             moved: false,
         }
@@ -187,7 +198,9 @@ impl Tables {
                 services: announced,
             });
         }
-        self.name_services(out);
+        for sdt in self.sdt.values().filter_map(|s| Sdt::new(s.section())) {
+            name_services(&mut self.entries, &sdt, out);
+        }
         self.find_splice_pids();
         self.moved = true;
     }
@@ -252,42 +265,19 @@ impl Tables {
         if !sdt.syntax().current {
             return Ok(());
         }
-        for line in sdt.services() {
-            let Some(d) = line.descriptors.get::<ServiceDescriptor<'_>>() else {
-                continue;
-            };
-            if self.labels.len() >= MAX_NAMES && !self.labels.contains_key(&line.service) {
-                break;
-            }
-            let label = Label {
-                name: d.name.to_string(),
-                provider: d.provider.to_string(),
-                service_type: d.service_type,
-            };
-            self.labels.insert(line.service, label);
-        }
+        let SectionSyntax {
+            extension,
+            last_number,
+            ..
+        } = sdt.syntax();
+        // Sections of another stream, or of a longer table before this one, say nothing any more.
+        self.sdt.retain(|number, s| {
+            let same = |s: SectionSyntax| s.extension == extension;
+            *number <= last_number && s.section().syntax().is_some_and(same)
+        });
+        name_services(&mut self.entries, &sdt, out);
         self.sdt.insert(number, section.into());
-        self.name_services(out);
         Ok(())
-    }
-
-    /// Gives the services the names that the SDT has for them.
-    fn name_services(&mut self, out: Out<'_>) {
-        for (id, entry) in &mut self.entries {
-            let Some(label) = self.labels.get(id) else {
-                continue;
-            };
-            let service = &mut entry.service;
-            if service.name.as_ref() != Some(&label.name) {
-                out(ProgramEvent::ServiceNamed {
-                    service: *id,
-                    name: label.name.clone(),
-                });
-            }
-            service.name = Some(label.name.clone());
-            service.provider = Some(label.provider.clone());
-            service.service_type = Some(label.service_type);
-        }
     }
 
     fn take_eit(&mut self, bytes: &[u8], out: Out<'_>) -> Result<(), Option<SectionError>> {

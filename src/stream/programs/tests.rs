@@ -56,27 +56,44 @@ fn pmt(version: u8, streams: &[(u8, Pid)]) -> SectionBuf {
 }
 
 fn sdt(version: u8, name: &str) -> SectionBuf {
-    let mut room = [0; 64];
-    let mut put = Put::new(&mut room);
-    let d = ServiceDescriptor {
-        service_type: ServiceType::TELEVISION,
-        provider: Text::new(b"P"),
-        name: Text::new(name.as_bytes()),
+    sdt_section(syntax(1, version, 0, 0), &[(SERVICE.0, name.to_owned())])
+}
+
+fn sdt_of(syntax: SectionSyntax, ids: &[u16], version: u8) -> SectionBuf {
+    let name = |id: &u16| (*id, format!("S{id} of version {version}"));
+    sdt_section(syntax, &ids.iter().map(name).collect::<Vec<_>>())
+}
+
+fn sdt_section(syntax: SectionSyntax, services: &[(u16, String)]) -> SectionBuf {
+    let descriptor = |(_, name): &(u16, String)| {
+        let mut room = [0; 64];
+        let mut put = Put::new(&mut room);
+        let d = ServiceDescriptor {
+            service_type: ServiceType::TELEVISION,
+            provider: Text::new(b"P"),
+            name: Text::new(name.as_bytes()),
+        };
+        d.write(&mut put);
+        put.written().unwrap().to_vec()
     };
-    d.write(&mut put);
-    let line = SdtService {
-        service: SERVICE,
-        eit_schedule: false,
-        eit_present_following: true,
-        running: RunningStatus::Running,
-        scrambled: false,
-        descriptors: Descriptors::new(put.written().unwrap()),
-    };
+    let descriptors: Vec<_> = services.iter().map(descriptor).collect();
+    let lines: Vec<_> = services
+        .iter()
+        .zip(&descriptors)
+        .map(|((id, _), descriptors)| SdtService {
+            service: ServiceId(*id),
+            eit_schedule: false,
+            eit_present_following: true,
+            running: RunningStatus::Running,
+            scrambled: false,
+            descriptors: Descriptors::new(descriptors),
+        })
+        .collect();
     let fields = SdtFields {
         actual: true,
-        syntax: syntax(1, version, 0, 0),
+        syntax,
         original_network: OriginalNetworkId(1),
-        services: &[line],
+        services: &lines,
     };
     fields.to_section().unwrap()
 }
@@ -266,6 +283,37 @@ fn a_name_that_comes_before_the_pat_is_kept_for_it() {
     let service = bench.programs.service(SERVICE).unwrap();
     assert_eq!(service.name.as_deref(), Some("One"));
     assert_eq!(service.provider.as_deref(), Some("P"));
+}
+
+/// More services than are followed, in as many sections as an SDT may have; the PAT has three.
+#[test]
+fn every_service_of_the_pat_is_named_however_many_the_sdt_has() {
+    let mut bench = Bench::new();
+    let sections = |version| {
+        (0..=255u8).map(move |number| {
+            let ids: Vec<u16> = (0..8).map(|n| u16::from(number) * 8 + n + 1).collect();
+            sdt_of(syntax(1, version, number, 255), &ids, version)
+        })
+    };
+    sections(0).for_each(|section| drop(bench.send(Pid::SDT, &section)));
+    let programs = [1, 1024, 2048].map(|id| (id, Pid::from_field(0x100 + id)));
+    let named = |events: Vec<ProgramEvent>| -> Vec<(u16, String)> {
+        let name = |e| match e {
+            ProgramEvent::ServiceNamed { service, name } => Some((service.0, name)),
+            _ => None,
+        };
+        events.into_iter().filter_map(name).collect()
+    };
+    let expected =
+        |version| [1u16, 1024, 2048].map(|id| (id, format!("S{id} of version {version}")));
+    assert_eq!(named(bench.send(Pid::PAT, &pat(0, &programs))), expected(0));
+    let again = sections(1).flat_map(|section| named(bench.send(Pid::SDT, &section)));
+    assert_eq!(again.collect::<Vec<_>>(), expected(1));
+    // A shorter table takes the place of all of it: what it leaves out is not remembered.
+    bench.send(Pid::SDT, &sdt_of(syntax(1, 2, 0, 0), &[1], 2));
+    bench.send(Pid::PAT, &pat(1, &[]));
+    let renamed = named(bench.send(Pid::PAT, &pat(2, &programs)));
+    assert_eq!(renamed, [(1, "S1 of version 2".to_owned())]);
 }
 
 #[test]
