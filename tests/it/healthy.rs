@@ -2,7 +2,7 @@
 //! of service information, MPEG-2 video, MPEG audio of low sampling frequency, null packets. Of
 //! pictures and sound there are the headers; nobody is to decode them.
 //!
-//! It needs 57 kbit/s, so that a simulated day of it is short. Each table comes so often that one
+//! It needs 53 kbit/s, so that a simulated day of it is short. Each table comes so often that one
 //! that is left out is no error yet, and two in a row are: each 0.48 of its limit. The TDT alone
 //! comes each 15.2 s: one that is left out is too much.
 
@@ -17,11 +17,13 @@ use headend::si::{
 };
 use headend::stream::SectionPacketizer;
 use headend::stream::packetize::pes_packets;
-use headend::ts::{ContinuityCounter, Packet, Pcr, Pid, Pts, SectionBuf, SectionSyntax, TableId};
+use headend::ts::{
+    ContinuityCounter, Packet, Pcr, PesHeader, Pid, Pts, SectionBuf, SectionSyntax, TableId,
+};
 
 /// The PMT of service 1.
 pub const PMT: Pid = Pid::from_field(0x100);
-/// Pictures and the clock: five pictures in a PES packet each 200 ms; a PCR each 36 ms at most, at
+/// Pictures and the clock: ten pictures in a PES packet each 400 ms; a PCR each 36 ms at most, at
 /// 75 kbit/s each four packets, which are 80.2 ms.
 pub const VIDEO: Pid = Pid::from_field(0x101);
 /// A frame of 72 ms in each PES packet, which is one packet.
@@ -53,8 +55,8 @@ struct Item {
 
 enum What {
     Section(SectionBuf),
-    Pictures,
-    Sound,
+    /// A PES packet, in which the PTS is put when it is sent.
+    Pes(Vec<u8>),
 }
 
 /// The packets of the multiplex, without end.
@@ -108,17 +110,19 @@ impl Healthy {
             return;
         };
         let (due, pid) = (item.due, item.pid);
-        let pes = match &item.what {
+        let pes = match &mut item.what {
             What::Section(section) => {
                 let packetizer = self.packetizers.entry(pid);
                 let packetizer = packetizer.or_insert_with(|| SectionPacketizer::new(pid));
-                packetizer.push([section], |p| self.waiting.push_back(*p));
+                packetizer.push([&*section], |p| self.waiting.push_back(*p));
                 None
             }
-            What::Pictures => Some(pes(0xE0, due + LEAD, &pictures())),
-            What::Sound => Some(pes(0xC0, due + LEAD, &sound())),
+            What::Pes(pes) => {
+                PesHeader::set_pts(pes, Pts::wrapping(clock(due + LEAD).base()));
+                Some(pes)
+            }
         };
-        for packet in pes_packets(pid, &pes.unwrap_or_default()) {
+        for packet in pes.map_or_else(Vec::new, |pes| pes_packets(pid, pes)) {
             let packet = self.numbered(packet);
             self.waiting.push_back(packet);
         }
@@ -152,27 +156,25 @@ fn clock(ticks: i64) -> Pcr {
     Pcr::from_ticks(ticks as u64).unwrap()
 }
 
-/// A PES packet with a PTS so many ticks after the first packet.
-fn pes(stream_id: u8, ticks: i64, unit: &[u8]) -> Vec<u8> {
+/// A PES packet with a PTS of nothing yet.
+fn pes(stream_id: u8, unit: &[u8]) -> Vec<u8> {
     let [high, low] = (unit.len() as u16 + 8).to_be_bytes();
     let mut pes = vec![0, 0, 1, stream_id, high, low, 0x84, 0x80, 5];
-    let mut stamp = [0x21, 0, 1, 0, 1];
-    Pts::wrapping(clock(ticks).base()).write(&mut stamp);
-    pes.extend(stamp);
+    pes.extend([0x21, 0, 1, 0, 1]);
     pes.extend(unit);
     pes
 }
 
-/// Five intra pictures of Main profile at Low level, 352 x 288 at 25 Hz, behind the sequence header
+/// Ten intra pictures of Main profile at Low level, 352 x 288 at 25 Hz, behind the sequence header
 /// and extension.
 fn pictures() -> Vec<u8> {
     let mut bytes = vec![
         0, 0, 1, 0xB3, 0x16, 0x01, 0x20, 0x13, 0x09, 0xC4, 0x20, 0xE8,
     ];
     bytes.extend([0, 0, 1, 0xB5, 0x14, 0xAA, 0, 1, 0, 0]);
-    for n in 0..5 {
+    for n in 0..10 {
         bytes.extend([0, 0, 1, 0, 0, 0x0F, 0xFF, 0xF8, 0, 0, 1, 1]);
-        bytes.extend([0x55 + n; 10]);
+        bytes.extend([0x55 + n; 2]);
     }
     bytes
 }
@@ -293,8 +295,8 @@ fn items() -> VecDeque<Item> {
     let tables =
         tables.map(|(pid, section, every, from)| item(pid, What::Section(section), every, from));
     let mut items = Vec::from(tables);
-    items.push(item(VIDEO, What::Pictures, 200, 120));
-    items.push(item(AUDIO, What::Sound, 72, 130));
+    items.push(item(VIDEO, What::Pes(pes(0xE0, &pictures())), 400, 120));
+    items.push(item(AUDIO, What::Pes(pes(0xC0, &sound())), 72, 130));
     items.sort_by_key(|item| item.due);
     items.into()
 }
