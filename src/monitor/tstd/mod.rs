@@ -4,7 +4,7 @@
 //! Every program is modelled by its own PCRs and nothing else: two of them date the bytes between,
 //! so the model follows one PCR interval behind the stream. A byte passes TBn at Rxn, stays in Bn
 //! until it is decoded, or goes through MBn to EBn at Rbxn. All of it is fluid, byte by byte, in
-//! whole numbers ([`quantity`]): nothing drifts, and the wrap of the PCR is not seen.
+//! whole numbers (`quantity`): nothing drifts, and the wrap of the PCR is not seen.
 //!
 //! After missing packets, scrambling, a new clock or another PMT the buffers are taken as empty:
 //! what is found then is true, what is not found may yet have been.
