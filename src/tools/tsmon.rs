@@ -42,7 +42,7 @@ use crate::stream::Framing;
 /// services, the PIDs with their bit rates, and what each check of ETSI TR 101 290 V1.4.1 found.
 /// A check that could not be judged on this input says so, and why: it has not been passed.
 ///
-/// INPUT is `-` (stdin), a file, FIFO or device, `udp://[SOURCE@]ADDR:PORT`, `rtp://…`,
+/// INPUT is `-` (stdin), a file, FIFO or device, `udp://[SOURCE@]ADDR:PORT`, `rtp://ADDR:PORT`,
 /// `exec:COMMAND`, or multicat's own form. Packets of 188, 192 and 204 bytes are told apart by
 /// themselves. Packets with transport_error_indicator or a bad sync byte are counted, and belong
 /// to no PID.
@@ -85,7 +85,7 @@ use crate::stream::Framing;
 ///
 /// A section counts when it came whole, its CRC_32 is right, and its last byte is there. What is
 /// missing is found when its time is over, and again each time as much has passed, each 5 s at the
-/// latest. `--limit` sets the times. Without it they are those of TR 101 290 and TR 101 211 §4.4,
+/// latest. `--limit` sets the times. Without it they are those of TR 101 290 and TR 101 211 4.4,
 /// and where these name none, of practice (`cat`, and 1.6):
 ///
 /// ```text
@@ -112,7 +112,7 @@ use crate::stream::Framing;
 ///
 /// Between two sections of service information with the same PID, table_id and
 /// table_id_extension lie 25 ms or more, from last to first byte, in streams of up to 100 Mb/s
-/// (EN 300 468 §5.1.4.1; 3.1.a, 3.5.a, 3.6.a, 3.7, 3.8, 3.2); where arrivals tell the time, a network
+/// (EN 300 468 5.1.4.1; 3.1.a, 3.5.a, 3.6.a, 3.7, 3.8, 3.2); where arrivals tell the time, a network
 /// that bunches packets moves sections together, and in a file of varying rate the place between two
 /// PCRs does. `crc_error` counts every section of a
 /// PAT, CAT, PMT, NIT, SDT, BAT, EIT or TOT that came whole and is wrong. Of an EIT
@@ -121,7 +121,7 @@ use crate::stream::Framing;
 /// # BUFFERS
 ///
 /// `buffer_error`, `empty_buffer_error` and `data_delay_error` come of the system target decoder of
-/// ISO/IEC 13818-1 §2.4.2: each program is followed byte by byte on its own PCRs, one PCR interval
+/// ISO/IEC 13818-1 2.4.2: each program is followed byte by byte on its own PCRs, one PCR interval
 /// behind. TB, MB, EB and B are those of the stream's own profile and level, HRD and
 /// vbv_buffer_size; TBsys and Bsys hold PAT, CAT and the program's PMT. TB, MB, TBsys and Bsys may
 /// overflow, EB underflow (not with low_delay), B both; a byte is tolerated. Data may wait for 1 s
