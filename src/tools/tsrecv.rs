@@ -13,7 +13,7 @@ use crate::cli::{Common, Context, Error, ToolArgs, Verdict};
 use crate::io::clock::{Clock, SystemClock};
 use crate::io::queue::{Feeder, Limits, queue};
 use crate::io::{
-    Departure, Endpoint, EndpointError, InputOptions, OutputEvent, OutputOptions, Received, Relay,
+    Departure, Ending, Endpoint, EndpointError, InputOptions, OutputEvent, OutputOptions, Received, Relay,
     Source, is_same_file, open_input, open_output,
 };
 use crate::stream::playout::{Playout, PlayoutOptions};
@@ -190,6 +190,9 @@ const TURN: Duration = Duration::from_millis(100);
 const DRAIN: Duration = Duration::from_secs(2);
 /// How long after that request a writer that hangs, on a disk or a program, is left behind.
 const ABANDON: Duration = Duration::from_secs(6);
+/// How long after a request to stop live packets are waited for: a live playout holds them back for
+/// 200 ms, and a relay for less. Those of a file are there another time.
+const GRACE: Ticks27M = Ticks27M::from_millis(300);
 /// How long after its arrival a datagram leaves: what gathered on the way in leaves evenly.
 const RELAY_DELAY: Ticks27M = Ticks27M::from_millis(5);
 
@@ -219,6 +222,8 @@ struct Plan {
     dates: bool,
     framing: Option<Framing>,
     departure: Departure,
+    /// For how long packets are waited for once the end was asked for.
+    grace: Ticks27M,
 }
 
 impl Plan {
@@ -267,6 +272,10 @@ impl Plan {
                 Departure::ByArrival { delay }
             } else {
                 Departure::AtOnce
+            },
+            grace: match file {
+                Some(_) => Ticks27M::ZERO,
+                None => GRACE,
             },
             again: file.filter(|_| args.again),
             input,
@@ -337,11 +346,8 @@ pub fn run(args: Args, context: &mut Context) -> Result<Verdict, Error> {
         &OutputOptions {
             departure: plan.departure,
             framing: plan.framing.unwrap_or_default(),
-            stop: match plan.output {
-                // What is due within the drain leaves in time.
-                Endpoint::Socket(_) => Arc::clone(&give_up),
-                _ => context.signals().stop_flag(),
-            },
+            stop: context.signals().stop_flag(),
+            grace: plan.grace,
         },
     );
     let sink = match sink {
@@ -365,7 +371,8 @@ pub fn run(args: Args, context: &mut Context) -> Result<Verdict, Error> {
         wanted: plan.wanted.clone(),
         dates: plan.dates,
         opened: None,
-        wait: plan.paced && plan.departure == Departure::AtOnce,
+        wait: (plan.paced && plan.departure == Departure::AtOnce)
+            .then(|| Ending::new(context.signals().stop_flag(), plan.grace)),
         framing: Arc::clone(&framing),
         keep_framing: plan.framing.is_none(),
         relay: relay.clone(),
