@@ -437,7 +437,7 @@ fn place_is_next(reorder: &mut Reorder, head: &[u8], payload: &[u8]) -> bool {
     }
     match head.first_chunk() {
         None => true,
-        Some(fixed) => RtpHeader::read_plain(fixed).is_some_and(|h| reorder.is_next(&h)),
+        Some(fixed) => RtpHeader::read_plain(fixed).is_some_and(|h| reorder.is_next(&h, payload)),
     }
 }
 
