@@ -313,7 +313,8 @@ impl UdpSource {
             }
             return;
         }
-        if RtpHeader::is_rtcp(datagram) {
+        let expects_rtp = self.head > 0 || self.framer.framing().is_none();
+        if expects_rtp && RtpHeader::is_rtcp(datagram) {
             self.counts.rtcp += 1;
             return;
         }

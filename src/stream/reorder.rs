@@ -368,8 +368,7 @@ impl Reorder {
             return false;
         };
         let back = old.next.wrapping_sub(header.sequence).cast_signed();
-        let nearer =
-            distance(header.timestamp, old.stamp) < distance(header.timestamp, self.stamp);
+        let nearer = distance(header.timestamp, old.stamp) < distance(header.timestamp, self.stamp);
         let belongs = header.ssrc == old.ssrc
             && match old.ssrc == self.ssrc {
                 true => (-OLD_AHEAD..=OLD_BACK).contains(&back) && nearer,

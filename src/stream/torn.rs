@@ -256,7 +256,12 @@ mod tests {
         ];
         assert!(after(&whole).iter().map(|t| t.packet).eq(whole));
         let torn = after(&whole[..3]);
-        assert!(torn[..2].iter().map(|t| t.packet).eq(whole[..2].iter().copied()));
+        assert!(
+            torn[..2]
+                .iter()
+                .map(|t| t.packet)
+                .eq(whole[..2].iter().copied())
+        );
         assert_eq!((torn[2].packet, torn[2].torn), (Packet::NULL, true));
     }
 
@@ -294,7 +299,10 @@ mod tests {
         assert_eq!(left[2].packet, sound);
         let expected = Packet::pcr_only(VIDEO, ContinuityCounter::wrapping(0), pcr);
         assert_eq!((left[3].packet, left[3].torn), (expected, true));
-        assert_eq!((left[1].packet, left[4].packet), (Packet::NULL, Packet::NULL));
+        assert_eq!(
+            (left[1].packet, left[4].packet),
+            (Packet::NULL, Packet::NULL)
+        );
     }
 
     #[test]

@@ -13,8 +13,8 @@ use crate::cli::{Common, Context, Error, ToolArgs, Verdict};
 use crate::io::clock::{Clock, SystemClock};
 use crate::io::queue::{Feeder, Limits, queue};
 use crate::io::{
-    Departure, Ending, Endpoint, EndpointError, InputOptions, OutputEvent, OutputOptions, Received, Relay,
-    Source, is_same_file, open_input, open_output,
+    Departure, Ending, Endpoint, EndpointError, InputOptions, OutputEvent, OutputOptions, Received,
+    Relay, Source, is_same_file, open_input, open_output,
 };
 use crate::stream::playout::{Playout, PlayoutOptions};
 use crate::stream::stuffing::RateExceeded;
@@ -63,7 +63,8 @@ use writer::{OUT_PACKETS, UNKNOWN_FRAMING, Writer};
 ///
 /// # EVENTS
 ///
-/// Lost: `kernel_drops` (the receive buffer was full), `rtp_lost`, `queue_overflow` (OUTPUT was
+/// Lost: `kernel_drops` (the receive buffer was full; so many at least, for what the kernel had put
+/// together counts once), `rtp_lost`, `queue_overflow` (OUTPUT was
 /// too slow), `output_given_up` (SIGTERM came, and OUTPUT stood still for 2 s), `cbr_rate_exceeded`,
 /// `send_refused`, `exec_dropped`, `rtp_strayed` (datagrams that fit into no sequence). Damaged: `sync_lost`, `sync_found`, `sync_byte_error`,
 /// `tail_dropped`, `foreign_datagrams`. Changed: `packets_found` (what kind of packets), `source_changed`,
