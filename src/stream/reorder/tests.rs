@@ -206,7 +206,7 @@ fn received(r: &mut Reorder, ways: &[Way]) -> Vec<i64> {
 
 #[test]
 fn a_sender_that_starts_anew_near_its_old_numbers_loses_nothing() {
-    for seed in 1..=300u64 {
+    for seed in 1..=40u64 {
         let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
         for by in [-1, -10, -100, -1000, 5000] {
             let anywhere = Stamps::Anywhere(random.next() as u32);
