@@ -11,8 +11,8 @@ json\t'One JSON object a line'"
 complete -c tsrecv -l stats -d 'Print a line of statistics at this interval' -r
 complete -c tsrecv -l stats-json -d 'Keep every counter in this file, replaced as a whole each second' -r -F
 complete -c tsrecv -l pace -d 'Play at the speed of the PCRs (default from a file to a socket); what comes live is held back for 200 ms for that, and its jitter is gone'
-complete -c tsrecv -l loop -d 'Play a file again and again: counters, clocks and stamps go on over the seam. Rounds are whole frames; with --cbr at its own rate, a file of constant rate keeps it over the seam too'
-complete -c tsrecv -l dedup -d 'Drop datagrams without RTP that repeat one of the last 50 ms (or --reorder) byte for byte'
+complete -c tsrecv -l loop -d 'Play a file again and again: counters, clocks and stamps go on over the seam. Rounds are whole frames, and a picture or sound that the end of the file cuts is left out; with --cbr at its own rate, a file of constant rate keeps it over the seam too'
+complete -c tsrecv -l dedup -d 'Drop datagrams without RTP that repeat one of the last 50 ms (or --reorder)'
 complete -c tsrecv -l drop-null -d 'Drop null packets'
 complete -c tsrecv -l timed -d 'Write 192-byte packets with their arrival times: of a file those of its PCRs'
 complete -c tsrecv -l plain -d 'Write 188-byte packets whatever comes in'

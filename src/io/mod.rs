@@ -2,6 +2,7 @@
 
 pub mod clock;
 mod direct;
+mod ending;
 mod endpoint;
 mod error;
 mod exec;
@@ -27,6 +28,7 @@ mod udp_source;
 mod writer;
 
 pub use direct::{DirectOutput, Moved};
+pub use ending::Ending;
 pub use endpoint::{
     DEFAULT_PORT, Endpoint, Host, Interface, ParseEndpointError, Protocol, SocketEndpoint,
     SocketOptions,

@@ -9,7 +9,8 @@ use crate::stream::event::{Event, Severity, Value};
 pub enum ReceptionEvent {
     /// The kernel lost datagrams for want of room in the receive buffer.
     KernelDrops {
-        /// How many since the last time.
+        /// How many since the last time, at least: several that the kernel had put together count
+        /// as one.
         datagrams: u64,
     },
     /// Datagrams come from another sender than before; `source@` picks one.

@@ -152,6 +152,8 @@ pub struct OutputOptions {
     /// reader of a pipe is given 2 s more, all in all; what it has not taken by then is dropped,
     /// counted and said.
     pub stop: Arc<AtomicBool>,
+    /// Packets whose time comes so soon after `stop` are waited for; later ones do not leave.
+    pub grace: Ticks27M,
 }
 
 impl OutputOptions {

@@ -6,10 +6,9 @@ use std::io::{self, ErrorKind};
 use std::net::UdpSocket;
 use std::ops::Range;
 use std::os::fd::AsFd;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::clock::{Clock, SystemClock};
+use super::ending::Ending;
 use super::error::Fault;
 use super::socket;
 use super::sys::{self, Outgoing, Sender};
@@ -25,8 +24,6 @@ use crate::units::{Arrival, Ticks27M};
 const SEGMENTED_BYTES: usize = 65_000;
 /// Datagrams that the kernel makes of one at most (UDP_MAX_SEGMENTS).
 const MOST_SEGMENTS: usize = 64;
-/// How long a request to stop may go unheard.
-const LONGEST_SLEEP: Ticks27M = Ticks27M::new(27_000_000 / 10);
 /// A datagram whose time is past by more than this has no time: the source stood still.
 const HOPELESSLY_LATE: Ticks27M = Ticks27M::new(27_000_000 * 2);
 
@@ -75,7 +72,7 @@ pub(super) struct UdpSink {
     queue: Vec<Ready>,
     rtp: Option<Rtp>,
     departure: Departure,
-    stop: Arc<AtomicBool>,
+    ending: Ending,
     /// Sleeps of this thread end on time.
     precise: bool,
     /// Packets a datagram.
@@ -89,6 +86,8 @@ pub(super) struct UdpSink {
     datagrams: u64,
     sent_packets: u64,
     refused: u64,
+    /// Packets whose time had not come when the end was asked for.
+    unplayed: u64,
     calls: u64,
 }
 
@@ -124,7 +123,7 @@ impl UdpSink {
             queue: Vec::with_capacity(sys::DATAGRAMS),
             rtp,
             departure: options.departure,
-            stop: Arc::clone(&options.stop),
+            ending: Ending::new(options.stop.clone(), options.grace),
             precise: false,
             packets,
             partial: Batch::with_capacity(packets),
@@ -134,6 +133,7 @@ impl UdpSink {
             datagrams: 0,
             sent_packets: 0,
             refused: 0,
+            unplayed: 0,
             calls: 0,
         })
     }
@@ -159,7 +159,10 @@ impl UdpSink {
             let mut due = at;
             if let Departure::ByArrival { delay } = self.departure {
                 due = at + delay;
-                self.wait_until(due, batch)?;
+                if !self.wait_until(due, batch)? {
+                    self.unplayed += (range.end - start) as u64;
+                    break;
+                }
             }
             let mut head = [0; RTP_HEADER_SIZE];
             if let Some(rtp) = &mut self.rtp {
@@ -179,10 +182,11 @@ impl UdpSink {
         self.send_now(batch)
     }
 
-    /// Waits until `due`, after what is in the queue was sent if there is time for it.
-    fn wait_until(&mut self, due: Arrival, batch: &Batch) -> Result<(), OutputError> {
+    /// Waits until `due`, after what is in the queue was sent if there is time for it; false when
+    /// the end was asked for, and that time is not waited for.
+    fn wait_until(&mut self, due: Arrival, batch: &Batch) -> Result<bool, OutputError> {
         if due <= SystemClock.now() {
-            return Ok(());
+            return Ok(true);
         }
         self.send_now(batch)?;
         if !std::mem::replace(&mut self.precise, true) {
@@ -190,11 +194,7 @@ impl UdpSink {
             // 41 Mb/s. Where it is refused, departures are that much less even.
             let _ = nix::sys::prctl::set_timerslack(1);
         }
-        while due > SystemClock.now() && !self.stop.load(Ordering::Relaxed) {
-            // In steps, so that a request to stop is heard.
-            SystemClock.sleep_until(due.min(SystemClock.now() + LONGEST_SLEEP));
-        }
-        Ok(())
+        Ok(self.ending.wait_until(due))
     }
 
     /// Sends what is in the queue, in one call where it goes, and empties it.
@@ -377,6 +377,7 @@ impl Sink for UdpSink {
         out.set("out_datagrams", self.datagrams);
         out.set("out_bytes", self.sent_packets * PACKET_SIZE as u64);
         out.set("send_refused_datagrams", self.refused);
+        out.set("unplayed_packets", self.unplayed);
         out.set("send_calls_total", self.calls);
         let error = &self.lateness;
         for (key, value) in [

@@ -313,7 +313,8 @@ impl UdpSource {
             }
             return;
         }
-        if RtpHeader::is_rtcp(datagram) {
+        let expects_rtp = self.head > 0 || self.framer.framing().is_none();
+        if expects_rtp && RtpHeader::is_rtcp(datagram) {
             self.counts.rtcp += 1;
             return;
         }
@@ -437,7 +438,7 @@ fn place_is_next(reorder: &mut Reorder, head: &[u8], payload: &[u8]) -> bool {
     }
     match head.first_chunk() {
         None => true,
-        Some(fixed) => RtpHeader::read_plain(fixed).is_some_and(|h| reorder.is_next(&h)),
+        Some(fixed) => RtpHeader::read_plain(fixed).is_some_and(|h| reorder.is_next(&h, payload)),
     }
 }
 

@@ -26,6 +26,7 @@ mod rtp_clock;
 mod sections;
 pub mod stuffing;
 pub mod timeline;
+pub mod torn;
 pub mod video;
 
 pub use batch::Batch;

@@ -1,15 +1,25 @@
 //! RTP datagrams put back in order: repeats dropped, losses counted by sequence number.
 //!
 //! A datagram that comes in order passes at once. One that is ahead waits for those it has
-//! overtaken, the window at most; what has not come by then is lost. A jump by which a sender
-//! has started anew is believed when a second datagram continues it (RFC 3550 appendix A.1). The
-//! very first datagram waits too: it may have overtaken others.
+//! overtaken, the window at most; what has not come by then is lost. The very first datagram waits
+//! too: it may have overtaken others.
+//!
+//! A datagram that came before is known by its content. One that does not fit (a far number, one
+//! under which another came, a late one with a time that is yet to come) strays: a second that
+//! belongs to it tells that the sender has started anew (RFC 3550 appendix A.1), and then none of
+//! them is lost.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use super::event::{Event, Severity, Value};
 use super::{Counters, Pending, RtpHeader};
 use crate::units::{Arrival, Ticks27M};
+
+mod memory;
+mod strays;
+
+use memory::{Memory, print};
+use strays::{Strays, distance};
 
 /// Bytes of datagrams that wait at most; beyond them the window is cut short.
 const MAX_HELD_BYTES: usize = 4 << 20;
@@ -17,6 +27,14 @@ const MAX_HELD_BYTES: usize = 4 << 20;
 const MAX_DROPOUT: i64 = 3000;
 /// A step back beyond this is a sender that started anew.
 const MAX_MISORDER: i64 = 1000;
+/// Numbers over which the strays of one new sequence lie at most.
+const MAX_STRAY_SPAN: i64 = 64;
+/// How long datagrams of a sequence come after it has ended: a second copy may be a second late.
+const OLD_LIFE: Ticks27M = Ticks27M::new(2 * 27_000_000);
+/// How far before its end such a datagram lies at most.
+const OLD_BACK: i16 = 4096;
+/// And how far behind the last that came.
+const OLD_AHEAD: i16 = 64;
 
 /// What the order of RTP datagrams shows.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -33,6 +51,11 @@ pub enum ReorderEvent {
         /// The synchronisation source now.
         ssrc: u32,
     },
+    /// Datagrams fitted nowhere, and were dropped.
+    Strayed {
+        /// How many.
+        datagrams: u64,
+    },
 }
 
 impl Event for ReorderEvent {
@@ -40,13 +63,14 @@ impl Event for ReorderEvent {
         match self {
             Self::Lost { .. } => "rtp_lost",
             Self::Restarted { .. } => "rtp_restarted",
+            Self::Strayed { .. } => "rtp_strayed",
         }
     }
 
     fn severity(&self) -> Severity {
         match self {
             Self::Lost { .. } => Severity::Error,
-            Self::Restarted { .. } => Severity::Warning,
+            Self::Restarted { .. } | Self::Strayed { .. } => Severity::Warning,
         }
     }
 
@@ -57,6 +81,7 @@ impl Event for ReorderEvent {
                 field("first_sequence", Value::from(u64::from(first)));
             }
             Self::Restarted { ssrc } => field("ssrc", Value::from(u64::from(ssrc))),
+            Self::Strayed { datagrams } => field("lost_datagrams", Value::from(datagrams)),
         }
     }
 }
@@ -68,7 +93,7 @@ pub enum Pushed {
     Next,
     /// It was kept; ask [`Reorder::pop`].
     Kept,
-    /// It is a repeat, too late, or strays.
+    /// It is a repeat, or too late.
     Dropped,
 }
 
@@ -76,7 +101,20 @@ pub enum Pushed {
 #[derive(Debug)]
 struct Held {
     arrival: Arrival,
+    timestamp: u32,
     payload: Box<[u8]>,
+}
+
+/// The sequence before the sender started anew: what still comes of it is late.
+#[derive(Debug)]
+struct OldLine {
+    ssrc: u32,
+    /// The number that was due next.
+    next: u16,
+    /// The timestamp of the one before.
+    stamp: u32,
+    /// Until when its datagrams may come.
+    until: Arrival,
 }
 
 /// Puts datagrams in order; fed with headers, payloads and arrivals, asked with the time.
@@ -109,16 +147,22 @@ pub struct Reorder {
     /// Datagrams ahead of `next`, by unwrapped number.
     held: BTreeMap<i64, Held>,
     held_bytes: usize,
-    /// A datagram far away, which a second one must confirm, and its source.
-    stray: Option<(RtpHeader, Held)>,
-    /// Which of the 64 numbers before `next` have come: bit n is `next - 1 - n`.
-    seen: u64,
+    /// What waited when the sequence started anew, and leaves before it.
+    leaving: VecDeque<Held>,
+    /// The timestamp of the datagram that went last, or of the first.
+    stamp: u32,
+    strays: Strays,
+    memory: Memory,
+    /// Counts the sequences, for `memory`.
+    line: u32,
+    old: Option<OldLine>,
     events: Pending<ReorderEvent>,
     lost: u64,
     duplicates: u64,
     late: u64,
     reordered: u64,
     restarts: u64,
+    strayed: u64,
 }
 
 impl Reorder {
@@ -132,57 +176,85 @@ impl Reorder {
             first: 0,
             held: BTreeMap::new(),
             held_bytes: 0,
-            stray: None,
-            seen: 0,
+            leaving: VecDeque::new(),
+            stamp: 0,
+            strays: Strays::default(),
+            memory: Memory::new(),
+            line: 0,
+            old: None,
             events: Pending::new(),
             lost: 0,
             duplicates: 0,
             late: 0,
             reordered: 0,
             restarts: 0,
+            strayed: 0,
         }
     }
 
     /// Takes up a datagram.
     pub fn push(&mut self, header: &RtpHeader, payload: &[u8], arrival: Arrival) -> Pushed {
+        let print = print(header, payload);
         let Some(next) = self.next else {
-            self.start(header);
-            self.starting = Some(arrival);
-            return self.hold(self.first, payload, arrival);
+            self.start(header, arrival);
+            return self.hold(self.first, header, print, payload, arrival);
         };
-        // The unwrapped number nearest to the one that is due.
-        let ahead = i64::from(header.sequence.wrapping_sub(next as u16) as i16);
-        let far = header.ssrc != self.ssrc || !(-MAX_MISORDER..=MAX_DROPOUT).contains(&ahead);
-        if far {
-            return self.far(header, payload, arrival);
-        }
-        if self.is_next(header) {
-            return Pushed::Next;
-        }
-        self.stray = None;
-        let number = next + ahead;
-        if ahead < 0 && self.starting.is_none() {
-            self.too_late(number, next);
+        let sequence = header.sequence;
+        if self.memory.knows(sequence, print) || self.strays.knows(sequence, print) {
+            self.duplicates += 1;
             return Pushed::Dropped;
         }
-        self.hold(number, payload, arrival)
+        if self.is_of_old_line(header, arrival) {
+            return Pushed::Dropped;
+        }
+        // The unwrapped number nearest to the one that is due.
+        let ahead = i64::from(sequence.wrapping_sub(next as u16).cast_signed());
+        let far = header.ssrc != self.ssrc || !(-MAX_MISORDER..=MAX_DROPOUT).contains(&ahead);
+        let late = ahead < 0 && self.starting.is_none();
+        if far
+            || self.memory.has_number(sequence, self.line)
+            || late && header.timestamp.wrapping_sub(self.stamp).cast_signed() > 0
+            || self.strays.are_continued_by(header, self.stamp)
+        {
+            return self.stray(header, print, payload, arrival);
+        }
+        let given_up = self.strays.grow_older();
+        self.give_up(given_up);
+        if late {
+            self.memory.remember(sequence, print, self.line);
+            self.too_late(next + ahead);
+            return Pushed::Dropped;
+        }
+        if ahead == 0 && self.held.is_empty() && self.leaving.is_empty() {
+            self.memory.remember(sequence, print, self.line);
+            self.step(header.timestamp);
+            return Pushed::Next;
+        }
+        self.hold(next + ahead, header, print, payload, arrival)
     }
 
     /// True, and counted as come, when this is the datagram that is due and nothing waits:
     /// [`Pushed::Next`] for a receiver that has not moved the payload yet.
-    pub fn is_next(&mut self, header: &RtpHeader) -> bool {
+    pub fn is_next(&mut self, header: &RtpHeader, payload: &[u8]) -> bool {
         let due = self.next.is_some_and(|n| n as u16 == header.sequence)
             && header.ssrc == self.ssrc
-            && self.held.is_empty();
+            && self.held.is_empty()
+            && self.leaving.is_empty()
+            && self.strays.is_empty();
         if due {
-            self.stray = None;
-            self.step();
+            let print = print(header, payload);
+            self.memory.remember(header.sequence, print, self.line);
+            self.step(header.timestamp);
         }
         due
     }
 
     /// The next datagram of those that were kept, once it is its turn at `now`.
     pub fn pop(&mut self, now: Arrival) -> Option<(Arrival, Box<[u8]>)> {
+        if let Some(held) = self.leaving.pop_front() {
+            self.held_bytes -= held.payload.len();
+            return Some((held.arrival, held.payload));
+        }
         let (number, held) = self.held.first_key_value()?;
         if let Some(since) = self.starting {
             if now - since < self.window && self.held_bytes <= MAX_HELD_BYTES {
@@ -199,8 +271,8 @@ impl Reorder {
             }
             self.lose(gap);
         }
-        self.step();
         let (_, held) = self.held.pop_first()?;
+        self.step(held.timestamp);
         self.held_bytes -= held.payload.len();
         Some((held.arrival, held.payload))
     }
@@ -208,6 +280,9 @@ impl Reorder {
     /// How long until [`Reorder::pop`] has something though nothing more comes; `None` when
     /// nothing waits.
     pub fn due_in(&self, now: Arrival) -> Option<Ticks27M> {
+        if !self.leaving.is_empty() {
+            return Some(Ticks27M::ZERO);
+        }
         let (_, held) = self.held.first_key_value()?;
         let since = self.starting.unwrap_or(held.arrival);
         Some(since + self.window - now)
@@ -216,6 +291,8 @@ impl Reorder {
     /// At the end of the input: nothing more is waited for.
     pub fn finish(&mut self) {
         self.window = Ticks27M::new(i64::MIN);
+        let strays = self.strays.take().len() as u64;
+        self.give_up(strays);
     }
 
     /// Hands over what was observed since the last call.
@@ -230,22 +307,23 @@ impl Reorder {
         out.set("rtp_late_datagrams", self.late);
         out.set("rtp_reordered_datagrams", self.reordered);
         out.set("rtp_restarts_total", self.restarts);
+        out.set("rtp_strayed_datagrams", self.strayed);
     }
 
-    fn start(&mut self, header: &RtpHeader) {
+    fn start(&mut self, header: &RtpHeader, arrival: Arrival) {
         self.ssrc = header.ssrc;
         self.first = i64::from(header.sequence);
         self.next = Some(self.first);
-        self.starting = None;
-        self.seen = 0;
+        self.starting = Some(arrival);
+        self.stamp = header.timestamp;
     }
 
     /// The datagram that is due came.
-    fn step(&mut self) {
+    fn step(&mut self, timestamp: u32) {
         if let Some(next) = &mut self.next {
             *next += 1;
         }
-        self.seen = self.seen << 1 | 1;
+        self.stamp = timestamp;
     }
 
     /// `gap` datagrams did not come.
@@ -258,36 +336,67 @@ impl Reorder {
         if let Some(next) = &mut self.next {
             *next += gap;
         }
-        self.seen = self.seen.checked_shl(gap.min(64) as u32).unwrap_or(0);
     }
 
-    /// A datagram came whose turn is over: a repeat, or one that was given up.
-    fn too_late(&mut self, number: i64, next: i64) {
-        let back = next - 1 - number;
-        let bit = u32::try_from(back).ok().and_then(|n| 1u64.checked_shl(n));
-        let came = bit.is_some_and(|bit| self.seen & bit != 0);
-        if came {
-            self.duplicates += 1;
-            return;
-        }
+    /// A datagram came that was given up, or that nobody has missed yet.
+    fn too_late(&mut self, number: i64) {
         self.late += 1;
         if number < self.first {
-            // Nobody has missed it yet: it is said to be lost as it comes. A repeat of one farther
-            // back than is remembered is taken for another.
-            self.lost += 1;
-            self.seen |= bit.unwrap_or(0);
-            self.events.push(ReorderEvent::Lost {
-                datagrams: 1,
-                first: number as u16,
-            });
+            self.lose_unmissed(number as u16);
         }
     }
 
-    fn hold(&mut self, number: i64, payload: &[u8], arrival: Arrival) -> Pushed {
+    /// One is lost that was not waited for.
+    fn lose_unmissed(&mut self, first: u16) {
+        self.lost += 1;
+        let datagrams = 1;
+        self.events.push(ReorderEvent::Lost { datagrams, first });
+    }
+
+    /// Strays are dropped.
+    fn give_up(&mut self, datagrams: u64) {
+        if datagrams > 0 {
+            self.strayed += datagrams;
+            self.events.push(ReorderEvent::Strayed { datagrams });
+        }
+    }
+
+    /// True, and counted, when a datagram belongs to the sequence before this one.
+    fn is_of_old_line(&mut self, header: &RtpHeader, arrival: Arrival) -> bool {
+        let Some(old) = self.old.take_if(|old| arrival <= old.until) else {
+            self.old = None;
+            return false;
+        };
+        let back = old.next.wrapping_sub(header.sequence).cast_signed();
+        let nearer = distance(header.timestamp, old.stamp) < distance(header.timestamp, self.stamp);
+        let belongs = header.ssrc == old.ssrc
+            && match old.ssrc == self.ssrc {
+                true => (-OLD_AHEAD..=OLD_BACK).contains(&back) && nearer,
+                false => (1..=OLD_BACK).contains(&back),
+            };
+        self.old = Some(old);
+        if belongs {
+            self.late += 1;
+            if back <= 0 {
+                self.lose_unmissed(header.sequence);
+            }
+        }
+        belongs
+    }
+
+    fn hold(
+        &mut self,
+        number: i64,
+        header: &RtpHeader,
+        print: u64,
+        payload: &[u8],
+        arrival: Arrival,
+    ) -> Pushed {
         if self.held.contains_key(&number) {
-            self.duplicates += 1;
+            self.give_up(1);
             return Pushed::Dropped;
         }
+        self.memory.remember(header.sequence, print, self.line);
         if self
             .held
             .last_key_value()
@@ -296,38 +405,88 @@ impl Reorder {
             self.reordered += 1;
         }
         self.held_bytes += payload.len();
-        let payload = payload.into();
-        self.held.insert(number, Held { arrival, payload });
+        let held = Held {
+            arrival,
+            timestamp: header.timestamp,
+            payload: payload.into(),
+        };
+        self.held.insert(number, held);
         Pushed::Kept
     }
 
-    /// A datagram of another source, or of a far number.
-    fn far(&mut self, header: &RtpHeader, payload: &[u8], arrival: Arrival) -> Pushed {
-        let stray = self.stray.take();
-        let confirmed = stray.filter(|(first, _)| {
-            first.ssrc == header.ssrc && first.sequence.wrapping_add(1) == header.sequence
-        });
-        let Some((first, held)) = confirmed else {
-            let payload = payload.into();
-            self.stray = Some((*header, Held { arrival, payload }));
-            return Pushed::Dropped;
+    /// A datagram does not fit: the second of its kind is a new sequence.
+    fn stray(
+        &mut self,
+        header: &RtpHeader,
+        print: u64,
+        payload: &[u8],
+        arrival: Arrival,
+    ) -> Pushed {
+        let confirmed = self.strays.have_a_mate_of(header);
+        let held = Held {
+            arrival,
+            timestamp: header.timestamp,
+            payload: payload.into(),
         };
-        // What waited leaves first, under numbers that come right before the new ones.
-        let waiting = std::mem::take(&mut self.held);
-        self.restarts += 1;
-        self.events
-            .push(ReorderEvent::Restarted { ssrc: first.ssrc });
-        self.start(&first);
-        let start = i64::from(first.sequence);
-        let mut number = start - waiting.len() as i64;
-        self.next = Some(number);
-        for (_, old) in waiting {
-            self.held.insert(number, old);
-            number += 1;
+        let given_up = self.strays.push(*header, print, held);
+        self.give_up(given_up);
+        if confirmed {
+            self.restart(header, arrival);
         }
-        self.held_bytes += held.payload.len();
-        self.held.insert(number, held);
-        self.hold(number + 1, payload, arrival)
+        Pushed::Kept
+    }
+
+    /// The sequence starts anew, with the strays that belong to `header`.
+    fn restart(&mut self, header: &RtpHeader, arrival: Arrival) {
+        let apart = |sequence: u16| i64::from(sequence.wrapping_sub(header.sequence).cast_signed());
+        let number = |sequence: u16| i64::from(header.sequence) + apart(sequence);
+        let (ours, others): (Vec<_>, Vec<_>) = self.strays.take().into_iter().partition(|s| {
+            s.header.ssrc == header.ssrc && apart(s.header.sequence).abs() <= MAX_STRAY_SPAN
+        });
+        self.give_up(others.len() as u64);
+        self.restarts += 1;
+        let ssrc = header.ssrc;
+        self.events.push(ReorderEvent::Restarted { ssrc });
+        // What waited was of the old sequence, and leaves first, or is of the new one already.
+        let same_source = ssrc == self.ssrc;
+        let mut of_new = BTreeMap::new();
+        for (old, held) in std::mem::take(&mut self.held) {
+            let to_new = distance(held.timestamp, header.timestamp);
+            if same_source && to_new < distance(held.timestamp, self.stamp) {
+                of_new.insert(number(old as u16), held);
+                continue;
+            }
+            let due = match self.starting.take() {
+                Some(_) => old,
+                None => self.next.unwrap_or(old),
+            };
+            self.next = Some(due);
+            if old > due {
+                self.lose(old - due);
+            }
+            self.step(held.timestamp);
+            self.leaving.push_back(held);
+        }
+        self.old = Some(OldLine {
+            ssrc: self.ssrc,
+            next: self.next.unwrap_or_default() as u16,
+            stamp: self.stamp,
+            until: arrival + OLD_LIFE,
+        });
+        self.line += 1;
+        let came = ours.iter().map(|s| s.held.arrival).min();
+        self.start(header, came.unwrap_or(arrival));
+        self.held = of_new;
+        for stray in ours {
+            let number = number(stray.header.sequence);
+            let Held {
+                arrival, payload, ..
+            } = stray.held;
+            self.hold(number, &stray.header, stray.print, &payload, arrival);
+        }
+        if let Some(first) = self.held.first_key_value().map(|(number, _)| *number) {
+            (self.next, self.first) = (Some(first), first);
+        }
     }
 }
 

@@ -125,6 +125,8 @@ struct Track {
     joining: bool,
     /// The PES packet that goes on is left out.
     left_out: bool,
+    /// A PES packet or section has begun in this round.
+    begun: bool,
 }
 
 /// The last point on a circle, the way to it from the first, and the last step.
@@ -174,6 +176,9 @@ impl<T: Copy + std::ops::Sub<Output = Ticks27M>> Ends<T> {
 /// Sound does not end with the picture. Where its first PES packet of a round would begin before
 /// the last one is half over it is left out (null packets stand in its place), so that no stamp
 /// goes back, and at the seam at most half a PES packet of sound is missing or twice there.
+///
+/// Where a file begins within a PES packet, what there is of it is left out from the second round
+/// on; what is torn at its end ([`Tail`](super::torn::Tail)) is no part of the picture's length.
 #[derive(Debug, Default)]
 pub struct Seam {
     tracks: Vec<(Pid, Track)>,
@@ -182,6 +187,12 @@ pub struct Seam {
     rounds: u64,
     period: Ticks27M,
     moved: Ticks27M,
+    /// The last PCR of this round, and the way to it.
+    round: Option<(Pcr, Ticks27M)>,
+    /// The picture of this round is over: no clock and no null packet has a place any more.
+    over: bool,
+    /// A torn PES packet was met in this round.
+    torn: bool,
     events: Vec<SeamEvent>,
 }
 
@@ -204,7 +215,11 @@ impl Seam {
             }
         }
         if self.look(packet) {
-            *packet = Packet::NULL;
+            let last = self.track(pid).counter;
+            *packet = match packet.pcr().zip(last) {
+                Some((pcr, last)) => Packet::pcr_only(pid, last, pcr),
+                None => Packet::NULL,
+            };
             return;
         }
         let (first_round, track) = (self.rounds == 0, self.track(pid));
@@ -226,6 +241,38 @@ impl Seam {
         track.counter = Some(counter);
     }
 
+    /// The same for what a [`Tail`](super::torn::Tail) has held back. False when the packet has no
+    /// place in the round: behind a torn picture the clock ends where the next round's begins, and
+    /// what only fills goes with it.
+    pub fn push_of_tail(&mut self, packet: &mut Packet, torn: bool) -> bool {
+        self.torn |= torn;
+        let clock = packet.pcr().filter(|_| self.torn && !packet.has_payload());
+        if let Some(pcr) = clock.filter(|_| self.clock == Some(packet.pid())) {
+            self.over |= !self.fits(pcr);
+            if self.over {
+                return false;
+            }
+        }
+        if self.over && packet.pid() == Pid::NULL {
+            return false;
+        }
+        self.push(packet);
+        true
+    }
+
+    /// True when a PCR of the file lies before the end of this round's picture.
+    fn fits(&mut self, pcr: Pcr) -> bool {
+        let picture = match self.rounds {
+            0 => self.picture().unwrap_or_default(),
+            _ => self.period,
+        };
+        let moved = self.moved;
+        self.video.is_none()
+            || self
+                .round
+                .is_none_or(|(last, way)| way + (pcr + moved - last) < picture)
+    }
+
     /// The file ended, and its beginning comes next. False when it held no packet of any stream:
     /// there is nothing to play.
     pub fn again(&mut self) -> bool {
@@ -239,7 +286,9 @@ impl Seam {
         self.moved += self.period;
         for (_, track) in &mut self.tracks {
             (track.offset, track.joining, track.left_out) = (None, true, false);
+            track.begun = false;
         }
+        (self.round, self.over, self.torn) = (None, false, false);
         self.events.push(SeamEvent::Again {
             rounds: self.rounds,
             period: self.period,
@@ -272,19 +321,32 @@ impl Seam {
     fn look(&mut self, packet: &Packet) -> bool {
         let pid = packet.pid();
         if let Some(pcr) = packet.pcr() {
-            self.clock.get_or_insert(pid);
+            if *self.clock.get_or_insert(pid) == pid {
+                self.round = Some(match self.round {
+                    Some((last, way)) if (pcr - last).abs() <= Ends::<Pcr>::LONGEST => {
+                        (pcr, way + (pcr - last))
+                    }
+                    Some((_, way)) => (pcr, way),
+                    None => (pcr, Ticks27M::ZERO),
+                });
+            }
             Ends::grow(&mut self.track(pid).pcrs, pcr);
         }
         let start = packet.payload_unit_start() && packet.scrambling() == Scrambling::Clear;
         let header = start.then(|| PesHeader::new(packet.payload())).flatten();
         let Some((header, stamp)) = header.and_then(|h| Some((h, h.decode_time()?))) else {
-            return self.track(pid).left_out;
+            let track = self.track(pid);
+            track.begun |= packet.payload_unit_start();
+            // It would be taken for the rest of the last PES packet of the round before.
+            let headless = track.joining && !track.begun && track.stamps.is_some();
+            return track.left_out || headless && packet.has_payload();
         };
         if header.stream_id().is_video() {
             self.video.get_or_insert(pid);
         }
         let carries_clock = self.clock == Some(pid);
         let track = self.track(pid);
+        track.begun = true;
         if std::mem::take(&mut track.joining) && !carries_clock {
             let late = |ends: &Ends<Dts>| stamp - ends.last < ends.step / 2;
             track.left_out =
@@ -297,12 +359,17 @@ impl Seam {
         track.left_out
     }
 
+    /// The length of the picture of the first round.
+    fn picture(&mut self) -> Option<Ticks27M> {
+        let stamps = self.video.and_then(|pid| self.track(pid).stamps);
+        stamps.map(|ends| ends.period())
+    }
+
     /// The length of a round.
     fn length(&mut self) -> Ticks27M {
-        let stamps = self.video.and_then(|pid| self.track(pid).stamps);
         let pcrs = self.clock.and_then(|pid| self.track(pid).pcrs);
         let clock = pcrs.map(|ends| ends.period()).unwrap_or_default();
-        let picture = stamps.map(|ends| ends.period()).unwrap_or_default();
+        let picture = self.picture().unwrap_or_default();
         // The clock must not stand still or run back over the seam.
         let runs_on = pcrs.is_none_or(|ends| picture > ends.way);
         let near = (picture - clock).abs() <= Ticks27M::SECOND || pcrs.is_none();

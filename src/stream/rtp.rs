@@ -76,22 +76,32 @@ impl RtpHeader {
     }
 
     /// True for RTCP (RFC 3550 §6.1), which some senders send to the same port: version 2, a type
-    /// that RFC 5761 §4 keeps for it, and a length that fits.
+    /// that RFC 5761 §4 keeps for it, and lengths that lead to the end. A datagram out of the middle
+    /// of a stream can look like it: only where RTP is expected is it to be asked.
     ///
     /// ```
     /// use headend::{stream::RtpHeader, ts::Packet};
     /// let sender_report = [&[0x80, 200, 0, 6][..], &[0; 24]].concat();
     /// assert!(RtpHeader::is_rtcp(&sender_report));
+    /// assert!(RtpHeader::is_rtcp(&sender_report.repeat(2)));
     /// assert!(!RtpHeader::is_rtcp(&sender_report[..27]));
+    /// assert!(!RtpHeader::is_rtcp(&[&sender_report[..], &[0; 4]].concat()));
     /// assert!(!RtpHeader::is_rtcp(Packet::NULL.as_bytes()));
     /// ```
     pub fn is_rtcp(datagram: &[u8]) -> bool {
-        let Some([first, kind, len @ ..]) = datagram.first_chunk::<4>() else {
-            return false;
-        };
-        // In words of 32 bits, less one.
-        let len = 4 * (usize::from(u16::from_be_bytes(*len)) + 1);
-        first >> 6 == 2 && (192..=223).contains(kind) && len <= datagram.len()
+        let mut rest = datagram;
+        while let Some([first, kind, len @ ..]) = rest.first_chunk::<4>() {
+            // In words of 32 bits, less one.
+            let len = 4 * (usize::from(u16::from_be_bytes(*len)) + 1);
+            let Some(next) = rest.get(len..) else {
+                return false;
+            };
+            if first >> 6 != 2 || !(192..=223).contains(kind) {
+                return false;
+            }
+            rest = next;
+        }
+        rest.is_empty() && !datagram.is_empty()
     }
 
     /// The time stamp at a PCR: its base, of which RTP keeps 32 of 33 bits (RFC 2250 §2).

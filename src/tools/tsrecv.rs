@@ -13,18 +13,19 @@ use crate::cli::{Common, Context, Error, ToolArgs, Verdict};
 use crate::io::clock::{Clock, SystemClock};
 use crate::io::queue::{Feeder, Limits, queue};
 use crate::io::{
-    Departure, Endpoint, EndpointError, InputOptions, OutputEvent, OutputOptions, Received, Relay,
-    Source, is_same_file, open_input, open_output,
+    Departure, Ending, Endpoint, EndpointError, InputOptions, OutputEvent, OutputOptions, Received,
+    Relay, Source, is_same_file, open_input, open_output,
 };
 use crate::stream::playout::{Playout, PlayoutOptions};
-use crate::stream::restamp::Seam;
 use crate::stream::stuffing::RateExceeded;
 use crate::stream::{Batch, Counters, Framing};
 use crate::ts::{Pid, PidSet};
 use crate::units::{BitRate, Ticks27M};
 
+mod looped;
 mod writer;
 
+use looped::Looped;
 use writer::{OUT_PACKETS, UNKNOWN_FRAMING, Writer};
 
 /// Receive, play out and filter transport streams
@@ -62,12 +63,13 @@ use writer::{OUT_PACKETS, UNKNOWN_FRAMING, Writer};
 ///
 /// # EVENTS
 ///
-/// Lost: `kernel_drops` (the receive buffer was full), `rtp_lost`, `queue_overflow` (OUTPUT was
+/// Lost: `kernel_drops` (the receive buffer was full; so many at least, for what the kernel had put
+/// together counts once), `rtp_lost`, `queue_overflow` (OUTPUT was
 /// too slow), `output_given_up` (SIGTERM came, and OUTPUT stood still for 2 s), `cbr_rate_exceeded`,
-/// `send_refused`, `exec_dropped`. Damaged: `sync_lost`, `sync_found`, `sync_byte_error`,
+/// `send_refused`, `exec_dropped`, `rtp_strayed` (datagrams that fit into no sequence). Damaged: `sync_lost`, `sync_found`, `sync_byte_error`,
 /// `tail_dropped`, `foreign_datagrams`. Changed: `packets_found` (what kind of packets), `source_changed`,
 /// `rtp_restarted`, `arrival_clock_reanchored`, `pace_clock_jump`, `pace_without_clock`,
-/// `playout_behind`, `loop_again`, `stamp_not_moved` (`--loop` found one that it cannot change).
+/// `playout_behind`, `loop_again`, `loop_tail_left_out`, `stamp_not_moved` (`--loop` found one that it cannot change).
 /// Waiting: `input_waiting`, `input_back`. Of the machine: `receive_buffer_clamped` with the sysctl
 /// to set, `exec_died`, `exec_stderr`.
 ///
@@ -88,7 +90,7 @@ use writer::{OUT_PACKETS, UNKNOWN_FRAMING, Writer};
 ///
 /// The queue holds what `--queue` says; the kernel's receive buffer 8 MiB, or `rcvbuf=`; RTP out
 /// of order waits in 4 MiB; a playout holds the packets up to the next PCR, 65 536 at most (12 MiB),
-/// and room for as many again, which it gives their times.
+/// and room for as many again, which it gives their times; `--loop` holds 16 384 more (3 MiB).
 #[derive(Debug, Parser)]
 #[command(name = "tsrecv", version, verbatim_doc_comment)]
 pub struct Args {
@@ -118,7 +120,7 @@ pub struct Args {
     speed: Option<u32>,
 
     /// Play a file again and again: counters, clocks and stamps go on over the seam. Rounds are
-    /// whole frames; with --cbr at its own rate, a file of constant rate keeps it over the seam too
+    /// whole frames, and a picture or sound that the end of the file cuts is left out; with --cbr at its own rate, a file of constant rate keeps it over the seam too
     #[arg(long = "loop", help_heading = "Playing")]
     again: bool,
 
@@ -131,7 +133,12 @@ pub struct Args {
           default_value = "50ms", help_heading = "Receiving")]
     reorder: Duration,
 
-    /// Drop datagrams without RTP that repeat one of the last 50 ms (or --reorder) byte for byte
+    /// Drop datagrams without RTP that repeat one of the last 50 ms (or --reorder)
+    ///
+    /// Datagrams are compared whole, byte for byte, with those that came within that time. What a
+    /// sender repeats itself stays: a packet sent twice in a row in datagrams of its own
+    /// (ISO/IEC 13818-1 2.4.3.3), unless the network doubles most of them; and of datagrams that
+    /// hold null packets alone the share that is as large as that of the others.
     #[arg(long, help_heading = "Receiving")]
     dedup: bool,
 
@@ -190,6 +197,9 @@ const TURN: Duration = Duration::from_millis(100);
 const DRAIN: Duration = Duration::from_secs(2);
 /// How long after that request a writer that hangs, on a disk or a program, is left behind.
 const ABANDON: Duration = Duration::from_secs(6);
+/// How long after a request to stop live packets are waited for: a live playout holds them back for
+/// 200 ms, and a relay for less. Those of a file are there another time.
+const GRACE: Ticks27M = Ticks27M::from_millis(300);
 /// How long after its arrival a datagram leaves: what gathered on the way in leaves evenly.
 const RELAY_DELAY: Ticks27M = Ticks27M::from_millis(5);
 
@@ -219,6 +229,8 @@ struct Plan {
     dates: bool,
     framing: Option<Framing>,
     departure: Departure,
+    /// For how long packets are waited for once the end was asked for.
+    grace: Ticks27M,
 }
 
 impl Plan {
@@ -267,6 +279,10 @@ impl Plan {
                 Departure::ByArrival { delay }
             } else {
                 Departure::AtOnce
+            },
+            grace: match file {
+                Some(_) => Ticks27M::ZERO,
+                None => GRACE,
             },
             again: file.filter(|_| args.again),
             input,
@@ -330,18 +346,18 @@ pub fn run(args: Args, context: &mut Context) -> Result<Verdict, Error> {
         let error = anyhow!("'{}' is both input and output", plan.input);
         return Err(Error::usage(error).hint("write to another file"));
     }
-    let mut source = open_input(&plan.input, &plan.input_options)?;
+    let mut source: Box<dyn Source> = match &plan.again {
+        Some(path) => Box::new(Looped::open(path.clone(), plan.input_options.clone())?),
+        None => open_input(&plan.input, &plan.input_options)?,
+    };
     let give_up = Arc::new(AtomicBool::new(false));
     let sink = open_output(
         &plan.output,
         &OutputOptions {
             departure: plan.departure,
             framing: plan.framing.unwrap_or_default(),
-            stop: match plan.output {
-                // What is due within the drain leaves in time.
-                Endpoint::Socket(_) => Arc::clone(&give_up),
-                _ => context.signals().stop_flag(),
-            },
+            stop: context.signals().stop_flag(),
+            grace: plan.grace,
         },
     );
     let sink = match sink {
@@ -365,7 +381,8 @@ pub fn run(args: Args, context: &mut Context) -> Result<Verdict, Error> {
         wanted: plan.wanted.clone(),
         dates: plan.dates,
         opened: None,
-        wait: plan.paced && plan.departure == Departure::AtOnce,
+        wait: (plan.paced && plan.departure == Departure::AtOnce)
+            .then(|| Ending::new(context.signals().stop_flag(), plan.grace)),
         framing: Arc::clone(&framing),
         keep_framing: plan.framing.is_none(),
         relay: relay.clone(),
@@ -418,7 +435,6 @@ fn receive(
     relay: &Relay,
     context: &mut Context,
 ) -> Result<(), Error> {
-    let mut seam = plan.again.as_ref().map(|_| Seam::new());
     let live = source.is_live();
     let mut known = None;
     let mut packets = 0;
@@ -426,12 +442,6 @@ fn receive(
         let before = feeder.batch().len();
         let received = source.receive(feeder.batch(), TURN)?;
         packets += (feeder.batch().len() - before) as u64;
-        if let Some(seam) = &mut seam {
-            for packet in feeder.batch().packets_mut().iter_mut().skip(before) {
-                seam.push(packet);
-            }
-            seam.drain_events(&mut |e| context.event(e));
-        }
         if source.framing() != known {
             known = source.framing();
             if let Some(known) = known {
@@ -449,18 +459,15 @@ fn receive(
         if received == Received::End && packets == 0 && source.bytes() > 0 {
             return Err(Error::no_stream(&plan.input, source.bytes()));
         }
-        if received == Received::End {
-            let (Some(seam), Some(path)) = (&mut seam, &plan.again) else {
-                return Ok(());
-            };
-            let endpoint = Endpoint::File(path.clone());
-            *source = open_input(&endpoint, &plan.input_options)?;
-            if !seam.again() {
+        match (received, &plan.again) {
+            (Received::End, Some(path)) => {
                 let name = path.display();
                 return Err(Error::failure(anyhow!(
                     "cannot play '{name}' again: no packets in it"
                 )));
             }
+            (Received::End, None) => return Ok(()),
+            (Received::Packets | Received::Idle, _) => {}
         }
     }
     Ok(())

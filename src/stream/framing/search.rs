@@ -6,8 +6,10 @@ use crate::ts::{PACKET_SIZE, SYNC_BYTE};
 /// Sync bytes in a row that lock.
 const TO_LOCK: usize = 5;
 /// Bytes that decide whether a packet starts at the first of them, or rather at another of the
-/// places up to the next packet: six of the longest strides.
-const WINDOW: usize = (TO_LOCK + 1) * 204;
+/// places among its five strides: ten of the longest, and a header.
+const WINDOW: usize = 2 * TO_LOCK * 204 + 4;
+/// By how much more must speak for a place that would make junk of what is before it.
+const CLEARLY: usize = 3;
 
 /// Where the next packet starts.
 pub(super) enum Search {
@@ -30,21 +32,43 @@ pub(super) fn search(bytes: &[u8], from: usize, end: bool, offset: u64) -> Searc
             return Search::NeedsMore(at);
         }
         if let Some(framing) = framing_at(bytes, at, offset) {
-            // A byte that is 0x47 in packet after packet (of a PID 0x0147, of an arrival header)
-            // looks like a sync byte: the place with the most likely headers is taken.
-            let mut best = (evidence(bytes, at, framing), framing, at);
-            for place in at + 1..at + framing.size() {
-                if let Some(framing) = framing_at(bytes, place, offset) {
-                    let evidence = evidence(bytes, place, framing);
-                    if evidence > best.0 {
-                        best = (evidence, framing, place);
-                    }
-                }
-            }
-            return Search::Found(best.1, best.2);
+            let (framing, at) = rival(bytes, at, framing, offset).unwrap_or((framing, at));
+            return Search::Found(framing, at);
         }
         at += 1;
     }
+}
+
+/// Where packets start rather than at `at`, if anywhere.
+///
+/// A byte that is 0x47 in packet after packet (of a PID 0x0147, of an arrival header) looks like a
+/// sync byte. Of the places up to the next packet the one with the most likely headers is taken.
+/// Noise can stand in for the first of such bytes: a place within the other strides is taken too
+/// when all its five sync bytes are there and far more speaks for it.
+fn rival(bytes: &[u8], at: usize, framing: Framing, offset: u64) -> Option<(Framing, usize)> {
+    let size = framing.size();
+    let first = evidence(bytes, at, framing);
+    let (mut best, mut found) = (first, None);
+    for place in at + 1..at + TO_LOCK * size {
+        let near = place < at + size;
+        if !near && found.is_some() || (place - at).is_multiple_of(size) {
+            continue;
+        }
+        let Some(other) = framing_at(bytes, place, offset) else {
+            continue;
+        };
+        let more = evidence(bytes, place, other);
+        if near && more > best || !near && more >= first + CLEARLY && locks(bytes, place, other) {
+            (best, found) = (more, Some((other, place)));
+        }
+    }
+    found
+}
+
+/// True when five sync bytes are there.
+fn locks(bytes: &[u8], at: usize, framing: Framing) -> bool {
+    let five = sync_bytes(bytes, at, framing).take(TO_LOCK);
+    five.filter(|b| *b == SYNC_BYTE).count() == TO_LOCK
 }
 
 /// The framing of which the byte at `at` can be the first of five sync bytes. Where the input
@@ -55,13 +79,12 @@ fn framing_at(bytes: &[u8], at: usize, offset: u64) -> Option<Framing> {
         return None;
     }
     Framing::ALL.into_iter().find(|framing| {
-        let good = sync_bytes(bytes, at, *framing)
-            .take(TO_LOCK)
-            .take_while(|b| *b == SYNC_BYTE)
-            .count();
-        if good == TO_LOCK {
+        if locks(bytes, at, *framing) {
             return true;
         }
+        let good = sync_bytes(bytes, at, *framing)
+            .take_while(|b| *b == SYNC_BYTE)
+            .count();
         let there = sync_bytes(bytes, at, *framing).count();
         let whole = (bytes.len() - at + framing.size() - PACKET_SIZE) / framing.size();
         let alone = offset + at as u64 == framing.offset() as u64;

@@ -5,6 +5,22 @@ fn at(ms: i64) -> Arrival {
     Arrival::from_ticks(ms * 27_000)
 }
 
+/// xorshift64*.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
+    }
+
+    fn below(&mut self, n: usize) -> usize {
+        (self.next() % n as u64) as usize
+    }
+}
+
 fn header(ssrc: u32, number: i64) -> RtpHeader {
     RtpHeader {
         sequence: number as u16,
@@ -95,11 +111,18 @@ fn a_sender_that_starts_anew_is_followed_from_its_first_datagram_on() {
     let mut r = Reorder::new(Ticks27M::from_millis(50));
     let mut out = play(&mut r, 9, &[(-50, 30_000), (1, 30_002)]);
     out.extend(play(&mut r, 7, &[(2, 100), (3, 101), (4, 102)]));
+    // the first may have overtaken others, as at the very start
+    drain(&mut r, at(51), &mut out);
+    assert_eq!(out, [30_000, 30_002]);
+    drain(&mut r, at(52), &mut out);
     assert_eq!(out, [30_000, 30_002, 100, 101, 102]);
-    assert_eq!((r.restarts, r.lost), (1, 0));
+    // 30 001 has not come, and nobody waits for it any more
+    assert_eq!((r.restarts, r.lost), (1, 1));
     // the same source, far back
-    out = play(&mut r, 7, &[(5, 20_000), (6, 20_001)]);
+    out = play(&mut r, 7, &[(55, 20_000), (56, 20_001)]);
+    drain(&mut r, at(105), &mut out);
     assert_eq!((out, r.restarts), (vec![20_000, 20_001], 2));
+    assert_eq!((r.lost, r.strayed), (1, 0));
 }
 
 #[test]
@@ -107,7 +130,130 @@ fn a_stray_datagram_moves_nothing() {
     let mut r = Reorder::new(Ticks27M::from_millis(50));
     let sent = [(-50, 1), (1, 20_000), (2, 2), (3, 30_000), (4, 3)];
     assert_eq!(play(&mut r, 9, &sent), [1, 2, 3]);
-    assert_eq!((r.restarts, r.lost), (0, 0));
+    r.finish();
+    assert_eq!((r.restarts, r.lost, r.strayed), (0, 0, 2));
+    let mut said = Vec::new();
+    r.drain_events(&mut |e| said.push(e.name()));
+    assert_eq!(said, ["rtp_strayed"]);
+}
+
+/// What a sender that was started again makes of its timestamps.
+#[derive(Copy, Clone, Debug, PartialEq)]
+enum Stamps {
+    /// They are the wall clock's.
+    GoOn,
+    /// They begin anywhere, as RFC 3550 §5.1 wants it.
+    Anywhere(u32),
+    /// They are all the same: such senders exist.
+    None,
+}
+
+/// A datagram on its way: when it comes, its number and timestamp, and which of all it is.
+type Way = (i64, u16, u32, i64);
+
+/// A second of a sender, a pause, and two seconds of the same with the sequence moved by `by`; each
+/// datagram is 1 ms long. `second` says how much later another copy of each comes.
+fn restarted(random: &mut Random, by: i64, stamps: Stamps, second: Option<i64>) -> Vec<Way> {
+    let mut ways = Vec::new();
+    let start = random.below(65_536) as i64;
+    let pause = 60 + random.below(2000) as i64;
+    for n in 0..3000i64 {
+        let anew = n >= 1000;
+        let number = start + n + if anew { by } else { 0 };
+        let time = n + if anew { pause } else { 0 };
+        let stamp = match stamps {
+            Stamps::GoOn => (time * 90) as u32,
+            Stamps::Anywhere(from) if anew => from.wrapping_add((n * 90) as u32),
+            Stamps::Anywhere(_) => (n * 90) as u32,
+            Stamps::None => 0,
+        };
+        // A sender's first datagrams have none before them to overtake.
+        let steady = n < 2 || (1000..1002).contains(&n);
+        let delay = match random.below(100) {
+            0..10 if !steady => random.below(45) as i64,
+            _ => 0,
+        };
+        let way = |late: i64| (time + delay + late, number as u16, stamp, n);
+        ways.push(way(0));
+        if random.below(100) < 3 {
+            ways.push(way(random.below(45) as i64));
+        }
+        ways.extend(second.map(|late| way(late + random.below(5) as i64)));
+    }
+    ways.sort_by_key(|way| way.0);
+    ways
+}
+
+/// Which datagrams came out, in order.
+fn received(r: &mut Reorder, ways: &[Way]) -> Vec<i64> {
+    let mut out = Vec::new();
+    for (time, sequence, timestamp, which) in ways {
+        let now = at(*time);
+        drain(r, now, &mut out);
+        let header = RtpHeader {
+            timestamp: *timestamp,
+            ..header(9, i64::from(*sequence))
+        };
+        if r.push(&header, &which.to_be_bytes(), now) == Pushed::Next {
+            out.push(*which);
+        }
+        drain(r, now, &mut out);
+    }
+    r.finish();
+    drain(r, at(0), &mut out);
+    out
+}
+
+#[test]
+fn a_sender_that_starts_anew_near_its_old_numbers_loses_nothing() {
+    for seed in 1..=40u64 {
+        let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        for by in [-1, -10, -100, -1000, 5000] {
+            let anywhere = Stamps::Anywhere(random.next() as u32);
+            for stamps in [Stamps::GoOn, anywhere, Stamps::None] {
+                for second in [None, Some(400)] {
+                    let case = format!("seed {seed}, {by}, {stamps:?}, {second:?}");
+                    let ways = restarted(&mut random, by, stamps, second);
+                    let mut r = Reorder::new(Ticks27M::from_millis(50));
+                    let out = received(&mut r, &ways);
+                    // Each datagram that came is out, once and in order, or counted.
+                    assert!(out.windows(2).all(|w| w[0] < w[1]), "{case}");
+                    let dropped = r.duplicates + r.late + r.strayed;
+                    assert_eq!(ways.len(), out.len() + dropped as usize, "{case}");
+                    // By one back, without times that tell: it looks like a stray, and is said.
+                    let untold = u64::from(by == -1 && stamps == Stamps::None);
+                    assert_eq!(
+                        r.strayed,
+                        untold * second.map_or(1, |_| r.strayed),
+                        "{case}"
+                    );
+                    assert_eq!(out.len() as u64, 3000 - untold, "{case}");
+                    assert_eq!((r.restarts, r.lost), (1 - untold, 0), "{case}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_second_copy_that_lags_is_no_new_sender() {
+    for lag in [60, 400, 999] {
+        let mut random = Random(7);
+        let ways = restarted(&mut random, 0, Stamps::GoOn, Some(lag));
+        let mut r = Reorder::new(Ticks27M::from_millis(50));
+        // of the first copy, every tenth is lost
+        let mut first = std::collections::BTreeSet::new();
+        let ways: Vec<_> = ways
+            .into_iter()
+            .filter(|w| !(w.3 > 10 && w.3 % 10 == 7 && first.insert(w.3)))
+            .collect();
+        let out = received(&mut r, &ways);
+        assert!(out.windows(2).all(|w| w[0] < w[1]));
+        assert_eq!((r.restarts, r.strayed), (0, 0), "{lag}");
+        assert_eq!(r.lost as usize, 3000 - out.len(), "{lag}");
+        let all = out.len() as u64 + r.duplicates + r.late;
+        assert_eq!(all, ways.len() as u64, "{lag}");
+    }
 }
 
 #[test]

@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 use super::TURN;
 use crate::io::clock::{Clock, SystemClock};
 use crate::io::queue::{Outlet, Taken};
-use crate::io::{EndpointError, OutputEvent, OutputOptions, Relay, Sink};
+use crate::io::{Ending, EndpointError, OutputEvent, OutputOptions, Relay, Sink};
 use crate::stream::event::Event;
 use crate::stream::playout::{Playout, PlayoutOptions};
 use crate::stream::stuffing::RateExceeded;
 use crate::stream::{Batch, Counters, Framing};
 use crate::ts::{Packet, PidSet};
-use crate::units::{Arrival, Ticks27M};
+use crate::units::Arrival;
 
 /// Packets that fill no datagram leave after so long all the same.
 const FLUSH_AFTER: Duration = Duration::from_millis(5);
@@ -33,7 +33,7 @@ pub(super) struct Writer {
     /// When such an input was opened: its playout is as fast as the reader.
     pub(super) opened: Option<Arrival>,
     /// The sink takes packets at once: they are held until they are due.
-    pub(super) wait: bool,
+    pub(super) wait: Option<Ending>,
     /// The input's framing.
     pub(super) framing: Arc<AtomicU8>,
     /// It is the output's too.
@@ -165,7 +165,7 @@ impl Writer {
     /// Appends to the output batch, which is sent when it is full or spans long enough.
     fn put(&mut self, packet: &Packet, at: Arrival) -> Result<(), EndpointError> {
         let span = at - self.out.first_arrival().unwrap_or(at);
-        if self.out.room() == 0 || self.wait && span >= OutputOptions::TOGETHER {
+        if self.out.room() == 0 || self.wait.is_some() && span >= OutputOptions::TOGETHER {
             self.send_out()?;
         }
         self.out.push(packet, at);
@@ -173,20 +173,17 @@ impl Writer {
     }
 
     fn send_out(&mut self) -> Result<(), EndpointError> {
-        if self.wait
-            && let Some(due) = self.out.last_arrival()
-        {
-            while SystemClock.now() < due && !self.gives_up() {
-                let step = SystemClock.now() + Ticks27M::from(TURN);
-                SystemClock.sleep_until(due.min(step));
-            }
-        }
-        let sent = match self.gives_up() {
-            true => {
-                self.left += self.out.len() as u64;
-                Ok(())
-            }
-            false => self.sink.send(&self.out),
+        let due = match (&mut self.wait, self.out.last_arrival()) {
+            (Some(wait), Some(due)) => wait.wait_until(due),
+            _ => true,
+        };
+        let sent = if self.gives_up() {
+            self.left += self.out.len() as u64;
+            Ok(())
+        } else if due {
+            self.sink.send(&self.out)
+        } else {
+            Ok(())
         };
         self.out.clear();
         sent

@@ -37,6 +37,31 @@ fn a_clamped_receive_buffer_is_told_with_the_remedy() {
     );
 }
 
+/// Datagrams of 1000 bytes without regard to packets, one of which begins as RTCP does and is as long
+/// as that would say.
+#[test]
+fn a_datagram_out_of_the_middle_of_packets_is_not_taken_for_rtcp() {
+    in_own_network(
+        "multicast::reception::a_datagram_out_of_the_middle_of_packets_is_not_taken_for_rtcp",
+        || {
+            let mut packets = vec![Packet::new(Pid::PAT, ContinuityCounter::default()); 500];
+            for (n, packet) in packets.iter_mut().enumerate() {
+                packet.as_bytes_mut()[180..].copy_from_slice(&n.to_be_bytes());
+            }
+            let mut bytes = Packet::bytes_of(&packets).to_vec();
+            // 250 words of 32 bits, less one; byte 112 of a packet, within its payload
+            bytes[5000..5004].copy_from_slice(&[0x80, 200, 0, 249]);
+            let mut receiver = Receiver::start("udp://239.1.1.1:5000", &[]);
+            let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+            for datagram in bytes.chunks(1000) {
+                socket.send_to(datagram, "239.1.1.1:5000").unwrap();
+            }
+            assert_same_packets(&receiver.finish(bytes.len() as u64), &bytes);
+            assert_eq!(receiver.counter("rtcp_datagrams"), 0);
+        },
+    );
+}
+
 #[test]
 fn a_stalled_reader_costs_packets_that_are_counted_and_reception_goes_on() {
     in_own_network(
