@@ -10,9 +10,11 @@ use super::error::RingError;
 use super::index::Index;
 use super::layout::{LOCK, Layout};
 use super::neighbours::Around;
+use super::reader::Ring;
 use super::rebuild::Rebuild;
 use super::segment::{Care, OpenSegment, Repair, repair};
 use super::storage::{Access, Storage};
+use super::summary::Gap;
 
 /// What is wrong in a ring.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,11 +41,23 @@ pub enum Finding {
         /// Which file.
         name: String,
     },
+    /// Segments between others are gone; nothing brings them back.
+    Missing {
+        /// From when to when, and between which.
+        gap: Gap,
+    },
     /// A file that is none of the ring's; it is left alone.
     Foreign {
         /// Its name.
         name: String,
     },
+}
+
+impl Finding {
+    /// False for what is left as it is.
+    pub fn can_be_repaired(&self) -> bool {
+        !matches!(self, Self::Missing { .. } | Self::Foreign { .. })
+    }
 }
 
 impl fmt::Display for Finding {
@@ -58,6 +72,7 @@ impl fmt::Display for Finding {
             ),
             Self::Unindexed { name } => write!(f, "{name}: not indexed"),
             Self::Orphan { name } => write!(f, "{name}: without packets"),
+            Self::Missing { gap } => gap.fmt(f),
             Self::Foreign { name } => write!(f, "{name}: not of this ring"),
         }
     }
@@ -66,11 +81,13 @@ impl fmt::Display for Finding {
 /// Looks at the ring in `dir`; `mend` puts right what is wrong. The newest segment of a ring
 /// that is being recorded is left out. Returns how many segments were looked at.
 pub fn check(
-    storage: &dyn Storage,
+    storage: &Arc<dyn Storage>,
     dir: &Path,
     mend: bool,
     found: &mut dyn FnMut(Finding),
 ) -> Result<usize, RingError> {
+    let shared = storage;
+    let storage = &**storage;
     let lock_path = dir.join(LOCK);
     let lock = match mend {
         true => storage
@@ -97,6 +114,8 @@ pub fn check(
         }
         other => other?,
     };
+    let ring = Ring::of(Arc::clone(shared), dir, layout.clone());
+    let missing = ring.missing_segments()?;
     let mut looked_at = layout.segments.len();
     if let Some((_, before)) = layout.segments.split_last() {
         for at in 0..before.len() {
@@ -113,6 +132,9 @@ pub fn check(
             of_newest.into_iter().for_each(&mut *found);
         }
     }
+    missing
+        .into_iter()
+        .for_each(|gap| found(Finding::Missing { gap }));
     for orphan in &layout.orphans {
         let name = orphan.strip_prefix(dir).unwrap_or(orphan);
         found(Finding::Orphan {

@@ -103,6 +103,7 @@ pub mod index;
 mod index_writer;
 mod indexer;
 mod layout;
+mod missing;
 mod neighbours;
 mod opening;
 mod reader;

@@ -12,7 +12,7 @@ use crate::ts::PACKET_SIZE;
 use crate::units::WallTime;
 
 use super::error::{RingError, RingEvent};
-use super::index::{Index, Record, What};
+use super::index::{Index, What};
 use super::layout::{LOCK, Layout, SegmentName};
 use super::neighbours::Around;
 use super::segment::BLOCK_BYTES;
@@ -37,11 +37,16 @@ impl Ring {
                 dir: dir.to_owned(),
             });
         }
-        Ok(Self {
+        Ok(Self::of(storage, dir, layout))
+    }
+
+    /// The ring in `dir`, which was listed.
+    pub(super) fn of(storage: Arc<dyn Storage>, dir: &Path, layout: Layout) -> Self {
+        Self {
             storage,
             dir: dir.to_owned(),
             layout,
-        })
+        }
     }
 
     /// Lists the ring again.
@@ -86,21 +91,6 @@ impl Ring {
     /// The side index of a segment; `None` when there is none or it cannot be read.
     pub fn index(&self, segment: &SegmentName) -> Option<Index> {
         Index::read(&*self.storage, &self.dir, segment)
-    }
-
-    /// The records of the segments that overlap `from` to `to`, in the order of their bytes.
-    /// Segments without an index are left out.
-    pub fn records(&self, from: WallTime, to: WallTime) -> Vec<(SegmentName, Record)> {
-        let mut out = Vec::new();
-        for (i, segment) in self.segments().iter().enumerate() {
-            if segment.start >= to || self.end_of(i) <= from {
-                continue;
-            }
-            let mut own = self.index(segment).map(|i| i.own).unwrap_or_default();
-            own.sort_by_key(|r| r.offset);
-            out.extend(own.into_iter().map(|r| (*segment, r)));
-        }
-        out
     }
 
     /// A reader of what was received from `from` on, up to `to`, exclusive.

@@ -69,6 +69,9 @@ struct GapInfo {
     duration_ms: i64,
     cause: &'static str,
     lost_packets: u64,
+    /// Between which files others are missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    between: Option<[String; 2]>,
 }
 
 #[derive(Serialize)]
@@ -177,6 +180,7 @@ impl Info {
                     duration_ms: (g.to - g.from).as_millis(),
                     cause: g.cause.name(),
                     lost_packets: g.packets,
+                    between: g.between.map(|(a, b)| [a.display(), b.display()]),
                 })
                 .collect(),
             clock_steps: summary
@@ -260,9 +264,13 @@ impl Info {
             let lost = g.lost_packets;
             let span = Ticks27M::from_millis(g.duration_ms);
             let lasts = if g.to.is_none() { ", lasts" } else { "" };
+            let between = match &g.between {
+                Some([a, b]) => format!(": no segment between {a} and {b}"),
+                None => String::new(),
+            };
             let _ = writeln!(
                 out,
-                "  gap of {span} from {} ({}, {lost} packets lost{lasts})",
+                "  gap of {span} from {} ({}{between}, {lost} packets lost{lasts})",
                 g.from, g.cause
             );
         }
