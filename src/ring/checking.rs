@@ -13,14 +13,17 @@ use super::neighbours::Around;
 use super::reader::Ring;
 use super::rebuild::Rebuild;
 use super::segment::{Care, OpenSegment, Repair, repair};
+use super::settings::set_aside;
 use super::storage::{Access, Storage};
 use super::summary::Gap;
 
 /// What is wrong in a ring.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Finding {
-    /// The settings cannot be read: every segment is placed by its stamps.
+    /// Settings cannot be believed: segments are placed by their stamps.
     Settings {
+        /// The file.
+        name: String,
         /// Why.
         why: String,
     },
@@ -63,7 +66,7 @@ impl Finding {
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Settings { why } => write!(f, "settings: {why}"),
+            Self::Settings { name, why } => write!(f, "{name}: {why}"),
             Self::Torn { name, repair } => write!(
                 f,
                 "{name}: {} bytes that are no whole packet, {} packets lost with the power, \
@@ -102,18 +105,16 @@ pub fn check(
     }
     // Who only looks keeps no recorder out: it looks whether there is one.
     let recorded = || !mend && storage.is_locked(&lock_path).unwrap_or(true);
-    let layout = match Layout::read(storage, dir) {
-        Err(RingError::Settings { path, why }) => {
-            found(Finding::Settings { why });
-            if mend {
-                storage
-                    .remove(&path)
-                    .map_err(RingError::io("removing", &path))?;
-            }
-            Layout::read_with(storage, dir, None)?
+    let layout = Layout::read(storage, dir)?;
+    for damaged in &layout.damaged {
+        found(Finding::Settings {
+            name: damaged.name.clone(),
+            why: damaged.why.clone(),
+        });
+        if mend {
+            set_aside(storage, &damaged.path)?;
         }
-        other => other?,
-    };
+    }
     let ring = Ring::of(Arc::clone(shared), dir, layout.clone());
     let missing = ring.missing_segments()?;
     let mut looked_at = layout.segments.len();

@@ -3,7 +3,7 @@
 //! That is decided here and nowhere else; [`Ring::summary`] puts it into the map of gaps, from
 //! which who reads, plays, cuts or checks a ring tells it. The digest knows which segments there
 //! were: where it names none between two, nothing is missing, however far they lie apart. Where it
-//! does not reach (multicat's own rings have none) the names have to tell. What was recorded as a
+//! does not reach (multicat's own rings have none) the names have to tell, and not why. What was recorded as a
 //! gap is not told again, and what expired from the head of a ring is none.
 
 use std::collections::{HashMap, HashSet};
@@ -108,10 +108,12 @@ impl Ring {
         noted: &[Gap],
         gaps: &mut Vec<Gap>,
     ) {
+        // Names do not say whether something was there.
+        let cause = lost.as_ref().map_or(GapCause::Other, |_| GapCause::Missing);
         let gap = |from: WallTime, to: WallTime, packets: u64| Gap {
             from,
             to,
-            cause: GapCause::Missing,
+            cause,
             packets,
             between: Some((before, behind)),
         };

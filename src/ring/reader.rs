@@ -9,11 +9,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::ts::PACKET_SIZE;
-use crate::units::WallTime;
+use crate::units::{Ticks27M, WallTime};
 
 use super::error::{RingError, RingEvent};
 use super::index::{Index, What};
-use super::layout::{LOCK, Layout, SegmentName};
+use super::layout::{DamagedFile, LOCK, Layout, SegmentName};
+use super::lengths;
 use super::neighbours::Around;
 use super::segment::BLOCK_BYTES;
 use super::stamps::Stamps;
@@ -75,6 +76,22 @@ impl Ring {
         &self.layout.segments
     }
 
+    /// The segment length of names made now: by the settings or, where they are missing, by what
+    /// the files say.
+    pub fn segment_length(&self) -> Option<Ticks27M> {
+        if let Some(settings) = &self.layout.settings {
+            return Some(settings.length());
+        }
+        let live: Vec<_> = self
+            .segments()
+            .iter()
+            .filter(|s| s.epoch == 0)
+            .copied()
+            .collect();
+        let (lengths, _) = lengths::found(&*self.storage, &self.dir, &live)?;
+        lengths.last().map(|length| Ticks27M::new(length.ticks))
+    }
+
     /// The stamp of the first block.
     pub fn first(&self) -> Option<WallTime> {
         self.segments().iter().find_map(|s| self.stamps(s).get(0))
@@ -106,7 +123,7 @@ impl Ring {
             passed: None,
             begun: false,
             current: None,
-            events: Vec::new(),
+            events: self.layout.damaged.iter().map(DamagedFile::event).collect(),
         }
     }
 

@@ -269,7 +269,8 @@ impl Ring {
             .enumerate()
             .rev()
             .take(NEWEST)
-            .find_map(|(i, s)| Some((i, self.index(s)?)));
+            .filter_map(|(i, s)| Some((i, self.index(s)?)))
+            .find(|(_, index)| index.has_digest());
         summary.unindexed = newest.is_none();
         let indexed = newest.as_ref().map(|(i, _)| *i);
         let mut records = Vec::new();

@@ -1,6 +1,8 @@
 //! The store on a simulated disk and under a simulated clock.
 
+mod lost;
 mod missing;
+mod settings;
 mod steps;
 
 use std::collections::BTreeMap;

@@ -4,11 +4,23 @@ use super::*;
 use crate::ring::index::GapCause;
 
 /// Records `seconds` of 50 turns of 14 packets each, in segments of a second.
-fn record(bench: &mut Bench, writer: &mut Writer, seconds: i64) {
+pub(super) fn record(bench: &mut Bench, writer: &mut Writer, seconds: i64) {
     for _ in 0..seconds * 50 {
         bench.pass(ms(20));
         bench.receive(writer, 14);
     }
+}
+
+/// All that was sent is read, in order.
+#[track_caller]
+pub(super) fn assert_reads_all(bench: &Bench) {
+    let read = bench.numbers();
+    let wrong = (0..bench.sent).zip(&read).find(|(n, read)| n != *read);
+    let (count, sent) = (read.len(), bench.sent);
+    assert!(
+        wrong.is_none() && count == sent as usize,
+        "{wrong:?}: {count} of {sent}"
+    );
 }
 
 fn remove(bench: &Bench, name: &SegmentName) {
@@ -127,7 +139,7 @@ fn a_ring_without_indexes_tells_what_is_missing_by_its_names() {
         let kept = ["ts", "aux"].map(|e| bench.disk.contents(&path(e)).unwrap());
         Storage::remove(&bench.disk, &path("ts")).unwrap();
         Storage::remove(&bench.disk, &path("aux")).unwrap();
-        let missing = (at(3_980), at(5_000), GapCause::Missing, 0);
+        let missing = (at(3_980), at(5_000), GapCause::Other, 0);
         assert_eq!(gaps(&bench), [missing]);
         bench.disk.put(&path("ts"), &kept[0]);
         bench.disk.put(&path("aux"), &kept[1]);

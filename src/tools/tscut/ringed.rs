@@ -12,7 +12,8 @@ use crate::cut::survey::Plan;
 use crate::ring::RingEvent;
 use crate::ring::index::What;
 use crate::ring::{
-    Access, BLOCK_BYTES, Disk, Ring, RingError, SILENCE, SegmentName, Stamps, StoredFile,
+    Access, BLOCK_BYTES, DamagedFile, Disk, Ring, RingError, SILENCE, SegmentName, Stamps,
+    StoredFile,
 };
 use crate::ts::{PACKET_SIZE, Packet, Pts};
 use crate::units::{StreamTime, Ticks27M, WallTime};
@@ -207,7 +208,8 @@ impl Ringed {
         words.into_iter().map(|(_, words)| words).collect()
     }
 
-    /// The segments at these positions of which stamps had to be told from others.
+    /// Settings that cannot be believed, and the segments at these positions of which stamps had to
+    /// be told from others.
     pub(super) fn damaged(&self, positions: &Range<u64>) -> impl Iterator<Item = RingEvent> {
         let within = |part: &&Part| {
             part.damaged > 0
@@ -215,10 +217,12 @@ impl Ringed {
                 && part.position + part.bytes > positions.start
         };
         let parts = self.parts.iter().filter(within);
-        parts.map(|part| RingEvent::StampsDamaged {
+        let stamps = parts.map(|part| RingEvent::StampsDamaged {
             name: part.name.display(),
             stamps: part.damaged,
-        })
+        });
+        let settings = self.ring.layout().damaged.iter();
+        settings.map(DamagedFile::event).chain(stamps)
     }
 
     /// The segments that were shorter than when the ring was opened, and by how many bytes.

@@ -118,6 +118,9 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<Verdict, Error> 
     let summary = ring.summary()?;
     let range = args.range.instants(ring.first())?;
     let info = Info::new(&ring, &summary, range);
+    for damaged in &ring.layout().damaged {
+        context.event(&damaged.event());
+    }
     for name in &ring.layout().foreign {
         context.event(&RingEvent::Foreign { name: name.clone() });
     }
@@ -160,7 +163,7 @@ impl Info {
             bytes: summary.bytes,
             bitrate_bps: BitRate::of(summary.bytes, duration).map(BitRate::get),
             segments: summary.segments,
-            segment_ms: settings.map(|s| s.length().as_millis()),
+            segment_ms: ring.segment_length().map(Ticks27M::as_millis),
             keep_ms: settings.map(|s| s.keep().as_millis()),
             max_bytes: settings.and_then(|s| s.max_bytes),
             min_free_bytes: settings.and_then(|s| s.min_free),

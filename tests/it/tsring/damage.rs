@@ -188,7 +188,7 @@ fn segments_that_are_gone_from_the_middle_are_said_by_all() {
     tsring(&["read", &ring])
         .run()
         .expect(0, &["gap of", &words]);
-    let within = ["read", &ring, "--from", "2026-11-20T00:00:06Z"];
+    let within = ["read", &ring, "--from", "2026-11-20T00:00:06.1Z"];
     tsring(&within).run().quiet_success();
     let play = ["play", &ring, "--from", "2026-11-20T00:00:03.5Z"];
     let played = tsring(&play).run().expect(0, &["gap of", &words]);
