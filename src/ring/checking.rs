@@ -10,15 +10,20 @@ use super::error::RingError;
 use super::index::Index;
 use super::layout::{LOCK, Layout};
 use super::neighbours::Around;
+use super::reader::Ring;
 use super::rebuild::Rebuild;
 use super::segment::{Care, OpenSegment, Repair, repair};
+use super::settings::set_aside;
 use super::storage::{Access, Storage};
+use super::summary::Gap;
 
 /// What is wrong in a ring.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Finding {
-    /// The settings cannot be read: every segment is placed by its stamps.
+    /// Settings cannot be believed: segments are placed by their stamps.
     Settings {
+        /// The file.
+        name: String,
         /// Why.
         why: String,
     },
@@ -39,6 +44,11 @@ pub enum Finding {
         /// Which file.
         name: String,
     },
+    /// Segments between others are gone; nothing brings them back.
+    Missing {
+        /// From when to when, and between which.
+        gap: Gap,
+    },
     /// A file that is none of the ring's; it is left alone.
     Foreign {
         /// Its name.
@@ -46,10 +56,17 @@ pub enum Finding {
     },
 }
 
+impl Finding {
+    /// False for what is left as it is.
+    pub fn can_be_repaired(&self) -> bool {
+        !matches!(self, Self::Missing { .. } | Self::Foreign { .. })
+    }
+}
+
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Settings { why } => write!(f, "settings: {why}"),
+            Self::Settings { name, why } => write!(f, "{name}: {why}"),
             Self::Torn { name, repair } => write!(
                 f,
                 "{name}: {} bytes that are no whole packet, {} packets lost with the power, \
@@ -58,6 +75,7 @@ impl fmt::Display for Finding {
             ),
             Self::Unindexed { name } => write!(f, "{name}: not indexed"),
             Self::Orphan { name } => write!(f, "{name}: without packets"),
+            Self::Missing { gap } => gap.fmt(f),
             Self::Foreign { name } => write!(f, "{name}: not of this ring"),
         }
     }
@@ -66,11 +84,13 @@ impl fmt::Display for Finding {
 /// Looks at the ring in `dir`; `mend` puts right what is wrong. The newest segment of a ring
 /// that is being recorded is left out. Returns how many segments were looked at.
 pub fn check(
-    storage: &dyn Storage,
+    storage: &Arc<dyn Storage>,
     dir: &Path,
     mend: bool,
     found: &mut dyn FnMut(Finding),
 ) -> Result<usize, RingError> {
+    let shared = storage;
+    let storage = &**storage;
     let lock_path = dir.join(LOCK);
     let lock = match mend {
         true => storage
@@ -85,18 +105,18 @@ pub fn check(
     }
     // Who only looks keeps no recorder out: it looks whether there is one.
     let recorded = || !mend && storage.is_locked(&lock_path).unwrap_or(true);
-    let layout = match Layout::read(storage, dir) {
-        Err(RingError::Settings { path, why }) => {
-            found(Finding::Settings { why });
-            if mend {
-                storage
-                    .remove(&path)
-                    .map_err(RingError::io("removing", &path))?;
-            }
-            Layout::read_with(storage, dir, None)?
+    let layout = Layout::read(storage, dir)?;
+    for damaged in &layout.damaged {
+        found(Finding::Settings {
+            name: damaged.name.clone(),
+            why: damaged.why.clone(),
+        });
+        if mend {
+            set_aside(storage, &damaged.path)?;
         }
-        other => other?,
-    };
+    }
+    let ring = Ring::of(Arc::clone(shared), dir, layout.clone());
+    let missing = ring.missing_segments()?;
     let mut looked_at = layout.segments.len();
     if let Some((_, before)) = layout.segments.split_last() {
         for at in 0..before.len() {
@@ -113,6 +133,9 @@ pub fn check(
             of_newest.into_iter().for_each(&mut *found);
         }
     }
+    missing
+        .into_iter()
+        .for_each(|gap| found(Finding::Missing { gap }));
     for orphan in &layout.orphans {
         let name = orphan.strip_prefix(dir).unwrap_or(orphan);
         found(Finding::Orphan {

@@ -4,7 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{FileExt, MetadataExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -22,8 +22,15 @@ const LOOK: Duration = Duration::from_millis(50);
 pub struct Disk;
 
 impl Storage for Disk {
-    fn create_dir(&self, dir: &Path) -> io::Result<()> {
+    fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
         fs::create_dir_all(dir)
+    }
+
+    fn create_dir(&self, dir: &Path) -> io::Result<()> {
+        match fs::create_dir(dir) {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => Ok(()),
+            other => other,
+        }
     }
 
     fn list(&self, dir: &Path) -> io::Result<Vec<DirEntry>> {
@@ -96,7 +103,8 @@ impl Storage for Disk {
         match taken {
             Ok(file) => {
                 file.set_len(0)?;
-                let lock = DiskLock(file);
+                let path = path.to_owned();
+                let lock = DiskLock { file, path };
                 lock.note("")?;
                 Ok(Some(Box::new(lock)))
             }
@@ -180,13 +188,32 @@ impl StoredFile for DiskFile {
     }
 }
 
-struct DiskLock(Flock<File>);
+struct DiskLock {
+    file: Flock<File>,
+    path: PathBuf,
+}
 
 impl Lock for DiskLock {
     fn note(&self, line: &str) -> io::Result<()> {
         // As long as the one before: it is overwritten in its place, on a full disk too.
         let text = format!("{:<10}\n{line:<NOTE$}\n", std::process::id());
-        self.0.write_all_at(text.as_bytes(), 0)
+        self.file.write_all_at(text.as_bytes(), 0)
+    }
+
+    fn is_lost(&self) -> io::Result<bool> {
+        let named = match fs::metadata(&self.path) {
+            Err(e)
+                if matches!(
+                    e.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+                ) =>
+            {
+                return Ok(true);
+            }
+            other => other?,
+        };
+        let held = self.file.metadata()?;
+        Ok((named.dev(), named.ino()) != (held.dev(), held.ino()))
     }
 }
 

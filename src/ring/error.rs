@@ -5,7 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::stream::event::{Event, Severity, Value};
-use crate::units::{Ticks27M, WallTime};
+use crate::units::{ByteCount, Ticks27M, WallTime};
 
 use super::index::GapCause;
 
@@ -45,6 +45,11 @@ pub enum RingError {
         span: Ticks27M,
         /// What it is at least.
         least: Ticks27M,
+    },
+    /// More bytes than any disk has.
+    TooLarge {
+        /// What was asked for.
+        size: ByteCount,
     },
     /// A ring of no bytes was asked for.
     NoRoom,
@@ -89,9 +94,10 @@ impl RingError {
         match self {
             Self::Locked { .. } => Some("one recorder a ring: stop the other, or use another DIR"),
             Self::Empty { .. } => Some("tsring record DIR fills it"),
-            Self::Settings { .. } => Some("tsring check DIR --repair writes the file anew"),
+            Self::Settings { .. } => Some("tsring check DIR --repair keeps the file aside"),
             Self::SegmentLength { .. } => Some("--segment takes 1s to 24h, in whole milliseconds"),
             Self::TooShort { .. } => Some("a unit may be missing: 24h, 5m, 500ms"),
+            Self::TooLarge { .. } => Some("the unit may be wrong: 500M, 100G, 2T"),
             Self::NoRoom => Some("--max-bytes takes some segments' bytes: 100G"),
             Self::StartsTooEarly { .. } => Some("use a later --at, or an empty DIR"),
             Self::Io { source, .. } => match source.kind() {
@@ -118,6 +124,7 @@ impl fmt::Display for RingError {
             Self::TooShort { what, span, least } => {
                 write!(f, "{what} of {span} is too short: it is {least} at least")
             }
+            Self::TooLarge { size } => write!(f, "{size} is more than any disk has"),
             Self::NoRoom => f.write_str("a ring of no bytes holds nothing"),
             Self::StartsTooEarly { at, end } => {
                 write!(f, "recording from {at} on: the ring ends at {end}")
@@ -160,6 +167,23 @@ pub enum RingEvent {
         keep: Ticks27M,
         /// The segment length.
         segment: Ticks27M,
+    },
+    /// The settings of the ring or of an epoch cannot be believed: they are as good as missing. A
+    /// recorder keeps the file aside, who reads leaves it alone.
+    SettingsDamaged {
+        /// The file.
+        name: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The settings were missing; what there is was told from the files.
+    SettingsFound {
+        /// The segment length in use before.
+        segment: Ticks27M,
+        /// How many segments say so.
+        segments: usize,
+        /// How long is kept from now on.
+        keep: Ticks27M,
     },
     /// A file in the directory is none of the ring's; it is left alone.
     Foreign {
@@ -253,6 +277,8 @@ impl Event for RingEvent {
             Self::Resumed { .. } => "ring_resumed",
             Self::Repaired { .. } => "ring_repaired",
             Self::KeepBelowSegment { .. } => "ring_keep_below_segment",
+            Self::SettingsDamaged { .. } => "ring_settings_damaged",
+            Self::SettingsFound { .. } => "ring_settings_found",
             Self::Foreign { .. } => "ring_foreign_file",
             Self::WriteFailed { .. } => "ring_write_failed",
             Self::WriteResumed { .. } => "ring_write_resumed",
@@ -299,6 +325,19 @@ impl Event for RingEvent {
             Self::KeepBelowSegment { keep, segment } => {
                 field("keep_ms", keep.as_millis().into());
                 field("segment_ms", segment.as_millis().into());
+            }
+            Self::SettingsDamaged { name, why } => {
+                field("file", name.as_str().into());
+                field("why", why.as_str().into());
+            }
+            Self::SettingsFound {
+                segment,
+                segments,
+                keep,
+            } => {
+                field("segment_ms", segment.as_millis().into());
+                field("segments", (*segments as u64).into());
+                field("keep_ms", keep.as_millis().into());
             }
             Self::Foreign { name } => field("file", name.as_str().into()),
             Self::StampsDamaged { name, stamps } => {

@@ -179,6 +179,12 @@ impl Index {
         }
     }
 
+    /// True when it carries all that it began with: what earlier segments hold that lasts.
+    pub(super) fn has_digest(&self) -> bool {
+        let records = (self.valid - HEADER_SIZE as u64) / RECORD_SIZE as u64;
+        records >= u64::from(self.header.carried)
+    }
+
     /// How far into the segment the index reaches, and whether the segment was closed.
     pub fn reach(&self) -> (u64, bool) {
         self.own

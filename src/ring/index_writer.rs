@@ -118,6 +118,17 @@ impl IndexWriter {
         self.pending.len() >= PENDING / 2
     }
 
+    /// True when its file has no name any more.
+    pub(super) fn is_removed(&self) -> bool {
+        let file = self.file.as_ref();
+        file.is_some_and(|file| file.removed().unwrap_or(false))
+    }
+
+    /// Has it made anew from the packets, once the segment is complete.
+    pub(super) fn give_up(&mut self) {
+        self.overflowed = true;
+    }
+
     /// True when records were dropped because too many waited: the index has to be made anew.
     pub(super) fn is_incomplete(&self) -> bool {
         self.overflowed

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use crate::ts::{PACKET_SIZE, SYNC_BYTE};
 use crate::units::{Ticks27M, WallTime};
 
-use super::error::RingError;
+use super::error::{RingError, RingEvent};
 use super::neighbours;
-use super::settings::{EpochSettings, LengthSince, SETTINGS, Settings};
+use super::settings::{ASIDE, EpochSettings, LengthSince, SETTINGS, Settings};
 use super::stamps::{LATEST, Stamps};
 use super::storage::{Access, Storage};
 
@@ -80,15 +80,41 @@ pub struct Layout {
     pub foreign: Vec<String>,
     /// Side files and stamps whose packets are gone.
     pub orphans: Vec<PathBuf>,
-    /// The settings, where there are some.
+    /// The settings, where there are some that can be believed.
     pub settings: Option<Settings>,
+    /// Settings that cannot be: of the ring, and of epochs.
+    pub damaged: Vec<DamagedFile>,
+}
+
+/// A settings file that cannot be believed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DamagedFile {
+    /// The file.
+    pub path: PathBuf,
+    /// Its name, relative to the ring.
+    pub name: String,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+impl DamagedFile {
+    /// Tells of it.
+    pub fn event(&self) -> RingEvent {
+        RingEvent::SettingsDamaged {
+            name: self.name.clone(),
+            why: self.why.clone(),
+        }
+    }
 }
 
 impl Layout {
-    /// Lists the ring in `dir`.
+    /// Lists the ring in `dir`. Settings that cannot be believed are as good as missing.
     pub fn read(storage: &dyn Storage, dir: &Path) -> Result<Self, RingError> {
-        let settings = Settings::load(storage, dir)?;
-        Self::read_with(storage, dir, settings)
+        let mut damaged = Vec::new();
+        let settings = believed(Settings::load(storage, dir), dir, &mut damaged)?;
+        let mut layout = Self::read_with(storage, dir, settings)?;
+        layout.damaged.splice(0..0, damaged);
+        Ok(layout)
     }
 
     /// Lists the ring in `dir`, whose settings are known.
@@ -105,7 +131,8 @@ impl Layout {
             let path = epoch_dir(dir, number);
             let (numbers, _) = layout.list(storage, &path, number)?;
             // An epoch without its settings (a power loss) still has an order: by its names.
-            let kept = EpochSettings::load(storage, &path).unwrap_or_default();
+            let loaded = EpochSettings::load(storage, &path);
+            let kept = believed(loaded, dir, &mut layout.damaged).unwrap_or_default();
             let lengths = match &kept {
                 Some(kept) => kept.lengths.clone(),
                 None => lengths.unwrap_or_default().to_vec(),
@@ -200,7 +227,7 @@ impl Layout {
         let mut undated = 0;
         for &Numbered { number, stamped } in numbers {
             let known = length_of(number, lengths);
-            let (since, start, length) = known.unwrap_or_default();
+            let (order, since, start, length) = known.unwrap_or_default();
             let mut name = SegmentName {
                 epoch,
                 number,
@@ -228,22 +255,38 @@ impl Layout {
                 key = name.start;
             }
             segments.push(name);
-            keys.push(key);
+            keys.push((key, order));
         }
         // What nothing is before ends where the next begins.
         for at in (0..undated.min(segments.len().saturating_sub(1))).rev() {
             let length = neighbours::length(storage, ring, &segments, at);
             if let [name, next, ..] = segments.get_mut(at..).unwrap_or_default() {
                 name.start = next.start - length.unwrap_or(Ticks27M::ZERO);
-                if let Some(key) = keys.get_mut(at) {
+                if let Some((key, _)) = keys.get_mut(at) {
                     *key = name.start;
                 }
             }
         }
-        let mut placed: Vec<(WallTime, SegmentName)> = keys.into_iter().zip(segments).collect();
+        let mut placed: Vec<_> = keys.into_iter().zip(segments).collect();
+        // Where the length was changed as a segment began, that segment comes first.
         placed.sort_by_key(|(key, s)| (*key, s.number));
         placed.into_iter().map(|(_, s)| s).collect()
     }
+}
+
+/// What was loaded, unless it is damaged.
+fn believed<T>(
+    loaded: Result<Option<T>, RingError>,
+    ring: &Path,
+    damaged: &mut Vec<DamagedFile>,
+) -> Result<Option<T>, RingError> {
+    let Err(RingError::Settings { path, why }) = loaded else {
+        return loaded;
+    };
+    let name = path.strip_prefix(ring).unwrap_or(&path);
+    let name = name.display().to_string();
+    damaged.push(DamagedFile { path, name, why });
+    Ok(None)
 }
 
 /// The number of an `N.ts`, and whether there is an `N.aux`.
@@ -294,7 +337,8 @@ fn classify(name: &str, directory: bool) -> Class {
             _ => Class::Foreign,
         };
     }
-    let stem = name.strip_suffix(".new").unwrap_or(name);
+    let stem = name.strip_suffix(".new").or(name.strip_suffix(ASIDE));
+    let stem = stem.unwrap_or(name);
     if stem == SETTINGS || stem == super::settings::EPOCH_SETTINGS || name == LOCK {
         return Class::Own;
     }
@@ -315,20 +359,24 @@ fn number(text: &str) -> Option<i64> {
     text.parse().ok().filter(|_| plain)
 }
 
-/// Since when the length was used that the name of segment `number` was made with, where that
-/// name says that it starts, and the length.
+/// The place of the length that the name of segment `number` was made with, since when it was
+/// used, where that name says that it starts, and the length.
 ///
 /// A number read with another length is off by the ratio of the two, years for lengths that
 /// differ at all; only the newest length has no upper bound and takes what no older one explains.
-fn length_of(number: i64, lengths: &[LengthSince]) -> Option<(WallTime, WallTime, Ticks27M)> {
+fn length_of(
+    number: i64,
+    lengths: &[LengthSince],
+) -> Option<(usize, WallTime, WallTime, Ticks27M)> {
     lengths.iter().enumerate().find_map(|(i, l)| {
         let start = number.checked_mul(l.ticks)?;
         let end = start.checked_add(l.ticks)?;
         let until = lengths.get(i + 1).map_or(i64::MAX, |next| next.from_ticks);
         // The first and the last segment of a length reach over its bounds.
-        (end > l.from_ticks && start < until).then(|| {
+        (end > l.from_ticks && start <= until).then(|| {
             let instant = WallTime::from_ticks;
             (
+                i,
                 instant(l.from_ticks),
                 instant(start),
                 Ticks27M::new(l.ticks),

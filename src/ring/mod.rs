@@ -13,6 +13,10 @@
 //!   epoch-K/        what a step of the wall clock back set apart, with an epoch.json
 //! ```
 //!
+//! A `ring.json` or `epoch.json` that cannot be believed is as good as missing, and a recorder keeps
+//! it aside as `ring.json.damaged`. The segment lengths then come from the indexes and from what
+//! numbers and stamps say.
+//!
 //! N is floor(stamp / segment length), both in ticks, of the first block. This is the directory
 //! of multicat 2.3 with offset 0: it reads our rings, live ones too, with the segment length as
 //! its `-r`. We read its rings, whatever their `-r` and `-O`, by their stamps.
@@ -103,6 +107,8 @@ pub mod index;
 mod index_writer;
 mod indexer;
 mod layout;
+mod lengths;
+mod missing;
 mod neighbours;
 mod opening;
 mod reader;
@@ -127,7 +133,7 @@ pub use error::{RingError, RingEvent};
 pub use forward_steps::ForwardSteps;
 pub use index_writer::DIGEST;
 pub use indexer::Indexer;
-pub use layout::{Epoch, Layout, SegmentName};
+pub use layout::{DamagedFile, Epoch, Layout, SegmentName};
 pub use reader::{Cursor, Ring, Step};
 pub use segment::{BLOCK, BLOCK_BYTES, Repair};
 pub use settings::{

@@ -113,6 +113,16 @@ pub(super) fn end(
     Some(own.or_else(told).unwrap_or(name.start))
 }
 
+/// The first stamp of a segment and the last; `None` when a look at some shows that they are not in
+/// order, or cannot be.
+pub(super) fn ends(
+    storage: &dyn Storage,
+    ring: &Path,
+    name: &SegmentName,
+) -> Option<(WallTime, WallTime)> {
+    stamped(storage, ring, name).map(|(_, first, last)| (first, last))
+}
+
 /// So much time for so many bytes.
 #[derive(Copy, Clone, Debug)]
 struct Pace {

@@ -10,15 +10,27 @@ use super::error::{RingError, RingEvent};
 use super::index::{GapCause, Index, Record, What};
 use super::index_writer::{IndexWriter, Lasting, extend_digest};
 use super::layout::{LOCK, Layout, SegmentName, epoch_dir};
+use super::lengths;
 use super::scan::scan;
 use super::segment::{OpenSegment, Repair};
-use super::settings::{Changes, DEFAULT_SEGMENT, EpochSettings, LengthSince, Settings};
+use super::settings::{Changes, DEFAULT_SEGMENT, EpochSettings, LengthSince, Settings, set_aside};
 use super::stamps::Stamps;
 use super::storage::{Access, Lock, Storage};
 use super::writer::Dating;
 
+/// Older recordings without stamps are not guessed at: ten years.
+const YEARS: Ticks27M = Ticks27M::new(10 * 365 * 86_400 * 27_000_000);
 /// multicat's own segment length.
 const HOUR: Ticks27M = Ticks27M::new(3600 * 27_000_000);
+
+/// What is made of a directory that is not there.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum Making {
+    /// It and those above it.
+    Above,
+    /// It alone: the ring was removed, and what is above may be unmounted.
+    Again,
+}
 
 /// A ring taken over.
 pub(super) struct Opened {
@@ -49,10 +61,13 @@ pub(super) fn open(
     changes: &Changes,
     dating: &Dating,
     wall: WallTime,
+    making: Making,
 ) -> Result<Opened, RingError> {
-    storage
-        .create_dir(dir)
-        .map_err(RingError::io("making", dir))?;
+    let made = match making {
+        Making::Above => storage.create_dir_all(dir),
+        Making::Again => storage.create_dir(dir),
+    };
+    made.map_err(RingError::io("making", dir))?;
     let lock_path = dir.join(LOCK);
     let lock = storage
         .lock(&lock_path)
@@ -63,6 +78,10 @@ pub(super) fn open(
 
     let mut events = Vec::new();
     let mut layout = Layout::read(storage, dir)?;
+    for damaged in layout.damaged.drain(..) {
+        set_aside(storage, &damaged.path)?;
+        events.push(damaged.event());
+    }
     events.extend(
         layout
             .foreign
@@ -82,7 +101,7 @@ pub(super) fn open(
     let mut settings = match layout.settings.take() {
         Some(settings) => settings,
         None => {
-            let settings = adopt(storage, dir, &layout, changes, wall)?;
+            let settings = adopt(storage, dir, &layout, changes, wall, &mut events)?;
             layout = Layout::read_with(storage, dir, Some(settings.clone()))?;
             settings
         }
@@ -145,7 +164,8 @@ impl Opened {
         let first = Stamps::open(storage, &name.path(dir, "aux"))
             .ok()
             .and_then(|stamps| stamps.get(0));
-        let found = Index::read(storage, dir, &name).filter(|i| i.reach().0 <= segment.bytes);
+        let fits = |i: &Index| i.reach().0 <= segment.bytes && i.has_digest();
+        let found = Index::read(storage, dir, &name).filter(fits);
         let file = storage.open(&path, Access::Write).ok();
         let (mut index, from) = match (found, file) {
             (Some(found), Some(file)) => {
@@ -251,7 +271,8 @@ pub(super) fn digest_before(
         .iter()
         .enumerate()
         .rev()
-        .find_map(|(i, name)| Some((i, Index::read(storage, dir, name)?)));
+        .filter_map(|(i, name)| Some((i, Index::read(storage, dir, name)?)))
+        .find(|(_, index)| index.has_digest());
     let after = match newest {
         Some((i, index)) => {
             digest = index.carried;
@@ -283,38 +304,35 @@ fn summary_of(storage: &dyn Storage, dir: &Path, segments: &[SegmentName]) -> Op
     Some(index.summary(bytes, first, last))
 }
 
-/// Settings for a directory that has none: a new ring, or one that multicat made. Segments whose
-/// names fit no length we know (made with multicat's `-O`, say) become an epoch of their own.
+/// Settings for a directory that has none: a new ring, one that lost them, or one that multicat
+/// made. The lengths are those that the files show; segments whose names fit none (made with
+/// multicat's `-O`, say) become an epoch of their own.
 fn adopt(
     storage: &dyn Storage,
     dir: &Path,
     layout: &Layout,
     changes: &Changes,
     now: WallTime,
+    events: &mut Vec<RingEvent>,
 ) -> Result<Settings, RingError> {
-    let live: Vec<SegmentName> = layout
-        .segments
-        .iter()
-        .filter(|s| s.epoch == 0)
-        .copied()
-        .collect();
+    let live = layout.segments.iter().filter(|s| s.epoch == 0);
+    let live: Vec<SegmentName> = live.copied().collect();
     let mut settings = Settings::default();
+    // How long was kept is not known: what is there was.
+    if let Some(oldest) = layout.segments.first() {
+        let age = (now - oldest.start).as_millis().max(0);
+        settings.keep_ms = settings.keep_ms.max(age);
+    }
     if live.is_empty() {
         return Ok(settings);
     }
-    let lengths = [changes.segment, Some(HOUR), Some(DEFAULT_SEGMENT)];
-    let fits = |length: &Ticks27M| {
-        [live.first(), live.last()].into_iter().flatten().all(|s| {
-            let first = Stamps::open(storage, &s.path(dir, "aux"))
-                .ok()
-                .and_then(|stamps| stamps.get(0));
-            first.is_none_or(|at| at.ticks().div_euclid(length.get().max(1)) == s.number)
-        })
-    };
-    if let Some(length) = lengths.into_iter().flatten().find(fits) {
-        settings.lengths.push(LengthSince {
-            from_ticks: live.first().map_or(i64::MIN, |s| s.start.ticks()),
-            ticks: length.get(),
+    let found = lengths::found(storage, dir, &live).or_else(|| guessed(&live, changes, now));
+    if let Some((lengths, segments)) = found {
+        settings.lengths = lengths;
+        events.push(RingEvent::SettingsFound {
+            segment: settings.length(),
+            segments,
+            keep: changes.keep.unwrap_or(settings.keep()),
         });
         return Ok(settings);
     }
@@ -330,4 +348,26 @@ fn adopt(
     kept.store(storage, &path)?;
     epoch::move_all(storage, dir, &live, number)?;
     Ok(settings)
+}
+
+/// The length of segments that have neither stamps nor indexes: the usual one that puts the newest
+/// into the last years.
+fn guessed(
+    live: &[SegmentName],
+    changes: &Changes,
+    now: WallTime,
+) -> Option<(Vec<LengthSince>, usize)> {
+    let newest = live.iter().map(|name| name.number).max()?;
+    let usual = [changes.segment, Some(HOUR), Some(DEFAULT_SEGMENT)];
+    let length = usual.into_iter().flatten().find(|length| {
+        let start = newest.checked_mul(length.get()).map(WallTime::from_ticks);
+        start.is_some_and(|start| start <= now && now - start < YEARS)
+    })?;
+    let ticks = length.get();
+    let from_ticks = live
+        .iter()
+        .map(|name| name.number)
+        .min()?
+        .checked_mul(ticks)?;
+    Some((vec![LengthSince { from_ticks, ticks }], 0))
 }

@@ -9,11 +9,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::ts::PACKET_SIZE;
-use crate::units::WallTime;
+use crate::units::{Ticks27M, WallTime};
 
 use super::error::{RingError, RingEvent};
-use super::index::{Index, Record, What};
-use super::layout::{LOCK, Layout, SegmentName};
+use super::index::{Index, What};
+use super::layout::{DamagedFile, LOCK, Layout, SegmentName};
+use super::lengths;
 use super::neighbours::Around;
 use super::segment::BLOCK_BYTES;
 use super::stamps::Stamps;
@@ -37,11 +38,16 @@ impl Ring {
                 dir: dir.to_owned(),
             });
         }
-        Ok(Self {
+        Ok(Self::of(storage, dir, layout))
+    }
+
+    /// The ring in `dir`, which was listed.
+    pub(super) fn of(storage: Arc<dyn Storage>, dir: &Path, layout: Layout) -> Self {
+        Self {
             storage,
             dir: dir.to_owned(),
             layout,
-        })
+        }
     }
 
     /// Lists the ring again.
@@ -70,6 +76,22 @@ impl Ring {
         &self.layout.segments
     }
 
+    /// The segment length of names made now: by the settings or, where they are missing, by what
+    /// the files say.
+    pub fn segment_length(&self) -> Option<Ticks27M> {
+        if let Some(settings) = &self.layout.settings {
+            return Some(settings.length());
+        }
+        let live: Vec<_> = self
+            .segments()
+            .iter()
+            .filter(|s| s.epoch == 0)
+            .copied()
+            .collect();
+        let (lengths, _) = lengths::found(&*self.storage, &self.dir, &live)?;
+        lengths.last().map(|length| Ticks27M::new(length.ticks))
+    }
+
     /// The stamp of the first block.
     pub fn first(&self) -> Option<WallTime> {
         self.segments().iter().find_map(|s| self.stamps(s).get(0))
@@ -88,21 +110,6 @@ impl Ring {
         Index::read(&*self.storage, &self.dir, segment)
     }
 
-    /// The records of the segments that overlap `from` to `to`, in the order of their bytes.
-    /// Segments without an index are left out.
-    pub fn records(&self, from: WallTime, to: WallTime) -> Vec<(SegmentName, Record)> {
-        let mut out = Vec::new();
-        for (i, segment) in self.segments().iter().enumerate() {
-            if segment.start >= to || self.end_of(i) <= from {
-                continue;
-            }
-            let mut own = self.index(segment).map(|i| i.own).unwrap_or_default();
-            own.sort_by_key(|r| r.offset);
-            out.extend(own.into_iter().map(|r| (*segment, r)));
-        }
-        out
-    }
-
     /// A reader of what was received from `from` on, up to `to`, exclusive.
     ///
     /// With an end, it reads the blocks stamped in between, whatever their order; without one it
@@ -116,7 +123,7 @@ impl Ring {
             passed: None,
             begun: false,
             current: None,
-            events: Vec::new(),
+            events: self.layout.damaged.iter().map(DamagedFile::event).collect(),
         }
     }
 

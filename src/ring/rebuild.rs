@@ -37,7 +37,11 @@ impl Rebuild {
             return Ok(None);
         };
         let old = Index::read(storage, ring, &name);
-        let (carried, own) = old.map_or_else(Default::default, |old| (old.carried, old.own));
+        let (carried, own) = match old {
+            Some(old) if old.has_digest() => (old.carried, old.own),
+            Some(old) => (Vec::new(), old.own),
+            None => Default::default(),
+        };
         let mut index = IndexWriter::new(name);
         let own = own.into_iter().filter(|r| !is_told_by_packets(r));
         let mut kept: Vec<Record> = own.filter(|r| r.offset < bytes).collect();

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::units::{ByteCount, Ticks27M, WallTime};
 
 use super::error::RingError;
+use super::stamps::LATEST;
 use super::storage::{Access, Storage};
 
 /// The settings file of a ring.
@@ -15,6 +16,17 @@ pub const SETTINGS: &str = "ring.json";
 pub const EPOCH_SETTINGS: &str = "epoch.json";
 /// A settings file is larger than this only when it is not ours.
 const MAX_SETTINGS: u64 = 1 << 20;
+
+/// What the name of a file ends with that could not be believed, and was kept aside.
+pub(super) const ASIDE: &str = ".damaged";
+
+/// The least and the longest that a segment may be.
+pub(super) const SHORTEST_SEGMENT: Ticks27M = Ticks27M::SECOND;
+pub(super) const LONGEST_SEGMENT: Ticks27M = Ticks27M::new(86_400 * 27_000_000);
+const LEAST_KEEP: Ticks27M = Ticks27M::SECOND;
+const LEAST_SYNC: Ticks27M = Ticks27M::from_millis(100);
+/// No disk is larger: 1 EiB.
+const MOST_BYTES: u64 = 1 << 60;
 
 /// How long is kept when nothing is said.
 pub const DEFAULT_KEEP: Ticks27M = Ticks27M::new(24 * 3600 * 27_000_000);
@@ -86,21 +98,24 @@ impl Settings {
     /// on; segments that are there keep theirs.
     pub fn apply(&mut self, changes: &Changes, now: WallTime) -> Result<(), RingError> {
         if let Some(keep) = changes.keep {
-            at_least("a time to keep", keep, Ticks27M::SECOND)?;
+            at_least("a time to keep", keep, LEAST_KEEP)?;
             self.keep_ms = keep.as_millis();
         }
         if let Some(sync) = changes.sync {
-            at_least("a time between syncs", sync, Ticks27M::from_millis(100))?;
+            at_least("a time between syncs", sync, LEAST_SYNC)?;
             self.sync_ms = sync.as_millis();
         }
         if changes.max_bytes.is_some_and(|most| most.get() == 0) {
             return Err(RingError::NoRoom);
         }
+        let sizes = [changes.max_bytes, changes.min_free].into_iter().flatten();
+        if let Some(size) = sizes.max().filter(|size| size.get() > MOST_BYTES) {
+            return Err(RingError::TooLarge { size });
+        }
         self.max_bytes = changes.max_bytes.map(ByteCount::get).or(self.max_bytes);
         self.min_free = changes.min_free.map(ByteCount::get).or(self.min_free);
         let wanted = changes.segment.unwrap_or_else(|| self.length());
-        if wanted < Ticks27M::SECOND
-            || wanted > Ticks27M::SECOND * 86_400
+        if !(SHORTEST_SEGMENT..=LONGEST_SEGMENT).contains(&wanted)
             || wanted.get() % Ticks27M::MILLISECOND.get() != 0
         {
             return Err(RingError::SegmentLength { length: wanted });
@@ -112,6 +127,17 @@ impl Settings {
             });
         }
         Ok(())
+    }
+
+    /// What a recorder is told that is to go on as before.
+    pub(super) fn as_changes(&self) -> Changes {
+        Changes {
+            keep: Some(self.keep()),
+            max_bytes: self.max_bytes.map(ByteCount::new),
+            min_free: self.min_free.map(ByteCount::new),
+            segment: Some(self.length()),
+            sync: Some(self.sync()),
+        }
     }
 
     /// The segment length of names made now.
@@ -131,7 +157,8 @@ impl Settings {
         Ticks27M::from_millis(self.sync_ms.max(1))
     }
 
-    /// Reads the settings of the ring in `dir`; `None` when there are none.
+    /// Reads the settings of the ring in `dir`; `None` when there are none. Those that cannot be
+    /// believed are [`RingError::Settings`].
     pub fn load(storage: &dyn Storage, dir: &Path) -> Result<Option<Self>, RingError> {
         load(storage, &dir.join(SETTINGS))
     }
@@ -161,7 +188,8 @@ pub struct EpochSettings {
 }
 
 impl EpochSettings {
-    /// Reads the settings of an epoch; `None` when there are none.
+    /// Reads the settings of an epoch; `None` when there are none. Those that cannot be believed
+    /// are [`RingError::Settings`].
     pub fn load(storage: &dyn Storage, dir: &Path) -> Result<Option<Self>, RingError> {
         load(storage, &dir.join(EPOCH_SETTINGS))
     }
@@ -172,7 +200,66 @@ impl EpochSettings {
     }
 }
 
-fn load<T: for<'a> Deserialize<'a>>(
+/// What is read from a file may be anything.
+trait Sane {
+    /// What of it cannot be; `None` when all can.
+    fn absurd(&self) -> Option<String>;
+}
+
+impl Sane for Settings {
+    fn absurd(&self) -> Option<String> {
+        let most = Ticks27M::MAX.as_millis();
+        let spans = [
+            ("keep_ms", self.keep_ms, LEAST_KEEP),
+            ("sync_ms", self.sync_ms, LEAST_SYNC),
+        ];
+        let sizes = [("max_bytes", self.max_bytes), ("min_free", self.min_free)];
+        if self.format != 1 {
+            return Some(format!("format {} is none we know", self.format));
+        }
+        for (name, value, least) in spans {
+            if !(least.as_millis()..=most).contains(&value) {
+                return Some(format!("{name} cannot be {value}"));
+            }
+        }
+        for (name, value) in sizes {
+            if let Some(value) = value.filter(|value| *value > MOST_BYTES) {
+                return Some(format!("{name} cannot be {value}"));
+            }
+        }
+        if self.max_bytes == Some(0) {
+            return Some("max_bytes cannot be 0".to_owned());
+        }
+        if self.lengths.is_empty() {
+            return Some("no segment length".to_owned());
+        }
+        absurd_length(&self.lengths)
+    }
+}
+
+impl Sane for EpochSettings {
+    fn absurd(&self) -> Option<String> {
+        let at = WallTime::from_ticks(self.at_ticks);
+        if at > LATEST {
+            return Some(format!("at_ticks cannot be {}", self.at_ticks));
+        }
+        absurd_length(&self.lengths)
+    }
+}
+
+fn absurd_length(lengths: &[LengthSince]) -> Option<String> {
+    let sane = SHORTEST_SEGMENT.get()..=LONGEST_SEGMENT.get();
+    if let Some(length) = lengths.iter().find(|l| !sane.contains(&l.ticks)) {
+        return Some(format!("a segment cannot be {} ticks long", length.ticks));
+    }
+    if let Some(late) = lengths.iter().find(|l| l.from_ticks > LATEST.ticks()) {
+        return Some(format!("from_ticks cannot be {}", late.from_ticks));
+    }
+    let ordered = lengths.is_sorted_by_key(|l| l.from_ticks);
+    (!ordered).then(|| "segment lengths are not in order".to_owned())
+}
+
+fn load<T: for<'a> Deserialize<'a> + Sane>(
     storage: &dyn Storage,
     path: &Path,
 ) -> Result<Option<T>, RingError> {
@@ -181,20 +268,32 @@ fn load<T: for<'a> Deserialize<'a>>(
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(RingError::io("opening", path)(e)),
     };
-    let len = file
-        .len()
-        .map_err(RingError::io("reading", path))?
-        .min(MAX_SETTINGS);
-    let mut bytes = vec![0; len as usize];
-    let read = file
-        .read_at(&mut bytes, 0)
-        .map_err(RingError::io("reading", path))?;
-    serde_json::from_slice(bytes.get(..read).unwrap_or_default())
-        .map(Some)
-        .map_err(|e| RingError::Settings {
-            path: path.to_owned(),
-            why: e.to_string(),
-        })
+    let read = || {
+        let len = file.len().map_err(|e| e.to_string())?.min(MAX_SETTINGS);
+        let mut bytes = vec![0; len as usize];
+        let read = file.read_at(&mut bytes, 0).map_err(|e| e.to_string())?;
+        if read == 0 {
+            return Err("it is empty".to_owned());
+        }
+        let read = bytes.get(..read).unwrap_or_default();
+        let value: T = serde_json::from_slice(read).map_err(|e| e.to_string())?;
+        match value.absurd() {
+            Some(why) => Err(why),
+            None => Ok(Some(value)),
+        }
+    };
+    read().map_err(|why| RingError::Settings {
+        path: path.to_owned(),
+        why,
+    })
+}
+
+/// Keeps a file aside that could not be believed.
+pub(super) fn set_aside(storage: &dyn Storage, path: &Path) -> Result<(), RingError> {
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(ASIDE);
+    let moved = storage.rename(path, Path::new(&aside));
+    moved.map_err(RingError::io("keeping aside", path))
 }
 
 fn store(

@@ -60,7 +60,7 @@ struct State {
     durable_names: BTreeMap<PathBuf, u64>,
     journal: Vec<NameOp>,
     directories: BTreeSet<PathBuf>,
-    locks: HashSet<PathBuf>,
+    locks: HashSet<u64>,
     next_inode: u64,
     calls: u64,
     fault: Option<Fault>,
@@ -70,6 +70,12 @@ struct State {
     forbidden: &'static str,
     /// Bytes of removed files that are not free yet; counted while this is `Some`.
     unfreed: Option<u64>,
+}
+
+/// What was in a directory that was removed or unmounted.
+pub(super) struct TakenAway {
+    files: Vec<(PathBuf, u64)>,
+    directories: Vec<PathBuf>,
 }
 
 /// The simulated disk; clones are the same disk.
@@ -141,6 +147,27 @@ impl SimDisk {
         state.durable_names.insert(path.to_owned(), inode);
     }
 
+    /// Removes a directory and all in it, and returns what it held.
+    pub(super) fn take_away(&self, dir: &Path) -> TakenAway {
+        let mut state = self.state();
+        let inside = |path: &Path| path.starts_with(dir);
+        let files = state.names.extract_if(.., |path, _| inside(path)).collect();
+        let directories = state
+            .directories
+            .extract_if(.., |path| inside(path))
+            .collect();
+        state.durable_names.retain(|path, _| !inside(path));
+        TakenAway { files, directories }
+    }
+
+    /// What was unmounted is mounted again, over whatever was made there meanwhile.
+    pub(super) fn bring_back(&self, dir: &Path, taken: TakenAway) {
+        self.take_away(dir);
+        let mut state = self.state();
+        state.names.extend(taken.files);
+        state.directories.extend(taken.directories);
+    }
+
     /// The processes are killed: locks are free, the page cache survives.
     pub(super) fn kill(&self) {
         let mut state = self.state();
@@ -206,6 +233,15 @@ fn apply(names: &mut BTreeMap<PathBuf, u64>, op: &NameOp) {
 }
 
 impl State {
+    /// Nothing is made in a directory that is not there.
+    fn needs_parent(&self, path: &Path) -> io::Result<()> {
+        let parent = path.parent().filter(|dir| dir.parent().is_some());
+        match parent.is_none_or(|dir| self.directories.contains(dir)) {
+            true => Ok(()),
+            false => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+
     fn create(&mut self, path: &Path) -> u64 {
         self.next_inode += 1;
         let inode = self.next_inode;
@@ -231,8 +267,17 @@ impl State {
 }
 
 impl Storage for SimDisk {
+    fn create_dir_all(&self, dir: &Path) -> io::Result<()> {
+        let mut state = self.change()?;
+        let above = dir.ancestors().filter(|dir| dir.parent().is_some());
+        state.directories.extend(above.map(Path::to_owned));
+        Ok(())
+    }
+
     fn create_dir(&self, dir: &Path) -> io::Result<()> {
-        self.change()?.directories.insert(dir.to_owned());
+        let mut state = self.change()?;
+        state.needs_parent(dir)?;
+        state.directories.insert(dir.to_owned());
         Ok(())
     }
 
@@ -269,7 +314,10 @@ impl Storage for SimDisk {
                 file.now.clear();
                 inode
             }
-            (_, None) => state.create(path),
+            (_, None) => {
+                state.needs_parent(path)?;
+                state.create(path)
+            }
         };
         Ok(Box::new(SimFile {
             disk: self.clone(),
@@ -334,19 +382,24 @@ impl Storage for SimDisk {
     fn lock(&self, path: &Path) -> io::Result<Option<Box<dyn Lock>>> {
         let mut state = self.change()?;
         if !state.names.contains_key(path) {
+            state.needs_parent(path)?;
             state.create(path);
         }
-        if !state.locks.insert(path.to_owned()) {
+        let inode = state.names[path];
+        if !state.locks.insert(inode) {
             return Ok(None);
         }
         Ok(Some(Box::new(SimLock {
             disk: self.clone(),
             path: path.to_owned(),
+            inode,
         })))
     }
 
     fn is_locked(&self, path: &Path) -> io::Result<bool> {
-        Ok(self.call()?.locks.contains(path))
+        let state = self.call()?;
+        let inode = state.names.get(path);
+        Ok(inode.is_some_and(|inode| state.locks.contains(inode)))
     }
 
     fn free_bytes(&self, _dir: &Path) -> io::Result<u64> {
@@ -357,9 +410,14 @@ impl Storage for SimDisk {
 struct SimLock {
     disk: SimDisk,
     path: PathBuf,
+    inode: u64,
 }
 
 impl Lock for SimLock {
+    fn is_lost(&self) -> io::Result<bool> {
+        Ok(self.disk.state().names.get(&self.path) != Some(&self.inode))
+    }
+
     fn note(&self, line: &str) -> io::Result<()> {
         let mut state = self.disk.state();
         if let Some(inode) = state.names.get(&self.path).copied() {
@@ -371,7 +429,7 @@ impl Lock for SimLock {
 
 impl Drop for SimLock {
     fn drop(&mut self) {
-        self.disk.state().locks.remove(&self.path);
+        self.disk.state().locks.remove(&self.inode);
     }
 }
 

@@ -33,6 +33,8 @@ pub struct DirEntry {
 /// The file operations of the ring.
 pub trait Storage: Send + Sync {
     /// Makes a directory and those above it; it may be there already.
+    fn create_dir_all(&self, dir: &Path) -> io::Result<()>;
+    /// Makes a directory in one that is there; it may be there already.
     fn create_dir(&self, dir: &Path) -> io::Result<()>;
     /// The names in a directory, in no order.
     fn list(&self, dir: &Path) -> io::Result<Vec<DirEntry>>;
@@ -85,6 +87,8 @@ pub trait Lock: Send + Sync {
     /// Leaves a line of at most `NOTE` bytes for who looks at the lock, in the place of the one
     /// before; that takes no room on the disk.
     fn note(&self, line: &str) -> io::Result<()>;
+    /// True when the file that is locked is not the one of its name any more.
+    fn is_lost(&self) -> io::Result<bool>;
 }
 
 /// Bytes of a note in a lock.

@@ -1,6 +1,7 @@
 //! What is in a ring, told from the newest side index and a look at its ends.
 
 use std::collections::{HashMap, HashSet};
+use std::fmt;
 
 use crate::ts::{Pid, Pts};
 use crate::units::{Ticks27M, WallTime};
@@ -8,6 +9,7 @@ use crate::units::{Ticks27M, WallTime};
 use super::error::RingError;
 use super::index::{GapCause, Index, Record, SegmentSummary, What};
 use super::layout::{LOCK, SegmentName};
+use super::missing::Told;
 use super::reader::Ring;
 use super::scan::scan;
 use super::storage::{Access, NOTE, Storage};
@@ -33,6 +35,33 @@ pub struct Gap {
     pub cause: GapCause,
     /// Packets known to have been lost.
     pub packets: u64,
+    /// Between which segments others are missing, where that is the cause.
+    pub between: Option<(SegmentName, SegmentName)>,
+}
+
+impl Gap {
+    /// Why, in words.
+    pub fn why(&self) -> String {
+        let cause = self.cause.name();
+        match &self.between {
+            Some((a, b)) => {
+                let (a, b) = (a.display(), b.display());
+                format!("{cause}: no segment between {a} and {b}")
+            }
+            None => cause.to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for Gap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (from, to, why, packets) = (self.from, self.to, self.why(), self.packets);
+        let span = to - from;
+        write!(
+            f,
+            "gap of {span} from {from} to {to} ({why}, {packets} packets known lost)"
+        )
+    }
 }
 
 /// A service of the recorded stream.
@@ -120,9 +149,17 @@ impl Ring {
             segments: self.segments().len(),
             ..Summary::default()
         };
-        let records = self.lasting(&mut summary)?;
+        let (records, told) = self.lasting(&mut summary)?;
         for record in &records {
             summary.take(record);
+        }
+        let missing = self.missing(&told, &summary.gaps);
+        if !missing.is_empty() {
+            summary.gaps.extend(missing);
+            // Under a clock that was set back, the order of reception is not that of times.
+            if self.layout().epochs.is_empty() {
+                summary.gaps.sort_by_key(|gap| gap.from);
+            }
         }
         summary.services.sort_by_key(|s| s.service);
         let Some((first, _)) = summary.span else {
@@ -164,6 +201,7 @@ impl Ring {
             to: now,
             cause,
             packets,
+            between: None,
         });
         let silent = || {
             Some(Gap {
@@ -171,6 +209,7 @@ impl Ring {
                 to: now,
                 cause: GapCause::Silence,
                 packets: 0,
+                between: None,
             })
         };
         noted.or_else(silent)
@@ -213,8 +252,16 @@ impl Ring {
         Ok(gaps)
     }
 
-    /// Every record of the ring that lasts; counts bytes on the way.
-    fn lasting(&self, summary: &mut Summary) -> Result<Vec<Record>, RingError> {
+    /// Where segments between others are gone.
+    pub(super) fn missing_segments(&self) -> Result<Vec<Gap>, RingError> {
+        let mut gaps = self.summary()?.gaps;
+        gaps.retain(|gap| gap.between.is_some());
+        Ok(gaps)
+    }
+
+    /// Every record of the ring that lasts, and of which segments they tell; counts bytes on the
+    /// way.
+    fn lasting(&self, summary: &mut Summary) -> Result<(Vec<Record>, Told), RingError> {
         let storage: &dyn Storage = self.storage();
         let segments = self.segments();
         let newest = segments
@@ -222,22 +269,24 @@ impl Ring {
             .enumerate()
             .rev()
             .take(NEWEST)
-            .find_map(|(i, s)| Some((i, self.index(s)?)));
+            .filter_map(|(i, s)| Some((i, self.index(s)?)))
+            .find(|(_, index)| index.has_digest());
         summary.unindexed = newest.is_none();
         let indexed = newest.as_ref().map(|(i, _)| *i);
         let mut records = Vec::new();
-        let mut told = HashSet::new();
-        let mut reach = 0;
+        let mut told = Told::default();
+        let (mut reach, mut carried) = (0, 0);
         if let Some((i, index)) = newest {
             reach = index.reach().0;
             records = index.carried;
+            carried = records.len();
             told = self.told(&records, segments.get(..i).unwrap_or_default(), summary);
             for record in index.own {
                 summary.file(record, &mut records);
             }
         }
         for (i, segment) in segments.iter().enumerate() {
-            if told.contains(&(segment.epoch, segment.number)) {
+            if told.places.contains_key(&(segment.epoch, segment.number)) {
                 continue;
             }
             let path = segment.path(self.dir(), "ts");
@@ -255,7 +304,10 @@ impl Ring {
             scan(storage, self.dir(), upto, start, bytes, &mut sink)
                 .map_err(RingError::io("reading", &path))?;
         }
-        Ok(records)
+        if let Some(name) = indexed.and_then(|i| segments.get(i)) {
+            told.places.insert((name.epoch, name.number), carried);
+        }
+        Ok((records, told))
     }
 
     /// Counts what a digest tells of the segments before its own, and returns which it tells of.
@@ -264,21 +316,13 @@ impl Ring {
     /// Both lists are in the order of reception, and the oldest of either may be gone: so they
     /// are compared from their ends. Where a number is there more than once, the digest may lack
     /// the newer segment: then the sizes of the files decide.
-    fn told(
-        &self,
-        carried: &[Record],
-        before: &[SegmentName],
-        summary: &mut Summary,
-    ) -> HashSet<(u32, i64)> {
+    fn told(&self, carried: &[Record], before: &[SegmentName], summary: &mut Summary) -> Told {
         let mut numbered: HashMap<i64, Vec<&SegmentName>> = HashMap::new();
         for segment in before {
             numbered.entry(segment.number).or_default().push(segment);
         }
-        let mut told = HashSet::new();
-        for record in carried.iter().rev() {
-            let What::Segment(s) = record.what else {
-                continue;
-            };
+        let mut told = Told::of(carried);
+        for (place, _, s) in told.segments.iter().rev() {
             let Some(same) = numbered.get_mut(&s.number) else {
                 continue;
             };
@@ -289,8 +333,9 @@ impl Ring {
             };
             if let Some(last) = same.len().checked_sub(1) {
                 let segment = same.remove(sized.unwrap_or(last));
-                told.insert((segment.epoch, segment.number));
-                summary.add(&s);
+                let key = (segment.epoch, segment.number);
+                told.places.insert(key, *place);
+                summary.add(s);
             }
         }
         told
@@ -335,6 +380,7 @@ impl Summary {
                 to: *until,
                 cause: *cause,
                 packets: *packets,
+                between: None,
             }),
             What::ClockStep { by } => self.steps.push((record.at, *by)),
             What::Program {

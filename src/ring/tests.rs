@@ -1,5 +1,8 @@
 //! The store on a simulated disk and under a simulated clock.
 
+mod lost;
+mod missing;
+mod settings;
 mod steps;
 
 use std::collections::BTreeMap;
@@ -61,6 +64,10 @@ impl Bench {
             },
             sent: 0,
         }
+    }
+
+    fn storage(&self) -> Arc<dyn Storage> {
+        Arc::new(self.disk.clone())
     }
 
     fn open(&self) -> Result<Writer, RingError> {
@@ -633,7 +640,7 @@ fn who_only_looks_at_a_ring_keeps_no_recorder_out() {
     }
     let segments = bench.ring().segments().len();
     let dir = Path::new(DIR);
-    let look = || check(&bench.disk, dir, false, &mut |f| panic!("{f}")).unwrap();
+    let look = || check(&bench.storage(), dir, false, &mut |f| panic!("{f}")).unwrap();
     // The segment that is being written is left out.
     assert_eq!(look(), segments - 1);
     drop(writer);
@@ -642,7 +649,7 @@ fn who_only_looks_at_a_ring_keeps_no_recorder_out() {
     let first = bench.ring().segments()[0].path(dir, "idx");
     Storage::remove(&bench.disk, &first).unwrap();
     let mut started = None;
-    let looked_at = check(&bench.disk, dir, false, &mut |_| {
+    let looked_at = check(&bench.storage(), dir, false, &mut |_| {
         started = Some(bench.open().unwrap());
     });
     assert_eq!(looked_at.unwrap(), segments - 1);
@@ -903,7 +910,7 @@ fn a_ring_of_multicats_own_keeps_its_length_whichever_stamps_are_lost() {
             assert!(worst < ms(60), "{lost:?}: {worst} in {at}");
         }
         // Repaired, it says the same.
-        check(&bench.disk, dir, true, &mut |_| {}).unwrap();
+        check(&bench.storage(), dir, true, &mut |_| {}).unwrap();
         let (first, last) = (bench.ring().first().unwrap(), bench.ring().last().unwrap());
         let length = last - first;
         assert!((length - ms(4_980)).abs() < ms(120), "{lost:?}: {length}");
@@ -1006,7 +1013,10 @@ fn ring_with_unwritten_indexes() -> (Bench, Writer) {
 fn findings(bench: &Bench) -> Vec<String> {
     let mut found = Vec::new();
     let dir = Path::new(DIR);
-    check(&bench.disk, dir, false, &mut |f| found.push(f.to_string())).unwrap();
+    check(&bench.storage(), dir, false, &mut |f| {
+        found.push(f.to_string())
+    })
+    .unwrap();
     found
 }
 

@@ -19,7 +19,7 @@ use super::error::RingEvent;
 use super::index::{Record, What};
 use super::layout::{Layout, SegmentName, epoch_dir};
 use super::rebuild::{Rebuild, is_indexed};
-use super::settings::{EPOCH_SETTINGS, Settings};
+use super::settings::{ASIDE, EPOCH_SETTINGS, Settings};
 use super::storage::{Storage, StoredFile};
 
 /// Old segments are looked for this often.
@@ -209,6 +209,11 @@ impl Shared {
     fn let_go(&self) {
         let files = &mut self.state().files;
         files.retain(|file| !file.removed().unwrap_or(false));
+    }
+
+    /// Closes all that was written: its names are gone.
+    pub(super) fn forget_files(&self) {
+        self.state().files.clear();
     }
 
     /// Syncs the packets and stamps written so far.
@@ -442,7 +447,9 @@ impl Upkeep {
         for epoch in &layout.epochs {
             if !left.iter().any(|s| s.epoch == epoch.number) {
                 let dir = epoch_dir(&self.dir, epoch.number);
-                let _ = self.storage.remove(&dir.join(EPOCH_SETTINGS));
+                for name in [EPOCH_SETTINGS, &format!("{EPOCH_SETTINGS}{ASIDE}")] {
+                    let _ = self.storage.remove(&dir.join(name));
+                }
                 let _ = self.storage.remove_dir(&dir);
             }
         }

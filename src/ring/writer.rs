@@ -1,6 +1,7 @@
 //! The recorder: appends blocks, rotates, survives what disks and clocks do.
 
 mod failing;
+mod lost;
 mod segments;
 
 use std::path::{Path, PathBuf};
@@ -16,13 +17,14 @@ use super::error::{RingError, RingEvent};
 use super::index::{GapCause, Record, What};
 use super::index_writer::{IndexWriter, Lasting};
 use super::indexer::Indexer;
-use super::opening::{self, Opened};
+use super::opening::{self, Making, Opened};
 use super::segment::{BLOCK, BLOCK_BYTES, OpenSegment, PER_BLOCK};
 use super::settings::{Changes, Settings};
 use super::stamps::put_stamp;
 use super::storage::{Lock, Storage};
 use super::upkeep::{Shared, Stagger};
 use failing::Failure;
+use lost::Gone;
 
 /// A block that is not full is written when its first packet has waited this long.
 pub const PARTIAL_AFTER: Ticks27M = Ticks27M::new(27_000_000 / 2);
@@ -83,7 +85,8 @@ struct Filing {
 pub struct Writer {
     storage: Arc<dyn Storage>,
     dir: PathBuf,
-    lock: Box<dyn Lock>,
+    /// `None` while the ring is gone.
+    lock: Option<Box<dyn Lock>>,
     settings: Settings,
     shared: Arc<Shared>,
     utc: UtcClock,
@@ -112,6 +115,9 @@ pub struct Writer {
     step_back: bool,
     overflowed: u64,
     failure: Option<Failure>,
+    /// When names are looked at again, and what went with the ring.
+    look_at: Arrival,
+    gone: Option<Gone>,
     written: Written,
     events: Vec<RingEvent>,
 }
@@ -137,13 +143,13 @@ impl Writer {
             digest,
             end,
             events,
-        } = opening::open(&*storage, dir, changes, dating, wall)?;
+        } = opening::open(&*storage, dir, changes, dating, wall, Making::Above)?;
         let step_back = end.is_some_and(|end| end - start > Ticks27M::SECOND);
         let shared = Arc::new(Shared::new(&settings, start, &digest));
         let writer = Self {
             storage,
             dir: dir.to_owned(),
-            lock,
+            lock: Some(lock),
             settings,
             shared,
             utc: UtcClock::new(arrival, wall),
@@ -173,6 +179,8 @@ impl Writer {
             step_back,
             overflowed: 0,
             failure: None,
+            look_at: arrival,
+            gone: None,
             written: Written::default(),
             events,
         };
@@ -232,6 +240,7 @@ impl Writer {
             self.now = self.utc.utc(arrival);
             self.shared.set_now(self.now);
         }
+        self.look_for_loss(arrival);
         let waited = self.now - self.held.block_at;
         if !self.held.packets.is_empty() && (waited >= PARTIAL_AFTER || waited.is_negative()) {
             self.flush_carry();

@@ -38,6 +38,16 @@ use crate::units::WallTime;
 /// second on a disk that keeps up, and the newest file, which is never let go: choose `--segment`
 /// so that several fit.
 ///
+/// A ring that is removed or unmounted while it is recorded is said within a second; it is made
+/// again, the lock with it, as soon as the directory above is there, and what was lost is counted
+/// and recorded as a gap (`missing`). So is a file that is removed while it is written. Segments
+/// that are gone from between others are a gap too, in `info`, `read`, `play` and `check`; where
+/// nothing says whether there was one, its cause is `other`.
+///
+/// Where `ring.json` is missing or cannot be believed, segment lengths are told from the other files,
+/// what is there is kept at least, and recording goes on; `--max-bytes`, `--min-free` and a longer
+/// `--keep` have to be given again. A damaged one is kept aside as `ring.json.damaged`.
+///
 /// Packets are read whatever became of the files beside them. Where stamps (`.aux`) are missing or
 /// cannot be, times are told from their neighbours, the index and the pace of the segments around,
 /// and that is said. An index that a full disk kept from being written is made anew by the
@@ -52,7 +62,7 @@ use crate::units::WallTime;
 /// (the disk, or who reads the `--tee`, was too slow), `ring_short_of_room` (segments went before
 /// `--keep`), `ring_reader_lapped` (what was to be read next is gone), `output_given_up`. Damaged:
 /// `ring_repaired`, `ring_stamps_damaged`, `ring_index_failed`, `ring_index_full`, `ring_reindexed`,
-/// `ring_upkeep_failed`. Changed: `ring_resumed`, `ring_clock_step`, `ring_silence`,
+/// `ring_upkeep_failed`, `ring_settings_damaged`. Changed: `ring_settings_found`, `ring_resumed`, `ring_clock_step`, `ring_silence`,
 /// `ring_segment_expiring` (data that are being read were let go). Of the settings:
 /// `ring_keep_below_segment`, `ring_segment_over_limit`, `ring_foreign_file`. Those of INPUT and
 /// OUTPUT are tsrecv's.

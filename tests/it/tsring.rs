@@ -2,8 +2,10 @@
 
 mod damage;
 mod limits;
+mod lost;
 mod multicat;
 mod range;
+mod settings;
 mod stalled;
 
 use std::fs;

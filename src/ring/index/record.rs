@@ -27,12 +27,14 @@ pub enum GapCause {
     ClockStep,
     /// Un-synced data was lost with the power, and null packets stand in their place.
     PowerLoss,
+    /// What was recorded is gone: its files were removed, or a file system lost them.
+    Missing,
     /// A cause this version does not know.
     Other,
 }
 
 impl GapCause {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Other,
         Self::Silence,
         Self::NotRunning,
@@ -41,6 +43,7 @@ impl GapCause {
         Self::Overflow,
         Self::ClockStep,
         Self::PowerLoss,
+        Self::Missing,
     ];
 
     fn code(self) -> u8 {
@@ -72,6 +75,7 @@ impl GapCause {
             Self::Overflow => "overflow",
             Self::ClockStep => "clock_step",
             Self::PowerLoss => "power_loss",
+            Self::Missing => "missing",
             Self::Other => "other",
         }
     }

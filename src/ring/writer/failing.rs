@@ -6,7 +6,10 @@ use crate::units::{Arrival, Ticks27M, WallTime};
 use super::Writer;
 use crate::ring::error::{RingError, RingEvent};
 use crate::ring::index::{GapCause, What};
+use crate::ring::layout::SegmentName;
 use crate::ring::segment::OpenSegment;
+
+const TICK: Ticks27M = Ticks27M::new(1);
 
 /// After a failed write the next is tried this much later.
 const RETRY_AFTER: Ticks27M = Ticks27M::SECOND;
@@ -35,15 +38,34 @@ impl Writer {
     /// Opens the segment anew after a failure. One that cannot be opened is given up when its
     /// time is over.
     pub(super) fn mend(&mut self) -> bool {
+        if self.has_lost_ring() {
+            if self.lock.is_some() {
+                self.lose_ring();
+            }
+            let retaken = self.retake();
+            if let Err(e) = &retaken {
+                self.failed(e, self.now);
+            }
+            return retaken.is_ok();
+        }
         let Some(segment) = &self.segment else {
             return true;
         };
         let name = segment.name;
         // What a failed write left behind was counted as lost.
         let sure = (segment.bytes, segment.blocks);
-        let reopened =
-            OpenSegment::reopen(&*self.storage, &self.dir, &[name], 0, Some(Ticks27M::ZERO))
-                .and_then(|(mut reopened, _)| reopened.cut_to(sure).map(|()| reopened));
+        // Stamps that are lost lie before the last.
+        let upto = self
+            .last
+            .map_or(name.length, |last| last + TICK - name.start);
+        let short = SegmentName {
+            length: upto.clamp(TICK, name.length),
+            ..name
+        };
+        let unsure = Some(Ticks27M::ZERO);
+        let reopened = OpenSegment::reopen(&*self.storage, &self.dir, &[short], 0, unsure)
+            .and_then(|(mut reopened, _)| reopened.cut_to(sure).map(|()| reopened))
+            .map(|reopened| OpenSegment { name, ..reopened });
         match reopened {
             Ok(reopened) => {
                 if let Some(index) = &mut self.filing.index {
@@ -51,6 +73,11 @@ impl Writer {
                 }
                 self.segment = Some(reopened);
                 self.share_files();
+                true
+            }
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                let path = name.path(&self.dir, "ts");
+                self.lose_segment(&path, "the file was removed");
                 true
             }
             Err(_) if self.now >= name.end() => {
@@ -87,6 +114,9 @@ impl Writer {
             RingError::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
                 GapCause::DiskFull
             }
+            RingError::Io { source, .. } if source.kind() == std::io::ErrorKind::NotFound => {
+                GapCause::Missing
+            }
             _ => GapCause::DiskError,
         };
         self.events.push(RingEvent::WriteFailed {
@@ -112,7 +142,9 @@ impl Writer {
             format!("{cause} {since} {}", failure.packets)
         });
         // A disk that takes no note either was told of already.
-        let _ = self.lock.note(&line.unwrap_or_default());
+        if let Some(lock) = &self.lock {
+            let _ = lock.note(&line.unwrap_or_default());
+        }
     }
 
     pub(super) fn lose(&mut self, packets: usize) {

@@ -69,6 +69,14 @@ impl Writer {
         {
             return Ok(());
         }
+        if self.segment.is_some() && self.failure.is_none() {
+            // What is left now is not looked at again.
+            self.find_loss();
+            if self.lock.is_none() {
+                self.retake()?;
+                return self.ready_for(at);
+            }
+        }
         self.leave_segment();
         let length = self.settings.length();
         let number = at.ticks().div_euclid(length.get());

@@ -10,9 +10,10 @@ use super::scale::wall;
 use crate::cut::material::{Material, Run};
 use crate::cut::survey::Plan;
 use crate::ring::RingEvent;
-use crate::ring::index::{GapCause, What};
+use crate::ring::index::What;
 use crate::ring::{
-    Access, BLOCK_BYTES, Disk, Ring, RingError, SILENCE, SegmentName, Stamps, StoredFile,
+    Access, BLOCK_BYTES, DamagedFile, Disk, Ring, RingError, SILENCE, SegmentName, Stamps,
+    StoredFile,
 };
 use crate::ts::{PACKET_SIZE, Packet, Pts};
 use crate::units::{StreamTime, Ticks27M, WallTime};
@@ -84,20 +85,15 @@ pub(super) struct Hole {
     pub(super) position: u64,
     since: WallTime,
     length: Ticks27M,
-    /// The segments that it lies between, if it does.
-    between: Option<(SegmentName, SegmentName)>,
 }
 
 impl fmt::Display for Hole {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (length, since) = (self.length, self.since);
-        write!(f, "gap of {length} in the ring at {since}: ")?;
-        match &self.between {
-            Some((a, b)) if b.epoch == a.epoch && b.number - a.number > 1 => {
-                write!(f, "no segment between {} and {}", a.display(), b.display())
-            }
-            _ => f.write_str("nothing was received"),
-        }
+        write!(
+            f,
+            "gap of {length} in the ring at {since}: nothing was received"
+        )
     }
 }
 
@@ -147,7 +143,7 @@ impl Ringed {
     /// at these positions.
     pub(super) fn holes(&mut self, positions: Range<u64>) -> Result<Vec<Hole>, RingFault> {
         let mut holes = Vec::new();
-        let mut last: Option<(WallTime, SegmentName)> = None;
+        let mut last: Option<WallTime> = None;
         for number in 0..self.parts.len() {
             let Some(part) = self.parts.get(number) else {
                 continue;
@@ -170,17 +166,16 @@ impl Ringed {
                 let read = open.stamps.read(block, most, &mut stamps);
                 read.map_err(|e| RingFault::Read(name.display(), e))?;
                 for (block, at) in (block..).zip(&stamps) {
-                    if let Some((before, of)) = last
+                    if let Some(before) = last
                         && *at - before >= SILENCE
                     {
                         holes.push(Hole {
                             position: start + block * BLOCK_BYTES,
                             since: before,
                             length: *at - before,
-                            between: (of.number != name.number).then_some((of, name)),
                         });
                     }
-                    last = Some((*at, name));
+                    last = Some(*at);
                 }
             }
         }
@@ -191,27 +186,20 @@ impl Ringed {
     /// none of them.
     pub(super) fn gaps(&self, plan: &Plan, holes: &[Hole]) -> Vec<String> {
         let (from, to) = (wall(plan.from.time), wall(plan.to.time));
-        let noted: Vec<(WallTime, WallTime, GapCause)> = self
-            .ring
-            .records(from, to)
-            .into_iter()
-            .filter_map(|(_, record)| match record.what {
-                What::Gap { cause, until, .. } if record.at < to && until > from => {
-                    Some((record.at, until, cause))
-                }
-                _ => None,
-            })
-            .collect();
+        // A ring that cannot be summed up still tells its holes.
+        let noted = self.ring.gaps(from, to).unwrap_or_default();
         let mut words: Vec<(WallTime, String)> = Vec::new();
-        for (since, until, cause) in &noted {
-            let (length, cause) = (*until - *since, cause.name());
-            let said = format!("gap of {length} in the ring at {since}: {cause}");
-            words.push((*since, said));
+        for gap in &noted {
+            let (length, since) = (gap.to - gap.from, gap.from);
+            let said = format!("gap of {length} in the ring at {since}: {}", gap.why());
+            words.push((since, said));
         }
         for hole in holes {
             let until = hole.since + hole.length;
             // Stamps are those of blocks: a gap that was noted begins up to a block later.
-            let is_noted = noted.iter().any(|(a, b, _)| *a < until && *b > hole.since);
+            let is_noted = noted
+                .iter()
+                .any(|gap| gap.from < until && gap.to > hole.since);
             if !is_noted {
                 words.push((hole.since, hole.to_string()));
             }
@@ -220,7 +208,8 @@ impl Ringed {
         words.into_iter().map(|(_, words)| words).collect()
     }
 
-    /// The segments at these positions of which stamps had to be told from others.
+    /// Settings that cannot be believed, and the segments at these positions of which stamps had to
+    /// be told from others.
     pub(super) fn damaged(&self, positions: &Range<u64>) -> impl Iterator<Item = RingEvent> {
         let within = |part: &&Part| {
             part.damaged > 0
@@ -228,10 +217,12 @@ impl Ringed {
                 && part.position + part.bytes > positions.start
         };
         let parts = self.parts.iter().filter(within);
-        parts.map(|part| RingEvent::StampsDamaged {
+        let stamps = parts.map(|part| RingEvent::StampsDamaged {
             name: part.name.display(),
             stamps: part.damaged,
-        })
+        });
+        let settings = self.ring.layout().damaged.iter();
+        settings.map(DamagedFile::event).chain(stamps)
     }
 
     /// The segments that were shorter than when the ring was opened, and by how many bytes.

@@ -69,6 +69,9 @@ struct GapInfo {
     duration_ms: i64,
     cause: &'static str,
     lost_packets: u64,
+    /// Between which files others are missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    between: Option<[String; 2]>,
 }
 
 #[derive(Serialize)]
@@ -115,6 +118,9 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<Verdict, Error> 
     let summary = ring.summary()?;
     let range = args.range.instants(ring.first())?;
     let info = Info::new(&ring, &summary, range);
+    for damaged in &ring.layout().damaged {
+        context.event(&damaged.event());
+    }
     for name in &ring.layout().foreign {
         context.event(&RingEvent::Foreign { name: name.clone() });
     }
@@ -157,7 +163,7 @@ impl Info {
             bytes: summary.bytes,
             bitrate_bps: BitRate::of(summary.bytes, duration).map(BitRate::get),
             segments: summary.segments,
-            segment_ms: settings.map(|s| s.length().as_millis()),
+            segment_ms: ring.segment_length().map(Ticks27M::as_millis),
             keep_ms: settings.map(|s| s.keep().as_millis()),
             max_bytes: settings.and_then(|s| s.max_bytes),
             min_free_bytes: settings.and_then(|s| s.min_free),
@@ -177,6 +183,7 @@ impl Info {
                     duration_ms: (g.to - g.from).as_millis(),
                     cause: g.cause.name(),
                     lost_packets: g.packets,
+                    between: g.between.map(|(a, b)| [a.display(), b.display()]),
                 })
                 .collect(),
             clock_steps: summary
@@ -260,9 +267,13 @@ impl Info {
             let lost = g.lost_packets;
             let span = Ticks27M::from_millis(g.duration_ms);
             let lasts = if g.to.is_none() { ", lasts" } else { "" };
+            let between = match &g.between {
+                Some([a, b]) => format!(": no segment between {a} and {b}"),
+                None => String::new(),
+            };
             let _ = writeln!(
                 out,
-                "  gap of {span} from {} ({}, {lost} packets lost{lasts})",
+                "  gap of {span} from {} ({}{between}, {lost} packets lost{lasts})",
                 g.from, g.cause
             );
         }

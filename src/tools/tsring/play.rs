@@ -11,7 +11,7 @@ use crate::cli::when::When;
 use crate::cli::{Common, Context, Error, Level, Verdict};
 use crate::io::clock::{Clock, SystemClock};
 use crate::io::{Departure, Endpoint, OutputOptions, Sink, open_output};
-use crate::ring::{BLOCK, Disk, ForwardSteps, Ring, SILENCE, Step};
+use crate::ring::{BLOCK, Disk, ForwardSteps, Gap, Ring, SILENCE, Step};
 use crate::stream::Batch;
 use crate::ts::Packet;
 use crate::units::{Arrival, Ticks27M, WallTime};
@@ -89,6 +89,7 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<Verdict, Error> 
         follow: args.delay.is_some(),
         sink,
         sent: 0,
+        told: None,
     };
     let played = player.play(&ring, from, context);
     player.sink.drain_events(&mut |e| context.event(e));
@@ -135,6 +136,8 @@ struct Player {
     follow: bool,
     sink: Box<dyn Sink>,
     sent: u64,
+    /// The gap that was told last.
+    told: Option<Gap>,
 }
 
 impl Player {
@@ -145,6 +148,7 @@ impl Player {
         let mut stamps = Vec::new();
         let mut batch = Batch::with_capacity(bytes.len() / crate::ts::PACKET_SIZE);
         let mut idle_since = SystemClock.now();
+        let mut before = from;
         while !context.stopping() {
             stamps.clear();
             let (step, read) = cursor.read(&mut bytes, Some(&mut stamps))?;
@@ -160,6 +164,12 @@ impl Player {
                 continue;
             }
             cursor.segment().into_iter().for_each(|s| steps.enter(s));
+            for at in &stamps {
+                if *at - before >= SILENCE {
+                    self.tell_gaps(ring, before, *at, context)?;
+                }
+                before = *at;
+            }
             spread(&mut stamps);
             batch.clear();
             let packets = Packet::slice_of(bytes.get(..read).unwrap_or_default()).0;
@@ -175,6 +185,25 @@ impl Player {
             idle_since = SystemClock.now();
         }
         Ok(self.sink.finish()?)
+    }
+
+    /// Says what the ring has of a time in which nothing is played.
+    fn tell_gaps(
+        &mut self,
+        ring: &Ring,
+        from: WallTime,
+        to: WallTime,
+        context: &Context,
+    ) -> Result<(), Error> {
+        let mut ring = ring.clone();
+        ring.refresh()?;
+        for gap in ring.gaps(from, to)? {
+            if self.told != Some(gap) {
+                context.say(Level::Warning, &gap.to_string());
+                self.told = Some(gap);
+            }
+        }
+        Ok(())
     }
 
     /// Sends a batch when its packets are due.

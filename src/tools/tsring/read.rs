@@ -119,14 +119,7 @@ fn warn(
     }
     let (from, to) = (from.unwrap_or(first), to.unwrap_or(last));
     for gap in ring.gaps(from, to)? {
-        say(format!(
-            "gap of {} from {} to {} ({}, {} packets known lost)",
-            gap.to - gap.from,
-            gap.from,
-            gap.to,
-            gap.cause.name(),
-            gap.packets
-        ));
+        say(gap.to_string());
     }
     Ok(())
 }

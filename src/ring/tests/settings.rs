@@ -1,0 +1,207 @@
+//! Settings that are gone, or cannot be believed.
+
+use super::missing::{assert_reads_all, record};
+use super::*;
+use crate::stream::event::Event;
+
+const SETTINGS: &str = "/ring/ring.json";
+
+fn opened(bench: &Bench) -> (Writer, Vec<RingEvent>) {
+    let mut writer = bench.open().unwrap();
+    let mut events = Vec::new();
+    writer.drain_events(&mut |e| events.push(e.clone()));
+    (writer, events)
+}
+
+/// A ring of 10 s in segments of 2 s, and what stands in its settings.
+fn ring() -> (Bench, String) {
+    let mut bench = Bench::new();
+    bench.changes.segment = Some(ms(2_000));
+    let mut writer = bench.open().unwrap();
+    record(&mut bench, &mut writer, 10);
+    drop(writer);
+    bench.changes.segment = None;
+    let text = bench.disk.contents(Path::new(SETTINGS)).unwrap();
+    (bench, String::from_utf8(text).unwrap())
+}
+
+#[test]
+fn settings_that_cannot_be_believed_are_as_good_as_missing_and_kept_aside() {
+    let (_, sane) = ring();
+    let with = |from: &str, to: &str| {
+        assert!(sane.contains(from), "{from} in {sane}");
+        sane.replace(from, to)
+    };
+    // 2 s are 54 000 000 ticks, 24 h are 86 400 000 ms.
+    let cases = [
+        (String::new(), "empty"),
+        (sane[..sane.len() / 2].to_owned(), "EOF"),
+        ("\u{1}\u{2}garbage".to_owned(), "expected value"),
+        (with("\"format\": 1", "\"format\": 7"), "format 7"),
+        (
+            with("\"keep_ms\": 86400000", "\"keep_ms\": 0"),
+            "keep_ms cannot be 0",
+        ),
+        (
+            with("\"keep_ms\": 86400000", "\"keep_ms\": -5"),
+            "keep_ms cannot be -5",
+        ),
+        (with("86400000", "1000000000000000000"), "keep_ms cannot be"),
+        (
+            with("\"sync_ms\": 1000", "\"sync_ms\": 0"),
+            "sync_ms cannot be 0",
+        ),
+        (
+            with("\"max_bytes\": null", "\"max_bytes\": 0"),
+            "max_bytes cannot be 0",
+        ),
+        (
+            with("\"min_free\": null", "\"min_free\": 9000000000000000000"),
+            "min_free cannot",
+        ),
+        (with("54000000", "-54000000"), "ticks long"),
+        (with("54000000", "1000000000000000000"), "ticks long"),
+        (with("54000000", "0"), "ticks long"),
+        (
+            with("\"from_ticks\": ", "\"from_ticks\": 9"),
+            "from_ticks cannot be",
+        ),
+    ];
+    for (text, words) in cases {
+        let (mut bench, _) = ring();
+        let path = Path::new(SETTINGS);
+        bench.disk.put(path, text.as_bytes());
+        // Who reads tells it, reads all, and touches nothing.
+        assert_reads_all(&bench);
+        let ring = bench.ring();
+        let damaged = &ring.layout().damaged;
+        assert_eq!(damaged.len(), 1, "{text}");
+        assert_eq!(damaged[0].name, "ring.json");
+        assert!(damaged[0].why.contains(words), "{}: {text}", damaged[0].why);
+        assert_eq!(ring.segment_length(), Some(ms(2_000)));
+        assert_eq!(ring.summary().unwrap().segments, ring.segments().len());
+        assert!(findings(&bench)[0].contains(words));
+        assert_eq!(bench.disk.contents(path).unwrap(), text.as_bytes());
+        // A recorder keeps it aside and goes on.
+        let (mut writer, events) = opened(&bench);
+        let names: Vec<&str> = events.iter().map(Event::name).collect();
+        let expected = ["ring_settings_damaged", "ring_settings_found"];
+        assert_eq!(names, expected, "{text}");
+        assert_eq!(writer.settings().length(), ms(2_000), "{text}");
+        let aside = Path::new("/ring/ring.json.damaged");
+        assert_eq!(bench.disk.contents(aside).unwrap(), text.as_bytes());
+        record(&mut bench, &mut writer, 5);
+        drop(writer);
+        assert!(bench.ring().layout().epochs.is_empty());
+        assert!(bench.ring().layout().foreign.is_empty());
+        assert_reads_all(&bench);
+        assert_eq!(findings(&bench), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn an_epoch_whose_settings_cannot_be_believed_is_read_and_said() {
+    let mut bench = Bench::new();
+    let mut writer = bench.open().unwrap();
+    record(&mut bench, &mut writer, 6);
+    bench.wall += ms(-3_500);
+    record(&mut bench, &mut writer, 4);
+    drop(writer);
+    let path = Path::new("/ring/epoch-1/epoch.json");
+    let sane = String::from_utf8(bench.disk.contents(path).unwrap()).unwrap();
+    for text in [String::new(), sane.replace("27000000", "-1")] {
+        bench.disk.put(path, text.as_bytes());
+        let damaged = bench.ring().layout().damaged.clone();
+        assert_eq!(damaged.len(), 1);
+        assert_eq!(damaged[0].name, "epoch-1/epoch.json");
+        let mut all = bench.numbers();
+        all.sort_unstable();
+        assert_eq!(all, (0..bench.sent).collect::<Vec<_>>());
+        let (_, events) = opened(&bench);
+        assert_eq!(events[0].name(), "ring_settings_damaged");
+        assert!(bench.disk.contents(path).is_none());
+        assert!(
+            bench
+                .disk
+                .contents(Path::new("/ring/epoch-1/epoch.json.damaged"))
+                .is_some()
+        );
+    }
+}
+
+#[test]
+fn a_ring_that_lost_its_settings_goes_on_with_the_length_its_files_show() {
+    // Each length, in milliseconds, for 20 segments of it.
+    for length in [1_000, 1_250, 7_000, 90_000, 300_000, 3_600_000, 86_400_000] {
+        for indexed in [true, false] {
+            let mut bench = Bench::new();
+            bench.changes.segment = Some(ms(length));
+            let mut writer = bench.open().unwrap();
+            for _ in 0..200 {
+                bench.pass(ms(length / 10));
+                bench.receive(&mut writer, 14);
+            }
+            drop(writer);
+            let dir = Path::new(DIR);
+            let names = bench.ring().segments().to_vec();
+            let first = bench.ring().first().unwrap();
+            Storage::remove(&bench.disk, Path::new(SETTINGS)).unwrap();
+            for name in names.iter().filter(|_| !indexed) {
+                Storage::remove(&bench.disk, &name.path(dir, "idx")).unwrap();
+            }
+            // Damaged stamps of one are no reason to doubt the others.
+            bench.disk.put(&names[7].path(dir, "aux"), &[0x11; 160]);
+            bench.changes.segment = None;
+            bench.pass(ms(length));
+            let (mut writer, events) = opened(&bench);
+            let found = events.iter().find_map(|e| match e {
+                RingEvent::SettingsFound { segment, keep, .. } => Some((*segment, *keep)),
+                _ => None,
+            });
+            let (segment, keep) = found.unwrap();
+            assert_eq!(segment, ms(length), "indexed: {indexed}");
+            // What is there is kept.
+            assert!(bench.wall - first <= keep);
+            for _ in 0..30 {
+                bench.pass(ms(length / 10));
+                bench.receive(&mut writer, 14);
+            }
+            drop(writer);
+            assert!(bench.ring().layout().epochs.is_empty());
+            let kept = Settings::load(&bench.disk, dir).unwrap().unwrap();
+            assert_eq!(kept.lengths.len(), 1, "{kept:?}");
+            assert_reads_all(&bench);
+            // --segment changes it from now on.
+            bench.changes.segment = Some(ms(2_000));
+            Storage::remove(&bench.disk, Path::new(SETTINGS)).unwrap();
+            let (mut writer, _) = opened(&bench);
+            record(&mut bench, &mut writer, 5);
+            assert_eq!(writer.settings().length(), ms(2_000));
+            drop(writer);
+            assert!(bench.ring().layout().epochs.is_empty());
+            assert_reads_all(&bench);
+        }
+    }
+}
+
+#[test]
+fn several_lengths_are_found_again() {
+    let mut bench = Bench::new();
+    for length in [1_000, 3_000, 2_000, 7_000] {
+        bench.changes.segment = Some(ms(length));
+        let mut writer = bench.open().unwrap();
+        record(&mut bench, &mut writer, 25);
+    }
+    let dir = Path::new(DIR);
+    let before = Settings::load(&bench.disk, dir).unwrap().unwrap().lengths;
+    for name in bench.ring().segments().to_vec() {
+        Storage::remove(&bench.disk, &name.path(dir, "idx")).unwrap();
+    }
+    Storage::remove(&bench.disk, Path::new(SETTINGS)).unwrap();
+    bench.changes.segment = None;
+    drop(bench.open().unwrap());
+    let after = Settings::load(&bench.disk, dir).unwrap().unwrap().lengths;
+    let ticks = |lengths: &[LengthSince]| lengths.iter().map(|l| l.ticks).collect::<Vec<_>>();
+    assert_eq!(ticks(&after), ticks(&before));
+    assert_reads_all(&bench);
+}
