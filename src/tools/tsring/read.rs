@@ -49,6 +49,7 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<Verdict, Error> {
     let from = from.unwrap_or(WallTime::from_ticks(i64::MIN));
     let mut output = Output::open(&args.output, context)?;
     let total = total(ring.cursor(from, Some(end)))?;
+    output.set_room_apart(total);
     context.ready();
     let mut progress = context.progress("reading", total);
     let mut cursor = ring.cursor(from, Some(end));
@@ -172,6 +173,12 @@ impl Output {
         })
     }
 
+    fn set_room_apart(&self, bytes: u64) {
+        if let Out::Direct(out) = &self.out {
+            out.set_room_apart(bytes);
+        }
+    }
+
     /// Copies at most `len` bytes at `offset` of the cursor's file; returns how many it were, or
     /// `None` while there is no room for any.
     fn copy(&mut self, cursor: &mut Cursor, offset: u64, len: u64) -> Result<Option<u64>, Error> {
@@ -212,7 +219,7 @@ impl Output {
     fn finish(&mut self) -> Result<(), Error> {
         match &mut self.out {
             Out::Sink(sink, _) => Ok(sink.finish()?),
-            Out::Direct(_) => Ok(()),
+            Out::Direct(out) => Ok(out.finish()?),
         }
     }
 }
