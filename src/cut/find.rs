@@ -69,6 +69,7 @@ struct Start {
 #[derive(Debug)]
 pub struct Finder {
     pid: Pid,
+    codec: Codec,
     clock_pid: Pid,
     /// `None` for sound: each PES packet with a PTS is a point.
     detector: Option<RapDetector>,
@@ -96,6 +97,7 @@ impl Finder {
     pub fn new(pid: Pid, codec: Codec, clock_pid: Pid) -> Self {
         Self {
             pid,
+            codec,
             clock_pid,
             detector: RapDetector::new(codec),
             clock: None,
@@ -107,9 +109,9 @@ impl Finder {
         }
     }
 
-    /// The PID whose points it finds.
-    pub fn pid(&self) -> Pid {
-        self.pid
+    /// What it looks for: the picture, how it is coded, and its clock.
+    pub fn subject(&self) -> (Pid, Codec, Pid) {
+        (self.pid, self.codec, self.clock_pid)
     }
 
     /// The newest PCR.
