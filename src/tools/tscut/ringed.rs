@@ -3,10 +3,12 @@
 use std::fmt;
 use std::io;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::passes::{Choice, EpochArg};
 use super::scale::wall;
+use crate::cli::Ends;
 use crate::cut::material::{Material, Run};
 use crate::cut::survey::Plan;
 use crate::ring::RingEvent;
@@ -32,8 +34,10 @@ pub(super) enum RingFault {
     Ring(RingError),
     /// A segment was let go before it was reached.
     Gone(String),
-    /// A segment cannot be read.
-    Read(String, io::Error),
+    /// A segment cannot be read; its path.
+    Read(PathBuf, io::Error),
+    /// No part of the ring has that epoch; those that there are.
+    NoEpoch(u32, Vec<u32>),
 }
 
 impl fmt::Display for RingFault {
@@ -41,7 +45,8 @@ impl fmt::Display for RingFault {
         match self {
             Self::Ring(e) => e.fmt(f),
             Self::Gone(name) => write!(f, "the ring let {name} go before it was read"),
-            Self::Read(name, _) => write!(f, "cannot read '{name}'"),
+            Self::Read(path, _) => write!(f, "cannot read '{}'", path.display()),
+            Self::NoEpoch(epoch, _) => write!(f, "the ring has no epoch {epoch}"),
         }
     }
 }
@@ -51,7 +56,7 @@ impl std::error::Error for RingFault {
         match self {
             Self::Read(_, e) => Some(e),
             Self::Ring(e) => e.source(),
-            Self::Gone(_) => None,
+            Self::Gone(_) | Self::NoEpoch(..) => None,
         }
     }
 }
@@ -71,6 +76,7 @@ struct Part {
 /// An open segment: what is open stays readable when its name expires.
 struct Open {
     part: usize,
+    name: SegmentName,
     packets: Box<dyn StoredFile>,
     stamps: Stamps,
     /// Its random-access points: bytes before each, its PTS, and when that is presented.
@@ -83,7 +89,7 @@ pub(super) struct Hole {
     /// That of the first packet behind it.
     pub(super) position: u64,
     since: WallTime,
-    length: Ticks27M,
+    pub(super) length: Ticks27M,
     /// The segments that it lies between, if it does.
     between: Option<(SegmentName, SegmentName)>,
 }
@@ -101,7 +107,7 @@ impl fmt::Display for Hole {
     }
 }
 
-/// What a ring held when it was opened. A position counts the bytes of all segments, in the order
+/// What one pass of a ring's clock held when it was opened. A position counts the bytes of all segments, in the order
 /// of reception; times are arrivals.
 pub(super) struct Ringed {
     ring: Ring,
@@ -113,17 +119,26 @@ pub(super) struct Ringed {
 }
 
 impl Ringed {
-    pub(super) fn open(dir: &Path) -> Result<Self, RingFault> {
+    /// Takes of the ring in `dir` the pass of the clock that a range is in.
+    pub(super) fn open(
+        dir: &Path,
+        range: Ends<WallTime>,
+        epoch: Option<EpochArg>,
+    ) -> Result<(Self, Choice), RingFault> {
         let ring = Ring::open(Arc::new(Disk), dir).map_err(RingFault::Ring)?;
+        let choice = Choice::of(&ring, range, epoch)?;
         let mut parts = Vec::new();
         let mut position = 0;
-        for name in ring.segments() {
-            // One that expires meanwhile is not there.
-            let Ok(file) = ring.storage().open(&name.path(dir, "ts"), Access::Read) else {
-                continue;
+        for name in choice.segments(&ring) {
+            let path = name.path(dir, "ts");
+            // What cannot be told here is told when it is to be read: elsewhere in the ring it is
+            // nobody's concern.
+            let bytes = match ring.storage().size(&path) {
+                Ok(bytes) => bytes / PACKET_SIZE as u64 * PACKET_SIZE as u64,
+                // One that expires meanwhile is not there.
+                Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+                Err(_) => 0,
             };
-            let bytes = file.len().map_err(|e| RingFault::Read(name.display(), e))?;
-            let bytes = bytes / PACKET_SIZE as u64 * PACKET_SIZE as u64;
             parts.push(Part {
                 name: *name,
                 position,
@@ -133,14 +148,42 @@ impl Ringed {
             });
             position += bytes;
         }
-        Ok(Self {
+        let ringed = Self {
             ring,
             parts,
             open: None,
             at: 0,
             ahead: FIRST_BYTES,
             held: Vec::new(),
-        })
+        };
+        Ok((ringed, choice))
+    }
+
+    /// Sees to it that every segment of what was asked for and of what is cut can be read: one
+    /// that cannot is no gap, and no end either.
+    pub(super) fn attest(&self, asked: Ends<StreamTime>, plan: &Plan) -> Result<(), RingFault> {
+        let from = asked.0.map(|from| wall(from.min(plan.from.time)));
+        let to = asked.1.map(|to| wall(to.max(plan.to.time)));
+        let (dir, storage) = (self.ring.dir(), self.ring.storage());
+        for (number, part) in self.parts.iter().enumerate() {
+            let next = self.parts.get(number + 1).map(|next| next.name.start);
+            let end = match part.name.length {
+                Ticks27M::ZERO => next.unwrap_or(WallTime::from_ticks(i64::MAX)),
+                _ => part.name.end(),
+            };
+            if to.is_some_and(|to| part.name.start >= to) || from.is_some_and(|from| end <= from) {
+                continue;
+            }
+            let path = part.name.path(dir, "ts");
+            match storage.open(&path, Access::Read) {
+                // Let go since the ring was opened: told when it is reached.
+                Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                    return Err(RingFault::Read(path, e));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// Where time passed between two blocks without a packet, or segments are gone, by the stamps
@@ -156,6 +199,7 @@ impl Ringed {
             if end <= positions.start || start >= positions.end {
                 continue;
             }
+            let aux = name.path(self.ring.dir(), "aux");
             let Some(open) = self.enter_part(number)? else {
                 continue;
             };
@@ -168,7 +212,7 @@ impl Ringed {
                     .unwrap_or(STAMPS)
                     .min(STAMPS);
                 let read = open.stamps.read(block, most, &mut stamps);
-                read.map_err(|e| RingFault::Read(name.display(), e))?;
+                read.map_err(|e| RingFault::Read(aux.clone(), e))?;
                 for (block, at) in (block..).zip(&stamps) {
                     if let Some((before, of)) = last
                         && *at - before >= SILENCE
@@ -195,6 +239,7 @@ impl Ringed {
             .ring
             .records(from, to)
             .into_iter()
+            .filter(|(segment, _)| self.parts.iter().any(|part| part.name == *segment))
             .filter_map(|(_, record)| match record.what {
                 What::Gap { cause, until, .. } if record.at < to && until > from => {
                     Some((record.at, until, cause))
@@ -255,11 +300,11 @@ impl Ringed {
         };
         if self.open.as_ref().is_none_or(|open| open.part != number) {
             let name = part.name;
+            let (storage, dir) = (self.ring.storage(), self.ring.dir());
             let fault = |e: io::Error| match e.kind() {
                 io::ErrorKind::NotFound => RingFault::Gone(name.display()),
-                _ => RingFault::Read(name.display(), e),
+                _ => RingFault::Read(name.path(dir, "ts"), e),
             };
-            let (storage, dir) = (self.ring.storage(), self.ring.dir());
             let packets = storage
                 .open(&name.path(dir, "ts"), Access::Read)
                 .map_err(fault)?;
@@ -279,6 +324,7 @@ impl Ringed {
             }
             self.open = Some(Open {
                 part: number,
+                name,
                 packets,
                 stamps,
                 points: points.collect(),
@@ -331,7 +377,8 @@ impl Material for Ringed {
             Some(open) => open.packets.read_at(&mut held, offset),
             None => Ok(0),
         };
-        let read = read.map_err(|e| RingFault::Read(part.name.display(), e))?;
+        let path = || part.name.path(self.ring.dir(), "ts");
+        let read = read.map_err(|e| RingFault::Read(path(), e))?;
         held.truncate(read / PACKET_SIZE * PACKET_SIZE);
         // A segment that was shortened ends here.
         self.at = if held.is_empty() {
@@ -385,9 +432,10 @@ impl Material for Ringed {
             let Some(open) = self.enter_part(number)? else {
                 continue;
             };
-            let count = open.stamps.count();
-            let fault = |e| RingFault::Read(String::from("aux"), e);
-            let block = open.stamps.seek(time, count.map_err(fault)?);
+            let (count, name) = (open.stamps.count(), open.name);
+            let aux = |e| RingFault::Read(name.path(self.ring.dir(), "aux"), e);
+            let count = count.map_err(aux)?;
+            let block = self.open.as_ref().map_or(0, |o| o.stamps.seek(time, count));
             if let Some(before) = block.checked_sub(1) {
                 let start = self.parts.get(number).map_or(0, |p| p.position);
                 return Ok(Some(start + before * BLOCK_BYTES));
