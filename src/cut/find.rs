@@ -26,6 +26,9 @@ pub struct Point {
     /// The PES packets with the pictures that follow the point and precede it in presentation:
     /// 32 at most.
     pub leading: Vec<Range<u64>>,
+    /// How many of them others refer to, and how many references a decoder keeps, where the codec
+    /// counts them (H.264).
+    pub references: (u32, Option<u32>),
     /// The last PCR at or before it; the first behind it when none precedes.
     pub clock: PlacedPcr,
     /// The counter of its first packet.
@@ -38,6 +41,19 @@ impl Point {
         match self.kind {
             RapKind::Open => &self.leading,
             RapKind::Closed => &[],
+        }
+    }
+}
+
+impl Point {
+    /// The leading pictures to leave out when a stream begins here. All that do not decode, save
+    /// where a decoder would take so many missing references for as many frames lost: for each gap
+    /// in frame_num the oldest reference goes (ITU-T H.264 §8.2.5.2, §8.2.5.3), at last the point
+    /// itself, which the pictures behind need.
+    pub fn left_out(&self) -> &[Range<u64>] {
+        match self.references {
+            (leading, Some(kept)) if leading >= kept.max(1) => &[],
+            _ => self.undecodable(),
         }
     }
 }
@@ -181,10 +197,22 @@ impl Finder {
                 self.found(RapKind::Closed, pts);
             }
         }
+        let looked = |d: &RapDetector| !d.is_looking();
+        let before = self.detector.as_ref().is_some_and(looked);
+        let starts = packet.payload_unit_start();
         let rap = self
             .detector
             .as_mut()
             .and_then(|d| d.push(packet, position));
+        if let Some(detector) = self.detector.as_ref().filter(|d| looked(d))
+            && (starts || !before)
+            && self.pending.iter().any(|p| p.in_leading)
+            && detector.is_reference()
+        {
+            for pending in self.pending.iter_mut().filter(|p| p.in_leading) {
+                pending.point.references.0 += 1;
+            }
+        }
         if let Some(rap) = rap
             && let Some(pts) = rap.pts
         {
@@ -196,6 +224,7 @@ impl Finder {
         let Some(start) = self.start else {
             return;
         };
+        let references = self.detector.as_ref().and_then(|d| d.reference_frames());
         let nowhere = PlacedPcr {
             position: start.position,
             pcr: pts.to_pcr(),
@@ -212,6 +241,7 @@ impl Finder {
                 pts,
                 presents: pts,
                 leading: Vec::new(),
+                references: (0, references),
                 clock: start.clock.unwrap_or(nowhere),
                 counter: start.counter,
             },

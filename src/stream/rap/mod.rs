@@ -13,6 +13,7 @@ mod hevc;
 mod mpeg2;
 
 use crate::stream::codec::Codec;
+use crate::stream::video::h264::max_num_ref_frames;
 use crate::ts::{Dts, Packet, PesHeader, Pts, Scrambling};
 
 /// How free of the past a random-access point is.
@@ -155,6 +156,36 @@ impl RapDetector {
             pts: header.pts(),
             dts: header.dts(),
         })
+    }
+
+    /// True while the start of a PES packet has not been looked at to its first slice.
+    pub fn is_looking(&self) -> bool {
+        self.looking
+    }
+
+    /// How many frames a decoder keeps as references, by the parameter set in the PES packet that
+    /// was looked at last (H.264 max_num_ref_frames); `None` where there is none, or the codec
+    /// does not count them.
+    pub fn reference_frames(&self) -> Option<u32> {
+        self.nal_units().find_map(|nal| match nal {
+            [header, body @ ..] if header & 0x1F == h264::SPS => max_num_ref_frames(body),
+            _ => None,
+        })
+    }
+
+    /// True when the picture looked at last is one that others refer to (H.264 nal_ref_idc); false
+    /// where the codec does not count references.
+    pub fn is_reference(&self) -> bool {
+        let mut slices = self.nal_units().filter_map(|nal| nal.first());
+        let first = slices.find(|header| matches!(*header & 0x1F, h264::SLICE | h264::PARTITION_A));
+        first.is_some_and(|header| header & 0x60 != 0)
+    }
+
+    /// The NAL units of H.264 in what was looked at; none of another codec.
+    fn nal_units(&self) -> impl Iterator<Item = &[u8]> {
+        let header = PesHeader::new(&self.bytes).filter(|_| self.codec == Codec::H264);
+        let unit = header.and_then(|h| self.bytes.get(h.header_len()..));
+        start_codes(unit.unwrap_or_default())
     }
 
     fn look(&self) -> Look {
