@@ -133,7 +133,7 @@ fn each_part_of_a_ring_whose_clock_was_set_back_can_be_asked_for() {
 fn a_segment_that_cannot_be_opened_is_an_error_and_no_gap() {
     let dir = ring("ring-unreadable", &starting(1000), 0..0);
     let segment = dir.join(format!("{}.ts", BEGIN.ticks() / SEGMENT + 1));
-    std::fs::set_permissions(&segment, Permissions::from_mode(0)).unwrap();
+    std::fs::set_permissions(&segment, Permissions::from_mode(0o000)).unwrap();
     let out = place("unreadable.ts");
     let ranges = [
         (&["19:00:05Z", "19:00:15Z"], 3),
