@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::line::PlacedPcr;
 use crate::stream::codec::Codec;
-use crate::stream::rap::{RapDetector, RapKind};
+use crate::stream::rap::{RapDetector, RapKind, References};
 use crate::ts::{Dts, Packet, PesHeader, Pid, Pts, Scrambling};
 use crate::units::Ticks27M;
 
@@ -26,9 +26,10 @@ pub struct Point {
     /// The PES packets with the pictures that follow the point and precede it in presentation:
     /// 32 at most.
     pub leading: Vec<Range<u64>>,
-    /// How many of them others refer to, and how many references a decoder keeps, where the codec
-    /// counts them (H.264).
-    pub references: (u32, Option<u32>),
+    /// How a decoder keeps references, where the point says so (H.264).
+    pub references: Option<References>,
+    /// How many frames of the leading pictures others refer to, and the frame_num of the last.
+    pub leading_references: (u32, Option<u32>),
     /// The last PCR at or before it; the first behind it when none precedes.
     pub clock: PlacedPcr,
     /// The counter of its first packet.
@@ -52,8 +53,19 @@ impl Point {
     /// itself, which the pictures behind need.
     pub fn left_out(&self) -> &[Range<u64>] {
         match self.references {
-            (leading, Some(kept)) if leading >= kept.max(1) => &[],
+            Some(kept) if self.leading_references.0 >= kept.frames.max(1) => &[],
             _ => self.undecodable(),
+        }
+    }
+}
+
+impl Point {
+    /// A leading picture was looked at.
+    fn count_reference(&mut self, detector: &RapDetector) {
+        let number = self.references.and_then(|r| detector.reference_number(r));
+        let (count, last) = &mut self.leading_references;
+        if number.is_some() && number != *last {
+            (*count, *last) = (*count + 1, number);
         }
     }
 }
@@ -206,11 +218,9 @@ impl Finder {
             .and_then(|d| d.push(packet, position));
         if let Some(detector) = self.detector.as_ref().filter(|d| looked(d))
             && (starts || !before)
-            && self.pending.iter().any(|p| p.in_leading)
-            && detector.is_reference()
         {
             for pending in self.pending.iter_mut().filter(|p| p.in_leading) {
-                pending.point.references.0 += 1;
+                pending.point.count_reference(detector);
             }
         }
         if let Some(rap) = rap
@@ -224,7 +234,7 @@ impl Finder {
         let Some(start) = self.start else {
             return;
         };
-        let references = self.detector.as_ref().and_then(|d| d.reference_frames());
+        let references = self.detector.as_ref().and_then(RapDetector::references);
         let nowhere = PlacedPcr {
             position: start.position,
             pcr: pts.to_pcr(),
@@ -241,7 +251,8 @@ impl Finder {
                 pts,
                 presents: pts,
                 leading: Vec::new(),
-                references: (0, references),
+                references,
+                leading_references: (0, None),
                 clock: start.clock.unwrap_or(nowhere),
                 counter: start.counter,
             },

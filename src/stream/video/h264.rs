@@ -26,7 +26,16 @@ struct Head {
     level: u32,
     chroma: Chroma,
     bit_depth: u8,
-    max_num_ref_frames: u32,
+    references: References,
+}
+
+/// How reference frames are kept and counted.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct References {
+    /// max_num_ref_frames.
+    pub frames: u32,
+    /// Bits of a frame_num, 4 to 16.
+    pub number_bits: u32,
 }
 
 fn head(bits: &mut Bits<'_>) -> Option<Head> {
@@ -45,7 +54,7 @@ fn head(bits: &mut Bits<'_>) -> Option<Head> {
             scaling_matrices(bits, chroma)?;
         }
     }
-    bits.ue()?; // log2_max_frame_num_minus4
+    let number_bits = bits.ue()?.checked_add(4).filter(|n| *n <= 16)?;
     order_counts(bits)?;
     Some(Head {
         profile,
@@ -53,13 +62,16 @@ fn head(bits: &mut Bits<'_>) -> Option<Head> {
         level,
         chroma,
         bit_depth,
-        max_num_ref_frames: bits.ue()?,
+        references: References {
+            frames: bits.ue()?,
+            number_bits,
+        },
     })
 }
 
-/// max_num_ref_frames, from what follows the first byte of a sequence parameter set.
-pub(in crate::stream) fn max_num_ref_frames(body: &[u8]) -> Option<u32> {
-    head(&mut Bits::new(body)).map(|head| head.max_num_ref_frames)
+/// From what follows the first byte of a sequence parameter set.
+pub(in crate::stream) fn references(body: &[u8]) -> Option<References> {
+    head(&mut Bits::new(body)).map(|head| head.references)
 }
 
 /// What follows the first byte of the NAL unit.
