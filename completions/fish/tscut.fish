@@ -7,6 +7,7 @@ complete -c tscut -l format -d 'What to write; by the name of the output when no
 mp4\t'MP4, index first'
 mkv\t'Matroska'"
 complete -c tscut -l service -d 'The service whose picture gives the points, by its id or name [default: the first one with a picture]' -r
+complete -c tscut -l epoch -d 'In a ring whose clock was set back, which part the times are in: live or the K of epoch-K [default: the newest that has all of the range]' -r
 complete -c tscut -l snap -d 'To which random-access points the times move' -r -f -a "outward\t'--from to the point at or before, --to to the one at or after'
 before\t'Both to the point at or before'
 after\t'Both to the point at or after'

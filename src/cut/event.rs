@@ -34,6 +34,14 @@ pub enum CutEvent {
         /// How many.
         count: u64,
     },
+    /// Pictures behind an open random-access point were kept, though they refer to pictures before:
+    /// without them a decoder would let go of the point itself.
+    LeadingKept {
+        /// PID of the picture.
+        pid: Pid,
+        /// How many.
+        count: u64,
+    },
     /// The clock of a program jumped.
     ClockJump {
         /// Its PID.
@@ -104,6 +112,7 @@ impl Event for CutEvent {
             Self::Widened { entry: true, .. } => "cut_starts_early",
             Self::Widened { entry: false, .. } => "cut_ends_late",
             Self::LeadingPictures { .. } => "leading_pictures_removed",
+            Self::LeadingKept { .. } => "leading_pictures_kept",
             Self::ClockJump { .. } => "pcr_jump",
             Self::ClockWrap { .. } => "pcr_wrap",
             Self::OtherPrograms { .. } => "cut_other_programs",
@@ -129,6 +138,7 @@ impl Event for CutEvent {
     fn subject(&self) -> Subject {
         match self {
             Self::LeadingPictures { pid, .. }
+            | Self::LeadingKept { pid, .. }
             | Self::ClockJump { pid, .. }
             | Self::ClockWrap { pid }
             | Self::ProgramChange { pid }
@@ -154,7 +164,9 @@ impl Event for CutEvent {
                 field("by_ms", by.as_millis().into());
                 field("open_points", (*points).into());
             }
-            Self::LeadingPictures { count, .. } => field("pictures", (*count).into()),
+            Self::LeadingPictures { count, .. } | Self::LeadingKept { count, .. } => {
+                field("pictures", (*count).into());
+            }
             Self::ClockJump { by, announced, .. } => {
                 field("by_ms", by.as_millis().into());
                 field("announced", i64::from(*announced).into());

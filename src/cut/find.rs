@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::line::PlacedPcr;
 use crate::stream::codec::Codec;
-use crate::stream::rap::{RapDetector, RapKind};
+use crate::stream::rap::{RapDetector, RapKind, References};
 use crate::ts::{Dts, Packet, PesHeader, Pid, Pts, Scrambling};
 use crate::units::Ticks27M;
 
@@ -26,6 +26,10 @@ pub struct Point {
     /// The PES packets with the pictures that follow the point and precede it in presentation:
     /// 32 at most.
     pub leading: Vec<Range<u64>>,
+    /// How a decoder keeps references, where the point says so (H.264).
+    pub references: Option<References>,
+    /// How many frames of the leading pictures others refer to, and the frame_num of the last.
+    pub leading_references: (u32, Option<u32>),
     /// The last PCR at or before it; the first behind it when none precedes.
     pub clock: PlacedPcr,
     /// The counter of its first packet.
@@ -38,6 +42,30 @@ impl Point {
         match self.kind {
             RapKind::Open => &self.leading,
             RapKind::Closed => &[],
+        }
+    }
+}
+
+impl Point {
+    /// The leading pictures to leave out when a stream begins here. All that do not decode, save
+    /// where a decoder would take so many missing references for as many frames lost: for each gap
+    /// in frame_num the oldest reference goes (ITU-T H.264 §8.2.5.2, §8.2.5.3), at last the point
+    /// itself, which the pictures behind need.
+    pub fn left_out(&self) -> &[Range<u64>] {
+        match self.references {
+            Some(kept) if self.leading_references.0 >= kept.frames.max(1) => &[],
+            _ => self.undecodable(),
+        }
+    }
+}
+
+impl Point {
+    /// A leading picture was looked at.
+    fn count_reference(&mut self, detector: &RapDetector) {
+        let number = self.references.and_then(|r| detector.reference_number(r));
+        let (count, last) = &mut self.leading_references;
+        if number.is_some() && number != *last {
+            (*count, *last) = (*count + 1, number);
         }
     }
 }
@@ -69,6 +97,7 @@ struct Start {
 #[derive(Debug)]
 pub struct Finder {
     pid: Pid,
+    codec: Codec,
     clock_pid: Pid,
     /// `None` for sound: each PES packet with a PTS is a point.
     detector: Option<RapDetector>,
@@ -96,6 +125,7 @@ impl Finder {
     pub fn new(pid: Pid, codec: Codec, clock_pid: Pid) -> Self {
         Self {
             pid,
+            codec,
             clock_pid,
             detector: RapDetector::new(codec),
             clock: None,
@@ -107,9 +137,9 @@ impl Finder {
         }
     }
 
-    /// The PID whose points it finds.
-    pub fn pid(&self) -> Pid {
-        self.pid
+    /// What it looks for: the picture, how it is coded, and its clock.
+    pub fn subject(&self) -> (Pid, Codec, Pid) {
+        (self.pid, self.codec, self.clock_pid)
     }
 
     /// The newest PCR.
@@ -179,10 +209,20 @@ impl Finder {
                 self.found(RapKind::Closed, pts);
             }
         }
+        let looked = |d: &RapDetector| !d.is_looking();
+        let before = self.detector.as_ref().is_some_and(looked);
+        let starts = packet.payload_unit_start();
         let rap = self
             .detector
             .as_mut()
             .and_then(|d| d.push(packet, position));
+        if let Some(detector) = self.detector.as_ref().filter(|d| looked(d))
+            && (starts || !before)
+        {
+            for pending in self.pending.iter_mut().filter(|p| p.in_leading) {
+                pending.point.count_reference(detector);
+            }
+        }
         if let Some(rap) = rap
             && let Some(pts) = rap.pts
         {
@@ -194,6 +234,7 @@ impl Finder {
         let Some(start) = self.start else {
             return;
         };
+        let references = self.detector.as_ref().and_then(RapDetector::references);
         let nowhere = PlacedPcr {
             position: start.position,
             pcr: pts.to_pcr(),
@@ -210,6 +251,8 @@ impl Finder {
                 pts,
                 presents: pts,
                 leading: Vec::new(),
+                references,
+                leading_references: (0, None),
                 clock: start.clock.unwrap_or(nowhere),
                 counter: start.counter,
             },

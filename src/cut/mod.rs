@@ -19,6 +19,7 @@ pub mod event;
 pub mod find;
 pub mod line;
 pub mod material;
+pub mod presented;
 pub mod retime;
 pub mod seam;
 pub mod survey;

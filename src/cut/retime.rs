@@ -12,11 +12,12 @@ use std::collections::BTreeMap;
 
 use super::contents::Contents;
 use super::event::CutEvent;
+use super::presented::Presented;
 use crate::si::SpliceInfo;
 use crate::stream::codec::Codec;
 use crate::stream::restamp::{shift, shift_clock};
 use crate::stream::timeline::Timeline;
-use crate::ts::{Packet, Pid, Scrambling, Section};
+use crate::ts::{Packet, Pid, Pts, Scrambling, Section};
 use crate::units::{StreamTime, Ticks27M};
 
 /// One program's clock.
@@ -36,6 +37,8 @@ struct Role {
     psi: bool,
     clock: bool,
     splices: bool,
+    /// The stream that cuts go by.
+    main: bool,
     /// Number of the clock its stamps belong to.
     owner: u16,
 }
@@ -52,6 +55,11 @@ pub struct Retimer {
     splices: BTreeMap<Pid, Vec<Packet>>,
     wraps: u64,
     jumps: u64,
+    /// The sum of the jumps of the program that cuts go by.
+    jumped: Ticks27M,
+    presented: Presented,
+    /// What was presented last when PAT or PMT changed last.
+    changed: Option<Pts>,
 }
 
 /// The most packets of a splice information section that are held until it is whole: 4096 bytes.
@@ -69,6 +77,9 @@ impl Retimer {
             splices: BTreeMap::new(),
             wraps: 0,
             jumps: 0,
+            jumped: Ticks27M::ZERO,
+            presented: Presented::default(),
+            changed: None,
         };
         retimer.assign();
         retimer
@@ -81,6 +92,22 @@ impl Retimer {
         for clock in &mut self.clocks {
             clock.interrupted = true;
         }
+        self.presented.interrupt();
+    }
+
+    /// By how much the clock that cuts go by jumped, all in all.
+    pub fn jumped(&self) -> Ticks27M {
+        self.jumped
+    }
+
+    /// What is presented.
+    pub fn presented(&self) -> &Presented {
+        &self.presented
+    }
+
+    /// PAT and PMTs as they stand, and what was presented last when they changed last.
+    pub fn contents(&self) -> (&Contents, Option<Pts>) {
+        (&self.contents, self.changed)
     }
 
     /// How often a clock jumped.
@@ -125,6 +152,9 @@ impl Retimer {
                 role.splices = *codec == Codec::Scte35;
             }
         }
+        if let Some((main, _)) = self.contents.main().and_then(|p| p.main()) {
+            self.roles[main.index()].main = true;
+        }
     }
 
     /// Takes the next packets of the result and changes them in place; those of a splice
@@ -139,7 +169,11 @@ impl Retimer {
             }
             if role.psi && self.contents.push(packet) {
                 event(CutEvent::ProgramChange { pid: packet.pid() });
+                self.changed = self.presented.last();
                 self.assign();
+            }
+            if role.main {
+                self.presented.push(packet);
             }
             if self.rebase {
                 let by = self.shift(role);
@@ -197,6 +231,10 @@ impl Retimer {
             // The clock would have counted on by the usual step.
             let step = before.map_or(Ticks27M::ZERO, |before| tick.time - before);
             let (by, announced) = (jump.by - step, jump.announced);
+            if self.contents.main().is_some_and(|p| p.clock == pid) {
+                self.jumped += by;
+                self.presented.interrupt();
+            }
             event(CutEvent::ClockJump { pid, by, announced });
             if !announced {
                 packet.as_bytes_mut()[5] |= 0x80;
@@ -282,7 +320,7 @@ mod tests {
         PatEntry, PatFields, PmtFields, PmtStream, ServiceId, StreamType, TransportStreamId,
     };
     use crate::stream::SectionPacketizer;
-    use crate::ts::{ContinuityCounter, Dts, Pcr, PesHeader, Pts, SectionBuf};
+    use crate::ts::{ContinuityCounter, Dts, Pcr, PesHeader, SectionBuf};
 
     const PMT: Pid = Pid::from_field(0x20);
 

@@ -302,7 +302,13 @@ impl Survey {
         if bytes > 0 {
             events.push(CutEvent::SoundNotSplit { bytes });
         }
-        let from = Place::of(&first);
+        let mut from = Place::of(&first);
+        let left_out = first.point.left_out().len() as u64;
+        if from.leading > left_out {
+            let count = from.leading;
+            events.push(CutEvent::LeadingKept { pid, count });
+        }
+        from.leading = left_out;
         if from.leading > 0 {
             let count = from.leading;
             events.push(CutEvent::LeadingPictures { pid, count });

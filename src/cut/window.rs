@@ -423,10 +423,10 @@ impl Window {
     }
 }
 
-/// The picture enters at its point, without the pictures that would not decode.
+/// The picture enters at its point, without the leading pictures that are left out there.
 fn main_in(picture: &Point) -> Script {
     let mut actions = vec![(picture.position, Action::Pass)];
-    for leading in picture.undecodable() {
+    for leading in picture.left_out() {
         actions.push((leading.start, Action::Drop));
         actions.push((leading.end, Action::Pass));
     }

@@ -13,12 +13,15 @@ use crate::si::ServiceSelector;
 
 mod delivery;
 mod output;
+mod passes;
 mod report;
 mod ringed;
 mod scale;
+mod tracks;
 mod watched;
 
 use delivery::{Order, deliver};
+use passes::EpochArg;
 use ringed::Ringed;
 use scale::{Asked, Scale, ring_error, survey_error};
 use watched::Watched;
@@ -33,7 +36,9 @@ use watched::Watched;
 /// packets and sections stay whole. PAT, PMT and PCR come first, null packets go, every PID
 /// stays. Of several services all stay, and the points are those of one: --service says which; the
 /// others begin at the first point of their own behind it. After an open random-access point (H.264 recovery point, HEVC CRA, MPEG-2 open GOP) the
-/// pictures that need earlier ones are left out; how many is said.
+/// pictures that need earlier ones are left out; how many is said. Where so many of them are references that
+/// an H.264 decoder would let go of the point itself they are kept, and that is said: they are
+/// presented before the in-point, and damaged.
 ///
 /// SOURCE is a ring of tsring's or multicat's, or a plain file. In a ring times are instants of
 /// presentation (the UTC at which the PCR reaches a picture's PTS): RFC 3339, `YYYY-MM-DD
@@ -42,9 +47,27 @@ use watched::Watched;
 /// takes does not depend on its length. What a ring does not have (yet, or any more) is left out,
 /// and said, and so are gaps in the range.
 ///
+/// Where the clock of a recorder was set back by more than a second, instants between were on air
+/// twice. A cut never goes over such a step: it is taken from the newest part of the ring that has
+/// the whole range (where none has, from the one that has most of it), other parts that have
+/// something of it are named, and --epoch takes one of those. The part that epoch-K closes includes
+/// what was received before it under the same clock.
+///
+/// A segment of the range that is there and cannot be read is an error, and no gap.
+///
 /// A PMT that changes, a PCR that jumps and the wrap of the 33-bit clock inside the range are
 /// passed on and said. Where a clock jumps unannounced its discontinuity_indicator is set; with
 /// --rebase the clock counts on as well. Lost packets stay lost: their counters show it.
+///
+/// The duration that is reported is what is presented: the sum over the pieces in which stamps
+/// follow one another (`duration_ms`, `pieces`). What lies between is told beside it: the times
+/// for which a ring has no packets (`holes`, `holes_ms`) and by how much the clock jumped
+/// (`pcr_jumps`, `pcr_jumped_ms`). `epoch` names the part of a ring whose clock was set back.
+///
+/// MP4 and Matroska describe a stream once, at the head of the file. Where the coding of one, the
+/// size of the picture or the sampling rate of sound changes inside the range, or one stream takes
+/// the place of another, no such file is written (status 3, with the instant); a .ts holds both.
+/// Streams that begin inside the range are left out of these files, and said.
 ///
 /// The file appears under its name when it is whole; a failure leaves nothing behind. So does
 /// SIGINT or SIGTERM, and the status is 3, not 0: the file that was promised is not there.
@@ -81,7 +104,8 @@ use watched::Watched;
 ///
 /// The range is another: `cut_starts_late`, `cut_ends_early` (what was asked for is not there);
 /// `cut_starts_early`, `cut_ends_late` (`--snap closed` passed open points by);
-/// `cut_points_missed`. Left out: `leading_pictures_removed`, `cut_packets_not_held`. Left as it
+/// `cut_points_missed`. Left out: `leading_pictures_removed`, `cut_packets_not_held`; kept:
+/// `leading_pictures_kept`. Left as it
 /// was: `stamp_not_moved`, `cut_sound_not_split`. In the recording: `program_change`,
 /// `cut_other_programs`, `pcr_jump`, `pcr_wrap`, and of a file's clock `clock_broken`,
 /// `clock_not_followed` (times behind it are not exact). Those of OUT are tsrecv's, those of
@@ -114,6 +138,11 @@ pub struct Args {
     /// a picture]
     #[arg(long, value_name = "SEL")]
     service: Option<ServiceSelector>,
+
+    /// In a ring whose clock was set back, which part the times are in: live or the K of epoch-K
+    /// [default: the newest that has all of the range]
+    #[arg(long, value_name = "EPOCH")]
+    epoch: Option<EpochArg>,
 
     /// To which random-access points the times move
     #[arg(long, value_name = "WAY", value_enum, default_value_t)]
@@ -252,8 +281,12 @@ fn source(args: &Args) -> Result<PathBuf, Error> {
 }
 
 fn from_ring(args: &Args, path: &Path, context: &mut Context) -> Result<Verdict, Error> {
-    let near = args.range.instants(None)?.0.map(scale::stream);
-    let mut ring = Ringed::open(path).map_err(ring_error)?;
+    let range = args.range.instants(None)?;
+    let near = range.0.map(scale::stream);
+    let (mut ring, choice) = Ringed::open(path, range, args.epoch).map_err(ring_error)?;
+    if let Some(words) = choice.words() {
+        context.say(Level::Warning, &words);
+    }
     let service = args.service.as_ref();
     let survey = Survey::of(
         &mut Watched::new(&mut ring, context, ring_error),
@@ -276,6 +309,7 @@ fn from_ring(args: &Args, path: &Path, context: &mut Context) -> Result<Verdict,
         survey.plan(&mut watched, asked.times.0, asked.times.1, args.snap.into())
     };
     let plan = plan.map_err(|e| survey_error(&asked, e))?;
+    ring.attest(asked.times, &plan).map_err(ring_error)?;
     let holes = ring.holes(plan.read.clone()).map_err(ring_error)?;
     for event in ring.damaged(&plan.read) {
         context.event(&event);
@@ -287,7 +321,11 @@ fn from_ring(args: &Args, path: &Path, context: &mut Context) -> Result<Verdict,
         args,
         plan: &plan,
         scale: asked.scale,
-        holes: holes.iter().map(|hole| hole.position).collect(),
+        holes: holes
+            .iter()
+            .map(|hole| (hole.position, hole.length))
+            .collect(),
+        epoch: choice.name(),
     };
     let verdict = deliver(&order, context, &mut ring, ring_error)?;
     for (name, bytes) in ring.shortened() {
@@ -298,6 +336,10 @@ fn from_ring(args: &Args, path: &Path, context: &mut Context) -> Result<Verdict,
 }
 
 fn from_file(args: &Args, path: &Path, context: &mut Context) -> Result<Verdict, Error> {
+    if args.epoch.is_some() {
+        let words = anyhow!("--epoch is for rings: the times of a file are offsets");
+        return Err(Error::usage(words).hint("leave --epoch out"));
+    }
     // Words first: a wrong one is refused before anything is read.
     let offsets = args.range.offsets()?;
     let mut file = Recording::open(path)?;
@@ -335,6 +377,7 @@ fn from_file(args: &Args, path: &Path, context: &mut Context) -> Result<Verdict,
         plan: &plan,
         scale: asked.scale,
         holes: Vec::new(),
+        epoch: None,
     };
     let verdict = deliver(&order, context, &mut file, Error::from)?;
     let junk = file.junk() - junk_before;

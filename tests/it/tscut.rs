@@ -3,8 +3,10 @@
 //! For every codec a short recording is made, cut at several places, and what ffmpeg decodes of
 //! the result is compared, frame by frame, with what it decodes of the source.
 
+mod changes;
 mod damage;
 mod edges;
+mod epochs;
 mod ffmpeg;
 mod fidelity;
 mod files;

@@ -144,7 +144,8 @@ impl Survey {
                 for packet in run.packets {
                     if contents.push(packet) {
                         let now = finder_for(&contents);
-                        if now.as_ref().map(Finder::pid) != finder.as_ref().map(Finder::pid) {
+                        if now.as_ref().map(Finder::subject) != finder.as_ref().map(Finder::subject)
+                        {
                             around.missed += finder.map_or(0, |f| f.missed());
                             finder = now;
                         }

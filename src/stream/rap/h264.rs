@@ -4,11 +4,11 @@
 use super::{Look, RapKind, start_codes};
 use crate::stream::video::Bits;
 
-const SLICE: u8 = 1;
-const PARTITION_A: u8 = 2;
+pub(super) const SLICE: u8 = 1;
+pub(super) const PARTITION_A: u8 = 2;
 const IDR: u8 = 5;
 const SEI: u8 = 6;
-const SPS: u8 = 7;
+pub(super) const SPS: u8 = 7;
 /// payloadType of a recovery point SEI message.
 const RECOVERY_POINT: u32 = 6;
 

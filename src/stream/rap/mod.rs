@@ -13,6 +13,8 @@ mod hevc;
 mod mpeg2;
 
 use crate::stream::codec::Codec;
+pub use crate::stream::video::h264::References;
+use crate::stream::video::{Bits, h264::references};
 use crate::ts::{Dts, Packet, PesHeader, Pts, Scrambling};
 
 /// How free of the past a random-access point is.
@@ -157,6 +159,45 @@ impl RapDetector {
         })
     }
 
+    /// True while the start of a PES packet has not been looked at to its first slice.
+    pub fn is_looking(&self) -> bool {
+        self.looking
+    }
+
+    /// How a decoder keeps references, by the parameter set in the PES packet that was looked at
+    /// last; `None` where there is none in it, or the codec is not H.264.
+    pub fn references(&self) -> Option<References> {
+        self.nal_units().find_map(|nal| match nal {
+            [header, body @ ..] if header & 0x1F == h264::SPS => references(body),
+            _ => None,
+        })
+    }
+
+    /// The frame_num (ITU-T H.264 §7.4.3) of the picture looked at last, where others refer to it:
+    /// both fields of a frame have the same.
+    pub fn reference_number(&self, references: References) -> Option<u32> {
+        let first = self.nal_units().find_map(|nal| match nal {
+            [header, body @ ..] if matches!(header & 0x1F, h264::SLICE | h264::PARTITION_A) => {
+                Some((header & 0x60, body))
+            }
+            _ => None,
+        });
+        let (_, body) = first.filter(|(importance, _)| *importance != 0)?;
+        let mut bits = Bits::new(body);
+        bits.pass_ue(3)?; // first_mb_in_slice, slice_type, pic_parameter_set_id
+        bits.u(references.number_bits)
+    }
+
+    /// The NAL units of H.264 in what was looked at; none of another codec.
+    fn nal_units(&self) -> impl Iterator<Item = &[u8]> {
+        let header = PesHeader::new(&self.bytes).filter(|_| self.codec == Codec::H264);
+        let unit = header.and_then(|h| self.bytes.get(h.header_len()..));
+        start_codes(unit.unwrap_or_default()).map(|nal| {
+            let end = nal.windows(3).position(|w| w == [0, 0, 1]);
+            nal.get(..end.unwrap_or(nal.len())).unwrap_or(nal)
+        })
+    }
+
     fn look(&self) -> Look {
         let Some(header) = PesHeader::new(&self.bytes) else {
             // Nine bytes are a whole fixed part: more would not make it a PES packet.
@@ -295,6 +336,32 @@ mod tests {
                 bytes[3] = (x >> 41) as u8 & 0x30;
                 let _ = detector.push(&Packet::from_bytes(bytes), n);
             }
+        }
+    }
+
+    #[test]
+    fn references_are_counted_by_frame_num() {
+        // Baseline, level 3, id 0, frame_num of 4 bits, order counts of type 0 and 4 bits, four
+        // reference frames (00101): 1 1 1 1 00101. An I slice: 1, 0001000, 1, frame_num 1001.
+        let point = [
+            0, 0, 1, 0x67, 0x42, 0, 0x1E, 0xF2, 0x80, 0, 0, 1, 0x61, 0x88, 0xCC, 0x80,
+        ];
+        let mut detector = RapDetector::new(Codec::H264).unwrap();
+        packets(&point, false).iter().for_each(|p| {
+            detector.push(p, 0);
+        });
+        let references = detector.references().unwrap();
+        assert_eq!((references.frames, references.number_bits), (4, 4));
+        assert_eq!(detector.reference_number(references), Some(9));
+        // P slices (1, 00110, 1, 0101): one that others refer to, and one that none does.
+        for (header, number) in [(0x41, Some(5)), (0x01, None)] {
+            packets(&[0, 0, 1, header, 0x9A, 0xA0], false)
+                .iter()
+                .for_each(|p| {
+                    detector.push(p, 0);
+                });
+            assert_eq!(detector.references(), None);
+            assert_eq!(detector.reference_number(references), number);
         }
     }
 }

@@ -19,9 +19,26 @@ const HIGH: [u32; 13] = [100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134
 const MOST_IN_CYCLE: u32 = 255;
 const MOST_SCHEDULES: u32 = 32;
 
-/// What follows the first byte of the NAL unit.
-pub(super) fn sequence(body: &[u8]) -> Option<VideoFormat> {
-    let mut bits = Bits::new(body);
+/// What a parameter set says first.
+struct Head {
+    profile: u32,
+    constraints: u32,
+    level: u32,
+    chroma: Chroma,
+    bit_depth: u8,
+    references: References,
+}
+
+/// How reference frames are kept and counted.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct References {
+    /// max_num_ref_frames.
+    pub frames: u32,
+    /// Bits of a frame_num, 4 to 16.
+    pub number_bits: u32,
+}
+
+fn head(bits: &mut Bits<'_>) -> Option<Head> {
     let (profile, constraints, level) = (bits.u(8)?, bits.u(8)?, bits.u(8)?);
     bits.ue()?; // seq_parameter_set_id
     let (mut chroma, mut bit_depth) = (Chroma::C420, 8);
@@ -34,12 +51,40 @@ pub(super) fn sequence(body: &[u8]) -> Option<VideoFormat> {
         bits.ue()?; // bit_depth_chroma_minus8
         bits.skip(1)?; // qpprime_y_zero_transform_bypass_flag
         if bits.flag()? {
-            scaling_matrices(&mut bits, chroma)?;
+            scaling_matrices(bits, chroma)?;
         }
     }
-    bits.ue()?; // log2_max_frame_num_minus4
-    order_counts(&mut bits)?;
-    bits.ue()?; // max_num_ref_frames
+    let number_bits = bits.ue()?.checked_add(4).filter(|n| *n <= 16)?;
+    order_counts(bits)?;
+    Some(Head {
+        profile,
+        constraints,
+        level,
+        chroma,
+        bit_depth,
+        references: References {
+            frames: bits.ue()?,
+            number_bits,
+        },
+    })
+}
+
+/// From what follows the first byte of a sequence parameter set.
+pub(in crate::stream) fn references(body: &[u8]) -> Option<References> {
+    head(&mut Bits::new(body)).map(|head| head.references)
+}
+
+/// What follows the first byte of the NAL unit.
+pub(super) fn sequence(body: &[u8]) -> Option<VideoFormat> {
+    let mut bits = Bits::new(body);
+    let Head {
+        profile,
+        constraints,
+        level,
+        chroma,
+        bit_depth,
+        ..
+    } = head(&mut bits)?;
     bits.skip(1)?; // gaps_in_frame_num_value_allowed_flag
     let columns = bits.ue()?.checked_add(1)?;
     let rows = bits.ue()?.checked_add(1)?;

@@ -5,7 +5,7 @@
 
 mod bits;
 mod detector;
-mod h264;
+pub(in crate::stream) mod h264;
 mod hevc;
 mod mpeg2;
 mod names;

@@ -16,6 +16,7 @@ use crate::cut::retime::Retimer;
 use crate::cut::survey::Plan;
 use crate::stream::Counters;
 use crate::ts::{PACKET_SIZE, Packet};
+use crate::units::Ticks27M;
 
 /// Positions before the first packet that is wanted: where junk stands between packets, the search
 /// for them has found its step by then. A multiple of 188, 192 and 204.
@@ -26,8 +27,10 @@ pub(super) struct Order<'a> {
     pub(super) args: &'a Args,
     pub(super) plan: &'a Plan,
     pub(super) scale: Scale,
-    /// Positions before which packets are missing, ascending.
-    pub(super) holes: Vec<u64>,
+    /// Positions before which packets are missing, ascending, and for how long there are none.
+    pub(super) holes: Vec<(u64, Ticks27M)>,
+    /// The part of a ring whose clock was set back.
+    pub(super) epoch: Option<String>,
 }
 
 /// Cuts and reports.
@@ -43,7 +46,7 @@ pub(super) fn deliver<M: Material>(
     let format = args.format.unwrap_or_else(|| Format::of(&args.output));
     let output = Output::open(&args.output, format, plan, context)?;
     let done = cut(order, source, output, context, error)?;
-    let report = Report::new(plan, order.scale, &done);
+    let report = Report::new(plan, order.scale, order.epoch.clone(), &done);
     if args.json {
         let line = serde_json::to_string(&report)?;
         writeln!(context.answer(), "{line}")?;
@@ -73,10 +76,13 @@ fn cut<M: Material>(
         .map_err(error)?;
     let mut reached = plan.read.start;
     // What precedes the in-point is put behind it: the gap is then not where it was.
-    let holes = order.holes.iter().copied();
-    let mut holes = holes
-        .filter(|hole| *hole > plan.instructions.start)
-        .peekable();
+    let inside = |hole: &&(u64, Ticks27M)| hole.0 > plan.instructions.start;
+    let holes = order.holes.iter().filter(inside);
+    for (_, length) in holes.clone().filter(|hole| hole.0 < plan.instructions.stop) {
+        done.holes += 1;
+        done.missing += *length;
+    }
+    let mut holes = holes.map(|(position, _)| *position).peekable();
     let mut ended = false;
     while !ended {
         out.clear();
@@ -99,11 +105,29 @@ fn cut<M: Material>(
                 ended = true;
             }
         }
+        let by_packets = output.watch(&out);
         retimer.push(&mut out, &mut |event| events.push(event));
         if ended {
             retimer.finish(&mut out, &mut |event| events.push(event));
         }
+        let of_tables = |event: &CutEvent| matches!(event, CutEvent::ProgramChange { .. });
+        let changes = events.iter().any(of_tables);
         events.drain(..).for_each(|event| context.event(&event));
+        let (contents, at_change) = retimer.contents();
+        let by_tables = changes.then(|| output.follow(contents, context)).flatten();
+        let change = by_tables.map(|words| (words, at_change)).or(by_packets);
+        if let Some((words, pts)) = change {
+            let last = reached.clamp(plan.read.start, plan.read.end - 1);
+            let arrival = source.arrival_at(last).map_err(error)?;
+            // Over a jump of the clock stamps do not tell.
+            let at = match (pts, arrival) {
+                (Some(pts), None) => plan.from.time + (pts - plan.from.pts),
+                (Some(pts), _) if retimer.jumps() == 0 => plan.from.time + (pts - plan.from.pts),
+                (_, arrival) => arrival.unwrap_or(plan.from.time),
+            };
+            let at = order.scale.write(at);
+            return Err(changed(order.args, &words, &at));
+        }
         if let Err(e) = output.write(&out) {
             return Err(interrupted(context).unwrap_or(e));
         }
@@ -124,7 +148,19 @@ fn cut<M: Material>(
     context.last_turn(|counters| count(counters, done));
     done.jumps = retimer.jumps();
     done.wraps = retimer.wraps();
+    done.jumped = retimer.jumped();
+    done.presented = retimer.presented().length(plan.from.pts, plan.to.pts);
+    done.pieces = retimer.presented().pieces();
     Ok(done)
+}
+
+/// A container that describes its streams once cannot go on.
+fn changed(args: &Args, words: &str, at: &str) -> Error {
+    let output = &args.output;
+    let error = anyhow!("cannot write '{output}': {words}, at about {at}, and that cannot follow");
+    Error::failure(error).hint(format!(
+        "write a .ts, which holds both, or cut what is before and behind {at} apart"
+    ))
 }
 
 fn count(counters: &mut dyn Counters, done: Done) {

@@ -5,14 +5,15 @@ use std::path::Path;
 use anyhow::anyhow;
 
 use super::Format;
-use crate::cli::{Context, Error, Level};
+use super::tracks::Tracks;
+use crate::cli::{Context, Error};
+use crate::cut::contents::Contents;
 use crate::cut::survey::Plan;
 use crate::io::{
     Container, Endpoint, FfmpegError, OutputOptions, Remuxer, Sink, StagedFile, open_output,
 };
 use crate::stream::Batch;
-use crate::stream::codec::Codec;
-use crate::ts::Packet;
+use crate::ts::{Packet, Pts};
 use crate::units::Arrival;
 
 /// An open output.
@@ -22,7 +23,7 @@ pub(super) enum Output {
     /// An endpoint other than a regular file, and what collects for it.
     Endpoint(Box<dyn Sink>, Batch),
     /// ffmpeg, which writes a file.
-    Remuxed(Remuxer, StagedFile),
+    Remuxed(Remuxer, StagedFile, Box<Tracks>),
 }
 
 /// Packets handed to an endpoint at once.
@@ -55,7 +56,8 @@ impl Output {
                 Ok(Self::Endpoint(sink, Batch::with_capacity(BATCH_PACKETS)))
             }
             (Some(container), Endpoint::File(path)) => {
-                let pids = carried(container, plan, context);
+                let tracks = Tracks::of(container, plan, context);
+                let pids: Vec<u16> = tracks.carried.keys().map(|pid| pid.get()).collect();
                 if pids.is_empty() {
                     return Err(Error::failure(anyhow!(
                         "cannot write '{endpoint}': the container can carry none of the streams"
@@ -63,8 +65,8 @@ impl Output {
                 }
                 let file = StagedFile::reserve(path)?;
                 let remuxer = Remuxer::start(file.temporary(), container, &pids, context.signals());
-                let error = ffmpeg_error(path);
-                Ok(Self::Remuxed(remuxer.map_err(error)?, file))
+                let remuxer = remuxer.map_err(ffmpeg_error(path))?;
+                Ok(Self::Remuxed(remuxer, file, Box::new(tracks)))
             }
             (Some(_), _) => Err(Error::usage(anyhow!(
                 "'{endpoint}' is no file: mp4 and mkv are written to files"
@@ -85,9 +87,26 @@ impl Output {
                 }
                 Ok(())
             }
-            Self::Remuxed(remuxer, file) => remuxer
+            Self::Remuxed(remuxer, file, _) => remuxer
                 .write(Packet::bytes_of(packets))
                 .map_err(ffmpeg_error(file.target())),
+        }
+    }
+
+    /// PAT or PMT are others: what of that the container cannot go on with, in words.
+    pub(super) fn follow(&mut self, contents: &Contents, context: &Context) -> Option<String> {
+        match self {
+            Self::Remuxed(_, _, tracks) => tracks.follow(contents, context),
+            Self::File(_) | Self::Endpoint(..) => None,
+        }
+    }
+
+    /// What the container cannot go on with in these packets, which are not rebased yet, in words, and the
+    /// PTS from which on it holds.
+    pub(super) fn watch(&mut self, packets: &[Packet]) -> Option<(String, Option<Pts>)> {
+        match self {
+            Self::Remuxed(_, _, tracks) => tracks.watch(packets),
+            Self::File(_) | Self::Endpoint(..) => None,
         }
     }
 
@@ -96,39 +115,13 @@ impl Output {
         match self {
             Self::File(file) => Ok(file.place()?),
             Self::Endpoint(mut sink, _) => Ok(sink.finish()?),
-            Self::Remuxed(remuxer, file) => {
+            Self::Remuxed(remuxer, file, _) => {
                 let error = ffmpeg_error(file.target());
                 remuxer.finish().map_err(error)?;
                 Ok(file.place()?)
             }
         }
     }
-}
-
-/// The PIDs that a container can carry; says which it cannot.
-fn carried(container: Container, plan: &Plan, context: &Context) -> Vec<u16> {
-    let name = match container {
-        Container::Mp4 => "mp4",
-        Container::Matroska => "mkv",
-    };
-    let mut pids = Vec::new();
-    for program in plan.contents.programs() {
-        for (pid, codec) in &program.streams {
-            let timed = codec.is_video() || codec.is_audio();
-            let subtitle = *codec == Codec::DvbSubtitle && container == Container::Matroska;
-            let words = if timed && !plan.present.contains(pid) {
-                // What ffmpeg finds no frame of, it cannot describe in a header.
-                format!("PID {pid} ({codec}) carries nothing at the in-point: left out")
-            } else if !timed && !subtitle {
-                format!("{name} cannot carry PID {pid} ({codec}): left out")
-            } else {
-                pids.push(pid.get());
-                continue;
-            };
-            context.say(Level::Warning, &words);
-        }
-    }
-    pids
 }
 
 /// ffmpeg's error, with the name of what it was to write.

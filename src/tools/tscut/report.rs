@@ -16,6 +16,13 @@ pub(super) struct Done {
     pub(super) packets: u64,
     pub(super) jumps: u64,
     pub(super) wraps: u64,
+    pub(super) jumped: Ticks27M,
+    /// What is presented, and in how many pieces.
+    pub(super) presented: Ticks27M,
+    pub(super) pieces: u64,
+    /// Times without packets in the recording.
+    pub(super) holes: u64,
+    pub(super) missing: Ticks27M,
 }
 
 /// What was cut. Offsets where the source is a file, UTC where it is a ring.
@@ -29,7 +36,12 @@ pub(super) struct Report {
     in_utc: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     out_utc: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    epoch: Option<String>,
     duration_ms: i64,
+    pieces: u64,
+    holes: u64,
+    holes_ms: i64,
     in_pts: u64,
     out_pts: u64,
     in_kind: &'static str,
@@ -40,11 +52,12 @@ pub(super) struct Report {
     packets: u64,
     bytes: u64,
     pcr_jumps: u64,
+    pcr_jumped_ms: i64,
     pcr_wraps: u64,
 }
 
 impl Report {
-    pub(super) fn new(plan: &Plan, scale: Scale, done: &Done) -> Self {
+    pub(super) fn new(plan: &Plan, scale: Scale, epoch: Option<String>, done: &Done) -> Self {
         let offset = |time: StreamTime| match scale {
             Scale::File { origin } => Some(round_ms(time - origin)),
             Scale::Utc => None,
@@ -64,7 +77,11 @@ impl Report {
             out_ms: offset(to.time),
             in_utc: utc(from.time),
             out_utc: utc(to.time),
-            duration_ms: round_ms(duration(from, to)),
+            epoch,
+            duration_ms: round_ms(done.presented),
+            pieces: done.pieces,
+            holes: done.holes,
+            holes_ms: round_ms(done.missing),
             in_pts: from.pts.ticks(),
             out_pts: to.pts.ticks(),
             in_kind: kind(from),
@@ -75,19 +92,9 @@ impl Report {
             packets: done.packets,
             bytes: done.packets * PACKET_SIZE as u64,
             pcr_jumps: done.jumps,
+            pcr_jumped_ms: round_ms(done.jumped),
             pcr_wraps: done.wraps,
         }
-    }
-}
-
-/// From one edge to the other by their stamps, which are exact where arrivals are not; by their
-/// instants where the clock was another in between.
-fn duration(from: &Place, to: &Place) -> Ticks27M {
-    let (stamps, instants) = (to.pts - from.pts, to.time - from.time);
-    if (stamps - instants).abs() < Ticks27M::SECOND {
-        stamps
-    } else {
-        instants
     }
 }
 
@@ -106,14 +113,28 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "cut from {} ({}) to {} ({}): {}, {} packets",
+            "cut from {} ({}) to {} ({}): {}{}, {} packets",
             edge(self.in_utc.as_ref(), self.in_ms),
             self.in_kind,
             edge(self.out_utc.as_ref(), self.out_ms),
             self.out_kind,
             Ticks27M::from_millis(self.duration_ms),
+            match self.pieces {
+                0 | 1 => String::new(),
+                pieces => format!(" in {pieces} pieces"),
+            },
             self.packets
         )?;
+        if self.holes > 0 {
+            let (holes, missing) = (self.holes, Ticks27M::from_millis(self.holes_ms));
+            let word = if holes == 1 { "hole" } else { "holes" };
+            write!(f, "; {holes} {word}, {missing} in all")?;
+        }
+        if self.pcr_jumps > 0 {
+            let (jumps, by) = (self.pcr_jumps, Ticks27M::from_millis(self.pcr_jumped_ms));
+            let word = if jumps == 1 { "jump" } else { "jumps" };
+            write!(f, "; {jumps} {word} of the clock, by {by} in all")?;
+        }
         if self.leading_pictures_removed > 0 {
             let count = self.leading_pictures_removed;
             write!(f, "; {count} leading pictures removed")?;

@@ -3,16 +3,18 @@
 use std::fmt;
 use std::io;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::passes::{Choice, EpochArg};
 use super::scale::wall;
+use crate::cli::Ends;
 use crate::cut::material::{Material, Run};
 use crate::cut::survey::Plan;
 use crate::ring::RingEvent;
 use crate::ring::index::What;
 use crate::ring::{
-    Access, BLOCK_BYTES, DamagedFile, Disk, Ring, RingError, SILENCE, SegmentName, Stamps,
+    Access, BLOCK_BYTES, DamagedFile, Disk, Gap, Ring, RingError, SILENCE, SegmentName, Stamps,
     StoredFile,
 };
 use crate::ts::{PACKET_SIZE, Packet, Pts};
@@ -33,8 +35,10 @@ pub(super) enum RingFault {
     Ring(RingError),
     /// A segment was let go before it was reached.
     Gone(String),
-    /// A segment cannot be read.
-    Read(String, io::Error),
+    /// A segment cannot be read; its path.
+    Read(PathBuf, io::Error),
+    /// No part of the ring has that epoch; those that there are.
+    NoEpoch(u32, Vec<u32>),
 }
 
 impl fmt::Display for RingFault {
@@ -42,7 +46,8 @@ impl fmt::Display for RingFault {
         match self {
             Self::Ring(e) => e.fmt(f),
             Self::Gone(name) => write!(f, "the ring let {name} go before it was read"),
-            Self::Read(name, _) => write!(f, "cannot read '{name}'"),
+            Self::Read(path, _) => write!(f, "cannot read '{}'", path.display()),
+            Self::NoEpoch(epoch, _) => write!(f, "the ring has no epoch {epoch}"),
         }
     }
 }
@@ -52,7 +57,7 @@ impl std::error::Error for RingFault {
         match self {
             Self::Read(_, e) => Some(e),
             Self::Ring(e) => e.source(),
-            Self::Gone(_) => None,
+            Self::Gone(_) | Self::NoEpoch(..) => None,
         }
     }
 }
@@ -72,6 +77,7 @@ struct Part {
 /// An open segment: what is open stays readable when its name expires.
 struct Open {
     part: usize,
+    name: SegmentName,
     packets: Box<dyn StoredFile>,
     stamps: Stamps,
     /// Its random-access points: bytes before each, its PTS, and when that is presented.
@@ -84,7 +90,7 @@ pub(super) struct Hole {
     /// That of the first packet behind it.
     pub(super) position: u64,
     since: WallTime,
-    length: Ticks27M,
+    pub(super) length: Ticks27M,
 }
 
 impl fmt::Display for Hole {
@@ -97,7 +103,7 @@ impl fmt::Display for Hole {
     }
 }
 
-/// What a ring held when it was opened. A position counts the bytes of all segments, in the order
+/// What one pass of a ring's clock held when it was opened. A position counts the bytes of all segments, in the order
 /// of reception; times are arrivals.
 pub(super) struct Ringed {
     ring: Ring,
@@ -109,17 +115,26 @@ pub(super) struct Ringed {
 }
 
 impl Ringed {
-    pub(super) fn open(dir: &Path) -> Result<Self, RingFault> {
+    /// Takes of the ring in `dir` the pass of the clock that a range is in.
+    pub(super) fn open(
+        dir: &Path,
+        range: Ends<WallTime>,
+        epoch: Option<EpochArg>,
+    ) -> Result<(Self, Choice), RingFault> {
         let ring = Ring::open(Arc::new(Disk), dir).map_err(RingFault::Ring)?;
+        let choice = Choice::of(&ring, range, epoch)?;
         let mut parts = Vec::new();
         let mut position = 0;
-        for name in ring.segments() {
-            // One that expires meanwhile is not there.
-            let Ok(file) = ring.storage().open(&name.path(dir, "ts"), Access::Read) else {
-                continue;
+        for name in choice.segments(&ring) {
+            let path = name.path(dir, "ts");
+            // What cannot be told here is told when it is to be read: elsewhere in the ring it is
+            // nobody's concern.
+            let bytes = match ring.storage().size(&path) {
+                Ok(bytes) => bytes / PACKET_SIZE as u64 * PACKET_SIZE as u64,
+                // One that expires meanwhile is not there.
+                Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
+                Err(_) => 0,
             };
-            let bytes = file.len().map_err(|e| RingFault::Read(name.display(), e))?;
-            let bytes = bytes / PACKET_SIZE as u64 * PACKET_SIZE as u64;
             parts.push(Part {
                 name: *name,
                 position,
@@ -129,14 +144,42 @@ impl Ringed {
             });
             position += bytes;
         }
-        Ok(Self {
+        let ringed = Self {
             ring,
             parts,
             open: None,
             at: 0,
             ahead: FIRST_BYTES,
             held: Vec::new(),
-        })
+        };
+        Ok((ringed, choice))
+    }
+
+    /// Sees to it that every segment of what was asked for and of what is cut can be read: one
+    /// that cannot is no gap, and no end either.
+    pub(super) fn attest(&self, asked: Ends<StreamTime>, plan: &Plan) -> Result<(), RingFault> {
+        let from = asked.0.map(|from| wall(from.min(plan.from.time)));
+        let to = asked.1.map(|to| wall(to.max(plan.to.time)));
+        let (dir, storage) = (self.ring.dir(), self.ring.storage());
+        for (number, part) in self.parts.iter().enumerate() {
+            let next = self.parts.get(number + 1).map(|next| next.name.start);
+            let end = match part.name.length {
+                Ticks27M::ZERO => next.unwrap_or(WallTime::from_ticks(i64::MAX)),
+                _ => part.name.end(),
+            };
+            if to.is_some_and(|to| part.name.start >= to) || from.is_some_and(|from| end <= from) {
+                continue;
+            }
+            let path = part.name.path(dir, "ts");
+            match storage.open(&path, Access::Read) {
+                // Let go since the ring was opened: told when it is reached.
+                Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                    return Err(RingFault::Read(path, e));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     /// Where time passed between two blocks without a packet, or segments are gone, by the stamps
@@ -152,6 +195,7 @@ impl Ringed {
             if end <= positions.start || start >= positions.end {
                 continue;
             }
+            let aux = name.path(self.ring.dir(), "aux");
             let Some(open) = self.enter_part(number)? else {
                 continue;
             };
@@ -164,7 +208,7 @@ impl Ringed {
                     .unwrap_or(STAMPS)
                     .min(STAMPS);
                 let read = open.stamps.read(block, most, &mut stamps);
-                read.map_err(|e| RingFault::Read(name.display(), e))?;
+                read.map_err(|e| RingFault::Read(aux.clone(), e))?;
                 for (block, at) in (block..).zip(&stamps) {
                     if let Some(before) = last
                         && *at - before >= SILENCE
@@ -187,7 +231,8 @@ impl Ringed {
     pub(super) fn gaps(&self, plan: &Plan, holes: &[Hole]) -> Vec<String> {
         let (from, to) = (wall(plan.from.time), wall(plan.to.time));
         // A ring that cannot be summed up still tells its holes.
-        let noted = self.ring.gaps(from, to).unwrap_or_default();
+        let mut noted = self.ring.gaps(from, to).unwrap_or_default();
+        noted.retain(|gap| self.is_of_this_pass(gap));
         let mut words: Vec<(WallTime, String)> = Vec::new();
         for gap in &noted {
             let (length, since) = (gap.to - gap.from, gap.from);
@@ -206,6 +251,24 @@ impl Ringed {
         }
         words.sort_by_key(|(since, _)| *since);
         words.into_iter().map(|(_, words)| words).collect()
+    }
+
+    /// True for a gap in the pass of the clock that is cut; other passes have theirs at the same
+    /// instants.
+    fn is_of_this_pass(&self, gap: &Gap) -> bool {
+        let is_part = |name: &SegmentName| self.parts.iter().any(|part| part.name == *name);
+        if let Some((before, behind)) = &gap.between {
+            return is_part(before) || is_part(behind);
+        }
+        let noted_in = |name: &SegmentName| {
+            let index = self.ring.index(name);
+            let own = index.iter().flat_map(|index| &index.own);
+            own.into_iter()
+                .any(|r| r.at == gap.from && matches!(r.what, What::Gap { .. }))
+        };
+        let mut names = self.parts.iter().map(|part| part.name);
+        self.ring.segments().iter().all(is_part)
+            || names.any(|n| n.start <= gap.to && n.end() >= gap.from && noted_in(&n))
     }
 
     /// Settings that cannot be believed, and the segments at these positions of which stamps had to
@@ -246,11 +309,11 @@ impl Ringed {
         };
         if self.open.as_ref().is_none_or(|open| open.part != number) {
             let name = part.name;
+            let (storage, dir) = (self.ring.storage(), self.ring.dir());
             let fault = |e: io::Error| match e.kind() {
                 io::ErrorKind::NotFound => RingFault::Gone(name.display()),
-                _ => RingFault::Read(name.display(), e),
+                _ => RingFault::Read(name.path(dir, "ts"), e),
             };
-            let (storage, dir) = (self.ring.storage(), self.ring.dir());
             let packets = storage
                 .open(&name.path(dir, "ts"), Access::Read)
                 .map_err(fault)?;
@@ -270,6 +333,7 @@ impl Ringed {
             }
             self.open = Some(Open {
                 part: number,
+                name,
                 packets,
                 stamps,
                 points: points.collect(),
@@ -322,7 +386,8 @@ impl Material for Ringed {
             Some(open) => open.packets.read_at(&mut held, offset),
             None => Ok(0),
         };
-        let read = read.map_err(|e| RingFault::Read(part.name.display(), e))?;
+        let path = || part.name.path(self.ring.dir(), "ts");
+        let read = read.map_err(|e| RingFault::Read(path(), e))?;
         held.truncate(read / PACKET_SIZE * PACKET_SIZE);
         // A segment that was shortened ends here.
         self.at = if held.is_empty() {
@@ -376,9 +441,10 @@ impl Material for Ringed {
             let Some(open) = self.enter_part(number)? else {
                 continue;
             };
-            let count = open.stamps.count();
-            let fault = |e| RingFault::Read(String::from("aux"), e);
-            let block = open.stamps.seek(time, count.map_err(fault)?);
+            let (count, name) = (open.stamps.count(), open.name);
+            let aux = |e| RingFault::Read(name.path(self.ring.dir(), "aux"), e);
+            let count = count.map_err(aux)?;
+            let block = self.open.as_ref().map_or(0, |o| o.stamps.seek(time, count));
             if let Some(before) = block.checked_sub(1) {
                 let start = self.parts.get(number).map_or(0, |p| p.position);
                 return Ok(Some(start + before * BLOCK_BYTES));

@@ -30,7 +30,7 @@ impl Default for Scale {
 }
 
 impl Scale {
-    fn write(self, time: StreamTime) -> String {
+    pub(super) fn write(self, time: StreamTime) -> String {
         match self {
             Self::File { origin } => (time - origin).to_string(),
             Self::Utc => wall(time).to_string(),
@@ -101,6 +101,14 @@ pub(super) fn survey_error(asked: &Asked<'_>, e: SurveyError<Error>) -> Error {
 pub(super) fn ring_error(e: RingFault) -> Error {
     match e {
         RingFault::Ring(e) => e.into(),
+        RingFault::NoEpoch(_, ref epochs) => {
+            let numbers: Vec<String> = epochs.iter().map(u32::to_string).collect();
+            let hint = match numbers.is_empty() {
+                true => "its clock was never set back: leave --epoch out".to_owned(),
+                false => format!("it has live, {}", numbers.join(", ")),
+            };
+            Error::usage(e).hint(hint)
+        }
         e => Error::failure(e),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::ffmpeg::{Frame, complaints, pes_packets, pictures, sounds};
 use super::{cut, place, recording};
-use crate::harness::judge;
+use crate::harness::{captures, judge};
 
 /// How much the instants of sound that ffmpeg computes differ from those of the stamps: a frame's
 /// length in ticks of 90 kHz is no whole number at 44.1 kHz.
@@ -207,4 +207,26 @@ fn at_an_open_point_exactly_the_leading_pictures_are_missing_and_counted() {
         assert!(missing > 0, "{name} has no leading pictures at 8 s");
         assert!(parts.iter().all(|f| whole.contains(f)), "{name}");
     }
+}
+
+/// Six references of a decoder that keeps four lead the only point of this capture: without them
+/// the point is let go of, and with it what follows.
+#[test]
+fn no_picture_behind_the_point_of_a_real_capture_is_lost_with_the_leading_ones() {
+    let captures = captures();
+    let Some(source) = (captures.iter()).find(|path| path.ends_with("france2-h264-eac3-dvbsub.ts"))
+    else {
+        return;
+    };
+    let out = place("france2.ts");
+    let report = cut(source, &[], &out);
+    let from = report["in_pts"].as_i64().unwrap();
+    let shown = within(&pictures(&out), from, i64::MAX);
+    assert_same(
+        "pictures",
+        &shown,
+        &within(&pictures(source), from, i64::MAX),
+    );
+    assert!(shown.len() > 3, "{}", shown.len());
+    assert_eq!(report["leading_pictures_removed"], 0);
 }

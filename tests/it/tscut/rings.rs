@@ -10,9 +10,9 @@ use super::{cut, place, recording};
 use crate::harness::Run;
 
 /// 2026-11-22T19:00:00Z.
-const BEGIN: WallTime = WallTime::from_unix_millis(1_795_374_000_000);
+pub(super) const BEGIN: WallTime = WallTime::from_unix_millis(1_795_374_000_000);
 /// Ticks of a segment: ten seconds.
-const SEGMENT: i64 = 270_000_000;
+pub(super) const SEGMENT: i64 = 270_000_000;
 
 /// A recording at a constant rate, so that each packet's instant is known.
 fn constant() -> PathBuf {
@@ -33,7 +33,7 @@ const PACKET: i64 = 188 * 8 * 27_000_000 / 2_000_000;
 
 /// A ring in which the first PCR of `source` arrived at [`BEGIN`]; without the blocks that
 /// `lost` names, by number.
-fn ring(name: &str, source: &Path, lost: std::ops::Range<usize>) -> PathBuf {
+pub(super) fn ring(name: &str, source: &Path, lost: std::ops::Range<usize>) -> PathBuf {
     let dir = place(name);
     let _ = std::fs::remove_dir_all(&dir);
     std::fs::create_dir_all(&dir).unwrap();
@@ -199,7 +199,18 @@ fn over_a_gap_the_cut_goes_on() {
         "{} pictures",
         shown.len()
     );
-    assert!((10_000..=14_100).contains(&report["duration_ms"].as_i64().unwrap()));
+    // What is presented, and beside it what is not.
+    let length = report["duration_ms"].as_i64().unwrap();
+    let of_pictures = shown.len() as i64 * 40;
+    assert!(
+        (of_pictures - length).abs() <= 80,
+        "{length} ms, {of_pictures} shown"
+    );
+    assert_eq!(report["holes"], 1);
+    // 570 blocks, and the one before them, at 190 a second.
+    let missing = report["holes_ms"].as_i64().unwrap();
+    assert!((2950..=3050).contains(&missing), "{missing} ms");
+    assert_eq!(report["pieces"], 2);
 }
 
 /// Segments of ten seconds: the instants that one's aux file held are told from its neighbours.

@@ -1,0 +1,164 @@
+//! Rings whose clock was set back, and segments that cannot be read.
+
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::Command;
+
+use serde_json::Value;
+
+use super::rings::{BEGIN, SEGMENT, ring};
+use super::{place, recording};
+use crate::harness::{Ran, Run};
+
+/// A recording whose first PTS is about so many seconds.
+fn starting(at: u32) -> PathBuf {
+    recording(
+        &format!("constant-{at}"),
+        &format!(
+            "-c:v libx264 -preset ultrafast -b:v 800k -maxrate 800k -bufsize 400k -bf 2 -g 50 \
+             -flags +cgop -c:a mp2 -b:a 192k -muxrate 2M -output_ts_offset {at}"
+        ),
+    )
+}
+
+/// A ring that had the same twenty seconds three times, of recordings that begin at 1000, 2000 and
+/// 3000 s; of the last, the first ten are gone.
+fn thrice(name: &str) -> PathBuf {
+    let dir = ring(name, &starting(3000), 0..0);
+    for extension in ["ts", "aux"] {
+        let first = format!("{}.{extension}", BEGIN.ticks() / SEGMENT);
+        let _ = std::fs::remove_file(dir.join(first));
+        // What precedes the first PCR stands in the segment before.
+        let before = format!("{}.{extension}", BEGIN.ticks() / SEGMENT - 1);
+        let _ = std::fs::remove_file(dir.join(before));
+    }
+    for (epoch, at) in [(1, 1000), (2, 2000)] {
+        ring(&format!("{name}/epoch-{epoch}"), &starting(at), 0..0);
+    }
+    dir
+}
+
+fn tscut(dir: &PathBuf, args: &[&str], status: i32, words: &[&str]) -> (Option<Value>, Ran) {
+    let out = place("epochs.ts");
+    let ran = Run::new("tscut")
+        .args([dir])
+        .args(args)
+        .args(["--json".as_ref(), "-o".as_ref(), out.as_os_str()])
+        .run()
+        .expect(status, words);
+    (serde_json::from_slice(&ran.stdout).ok(), ran)
+}
+
+/// The recording that a cut was taken from, by its first PTS, and how long it is.
+fn taken(report: &Value) -> (u64, i64) {
+    let seconds = report["in_pts"].as_u64().unwrap() / 90_000;
+    (
+        seconds / 1000 * 1000,
+        report["duration_ms"].as_i64().unwrap(),
+    )
+}
+
+#[test]
+fn an_instant_that_was_on_air_thrice_is_taken_from_the_newest_and_the_others_are_named() {
+    let dir = thrice("ring-thrice");
+    let later = [
+        "--from",
+        "2026-11-22T19:00:13Z",
+        "--to",
+        "2026-11-22T19:00:17Z",
+    ];
+    let said = [
+        "clock was set back",
+        "cut from --epoch live",
+        "--epoch 1: 2026-11-22T",
+        "--epoch 2: 2026-11-22T",
+    ];
+    let (report, _) = tscut(&dir, &later, 0, &said);
+    let report = report.unwrap();
+    assert_eq!(report["epoch"], "live");
+    let (from, length) = taken(&report);
+    assert_eq!(from, 3000);
+    // Four seconds between points of two: eight at most.
+    assert!((4000..=8000).contains(&length), "{length} ms");
+    // Ten seconds more: the newest does not have them.
+    let whole = [
+        "--from",
+        "2026-11-22T19:00:03Z",
+        "--to",
+        "2026-11-22T19:00:17Z",
+    ];
+    let (report, _) = tscut(&dir, &whole, 0, &["cut from --epoch 2"]);
+    let (from, length) = taken(&report.unwrap());
+    assert_eq!(from, 2000);
+    assert!((14_000..=18_000).contains(&length), "{length} ms");
+}
+
+#[test]
+fn each_part_of_a_ring_whose_clock_was_set_back_can_be_asked_for() {
+    let dir = thrice("ring-each");
+    for (epoch, start) in [("1", 1000), ("2", 2000), ("epoch-2", 2000), ("live", 3000)] {
+        let args = [
+            "--epoch",
+            epoch,
+            "--from",
+            "2026-11-22T19:00:13Z",
+            "--duration",
+            "4s",
+        ];
+        let (report, ran) = tscut(&dir, &args, 0, &[]);
+        let (from, length) = taken(&report.unwrap());
+        assert_eq!(from, start, "--epoch {epoch}");
+        assert!((4000..=8000).contains(&length), "{length} ms");
+        assert!(!ran.stderr.contains("set back"), "{}", ran.stderr);
+    }
+    tscut(
+        &dir,
+        &["--epoch", "7"],
+        2,
+        &["no epoch 7", "it has live, 1, 2"],
+    );
+    tscut(
+        &dir,
+        &["--epoch", "0"],
+        2,
+        &["write live, or the K of epoch-K"],
+    );
+    let plain = ring("ring-once", &starting(1000), 0..0);
+    tscut(&plain, &["--epoch", "1"], 2, &["leave --epoch out"]);
+}
+
+/// Root may open what is forbidden to others, save without the capability for it.
+#[test]
+fn a_segment_that_cannot_be_opened_is_an_error_and_no_gap() {
+    let dir = ring("ring-unreadable", &starting(1000), 0..0);
+    let segment = dir.join(format!("{}.ts", BEGIN.ticks() / SEGMENT + 1));
+    std::fs::set_permissions(&segment, Permissions::from_mode(0o000)).unwrap();
+    let out = place("unreadable.ts");
+    let ranges = [
+        (&["19:00:05Z", "19:00:15Z"], 3),
+        (&["19:00:12Z", "19:00:15Z"], 3),
+        // Where nothing of it is wanted it does not matter.
+        (&["19:00:02Z", "19:00:05Z"], 0),
+    ];
+    for ([from, to], status) in ranges {
+        let _ = std::fs::remove_file(&out);
+        let ran = Command::new("setpriv")
+            .arg("--bounding-set=-dac_override,-dac_read_search")
+            .arg(env!("CARGO_BIN_EXE_tscut"))
+            .arg(&dir)
+            .args(["--from", &format!("2026-11-22T{from}")])
+            .args(["--to", &format!("2026-11-22T{to}")])
+            .arg("-o")
+            .arg(&out)
+            .output()
+            .expect("setpriv (util-linux) runs");
+        let said = String::from_utf8_lossy(&ran.stderr);
+        assert_eq!(ran.status.code(), Some(status), "{said}");
+        assert_eq!(out.exists(), status == 0, "{said}");
+        if status > 0 {
+            let name = format!("cannot read '{}': Permission denied", segment.display());
+            assert!(said.contains(&name), "{said}");
+        }
+    }
+}
