@@ -127,8 +127,12 @@ use crate::stream::Framing;
 /// overflow, EB underflow (not with low_delay), B both; a byte is tolerated. Data may wait for 1 s
 /// in MPEG-2 video and sound, 10 s in AVC and HEVC, 60 s in still pictures, 40 ms in teletext.
 ///
-/// MB passes to EB by the leak method. Of a stream with other rules (vbv_delay, an HRD schedule),
-/// scrambled ones, and codings without buffers, the report says that they are not judged, and why.
+/// MB passes to EB by the leak method; where a STD_descriptor has leak_valid_flag 0, by the
+/// vbv_delay of each picture, unless that is 0xFFFF; where hrd_management_valid_flag is set, by the
+/// NAL HRD of the parameter set and its buffering period SEI messages, of several schedules the
+/// last. Then MB may underflow, and EB overflow, too; EB underflows with low_delay, too, by
+/// vbv_delay. The report says what is not judged, and why: an HRD that is not in the stream,
+/// vbv_delay that contradicts the decoding times, scrambled streams, codings without buffers.
 /// After lost packets, a new clock or another PMT the buffers begin empty. A buffer is told once
 /// each time it runs over. In JSON, `buffers` has for every PID the size and the highest and lowest
 /// fullness of each of its buffers.

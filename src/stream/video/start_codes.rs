@@ -5,6 +5,8 @@
 pub struct StartCode<'a> {
     /// Where the unit begins: the prefix 00 00 01, and the zero byte before it where there is one.
     pub position: u64,
+    /// Where the start code's value stands.
+    pub value: u64,
     /// The start code's value and the bytes behind it, as many as were wanted, or fewer when the
     /// next start code comes earlier.
     pub head: &'a [u8],
@@ -19,6 +21,7 @@ pub struct StartCodes {
     /// Bytes it shall have; 0 when there is none.
     wanted: usize,
     position: u64,
+    value: u64,
     /// Zero bytes at the end of what was pushed, up to three.
     zeros: usize,
     /// No unit reaches back over this position.
@@ -35,6 +38,7 @@ impl StartCodes {
             head: Vec::new(),
             wanted: 0,
             position: 0,
+            value: 0,
             zeros: 0,
             floor: 0,
         }
@@ -79,6 +83,7 @@ impl StartCodes {
                 p if zeros > 2 && p != self.floor => p.wrapping_sub(1),
                 p => p,
             };
+            self.value = position.wrapping_add(next as u64);
             self.head.clear();
             self.wanted = Self::MOST;
             from = next;
@@ -150,6 +155,7 @@ impl StartCodes {
         if !self.head.is_empty() {
             found(StartCode {
                 position: self.position,
+                value: self.value,
                 head: &self.head,
             });
         }
