@@ -142,7 +142,7 @@ use crate::stream::Framing;
 /// Nothing is decoded: pictures are what sequence headers and parameter sets say, sound what its
 /// frame headers say, groups of pictures reach from one random-access point to the next. Bit rates
 /// are those of packets of 188 bytes over whole seconds; a service's is that of its PMT, clock,
-/// streams and ECMs. Splice information (SCTE 35) is logged once a command, its repeats counted;
+/// streams and ECMs, a table's, under `tables` in JSON, that of the bytes of its sections. Splice information (SCTE 35) is logged once a command, its repeats counted;
 /// its pre-roll is what the program's clock lacks to the splice when the command arrives. In JSON
 /// all of this stands under `content`; the logs hold the newest 256 entries.
 ///
