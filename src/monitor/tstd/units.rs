@@ -5,7 +5,7 @@ use crate::stream::access_unit::AudioFrame;
 use crate::stream::codec::Codec as Coding;
 use crate::stream::video::{
     InitialDelay, LONGEST_MESSAGE, SequenceParser, StartCode, StartCodes, VideoFormat,
-    buffering_period, is_message, wanted,
+    buffering_period, is_message, opens_period, wanted,
 };
 use crate::stream::{PesPart, PesPayload};
 use crate::ts::{Dts, Packet};
@@ -367,14 +367,9 @@ fn delivery(
     format: Option<&VideoFormat>,
     message: &mut Vec<u8>,
 ) -> Option<VideoEvent> {
-    if codec != Coding::Mpeg2Video
-        && let [value, ..] = unit.head
-        && is_message(codec, *value)
-    {
-        // Of several units the first, where a buffering period stands.
-        if message.is_empty() {
-            message.extend_from_slice(unit.head);
-        }
+    if opens_period(codec, unit.head) {
+        message.clear();
+        message.extend_from_slice(unit.head);
         return None;
     }
     match (codec, unit.head) {

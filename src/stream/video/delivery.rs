@@ -64,15 +64,27 @@ pub const fn is_message(codec: Codec, value: u8) -> bool {
     }
 }
 
-/// Reads the buffering period message of an SEI unit, its header in front. It is the first message
-/// of its unit (H.264 §7.4.1.2.3); `None` when another is.
+/// True of an SEI unit, its header in front, that begins with a buffering period message: no other
+/// message stands before one (H.264 §7.4.1.2.3).
+pub fn opens_period(codec: Codec, unit: &[u8]) -> bool {
+    let message = unit.get(header_of(codec)).copied();
+    let kind = unit.first().is_some_and(|value| is_message(codec, *value));
+    kind && message.map(u32::from) == Some(BUFFERING_PERIOD)
+}
+
+/// Bytes of a NAL unit's header.
+fn header_of(codec: Codec) -> usize {
+    if codec == Codec::Hevc { 2 } else { 1 }
+}
+
+/// Reads the buffering period message of an SEI unit, its header in front; `None` where it does not
+/// begin with one.
 pub fn buffering_period(
     codec: Codec,
     unit: &[u8],
     schedule: &DeliverySchedule,
 ) -> Option<InitialDelay> {
-    let header = if codec == Codec::Hevc { 2 } else { 1 };
-    let mut bits = Bits::new(unit.get(header..)?);
+    let mut bits = Bits::new(unit.get(header_of(codec)..)?);
     if bits.u(8)? != BUFFERING_PERIOD {
         return None;
     }

@@ -16,7 +16,9 @@ mod start_codes;
 mod tests;
 
 pub(in crate::stream) use bits::Bits;
-pub use delivery::{DeliverySchedule, InitialDelay, LONGEST_MESSAGE, buffering_period, is_message};
+pub use delivery::{
+    DeliverySchedule, InitialDelay, LONGEST_MESSAGE, buffering_period, is_message, opens_period,
+};
 pub use detector::VideoFormatDetector;
 pub use parser::{SequenceParser, wanted};
 pub use start_codes::{StartCode, StartCodes};

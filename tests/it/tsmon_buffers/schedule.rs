@@ -229,6 +229,13 @@ impl Coding {
                 Self::H264 => h264_sequence(cpb, constant),
                 Self::Hevc => hevc_sequence(cpb, constant),
             });
+            // One of another kind stands in front, user_data_unregistered.
+            let other = Writer::default().u(8, 5).u(8, 16).u(32, 9).u(32, 9);
+            let header: &[u8] = match self {
+                Self::H264 => &[6],
+                Self::Hevc => &[0x4E, 1],
+            };
+            bytes.extend(other.u(32, 9).u(32, 9).unit(header));
             let message = Writer::default().u(8, 0);
             bytes.extend(match self {
                 Self::H264 => message
@@ -237,7 +244,7 @@ impl Coding {
                     .u(24, delay)
                     .u(24, offset)
                     .u(7, 0x40)
-                    .unit(&[6]),
+                    .unit(header),
                 // concatenation_flag 0, au_cpb_removal_delay_delta of 10 bits.
                 Self::Hevc => message
                     .u(8, 8)
@@ -247,7 +254,7 @@ impl Coding {
                     .u(24, delay)
                     .u(24, offset)
                     .u(3, 4)
-                    .unit(&[0x4E, 1]),
+                    .unit(header),
             });
         }
         bytes.extend(match self {
