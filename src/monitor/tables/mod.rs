@@ -128,7 +128,7 @@ impl Tables {
             sight.check_absence(seen.at, out);
         }
         sight.last = now;
-        sight.seen = true;
+        (sight.seen, sight.fresh) = (true, true);
         let reader = sight.reader;
         let scrambled = seen.packet.as_bytes()[3] & 0xC0 != 0;
         if reader != 0 || scrambled {

@@ -176,10 +176,18 @@ fn end_of_zeros(bytes: &[u8], mut at: usize) -> usize {
     at + rest.iter().take_while(|b| **b == 0).count()
 }
 
-/// The place of the next zero byte from `at` on, looked for in words: coded pictures have few.
+/// The place of the next zero byte from `at` on, looked for in vectors, then in words: coded
+/// pictures have few.
 fn next_zero(bytes: &[u8], mut at: usize) -> Option<usize> {
     const LOW: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;
+    for vector in bytes.get(at..)?.chunks_exact(32) {
+        // Without an early way out, so that the compiler compares all of them at once.
+        if vector.iter().fold(false, |zero, b| zero | (*b == 0)) {
+            break;
+        }
+        at += 32;
+    }
     for word in bytes.get(at..)?.chunks_exact(8) {
         let word = u64::from_le_bytes(*word.first_chunk()?);
         // The lowest bit is that of a zero byte; those above it may be of ones behind it.
