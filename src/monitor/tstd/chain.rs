@@ -325,9 +325,12 @@ impl Chain {
         (interval, clock): (&Interval, Pcr),
         report: &mut Reporter<'_, '_>,
     ) {
-        let reached = self.place;
-        while let Some(begun) = self.begun.pop_front_if(|b| b.unit.start < reached) {
+        while let Some(begun) = self.begun.front().copied() {
             let Begun { unit, delivery } = begun;
+            if unit.start >= self.place {
+                break;
+            }
+            self.begun.pop_front();
             match self.waiting.back_mut() {
                 Some(last) => last.end = last.end.or(Some(begun.end_of_previous())),
                 // The end of a unit that was not followed from its beginning.
