@@ -196,14 +196,14 @@ impl UnitFinder {
         }
         let (header, payload_start) = (self.header, self.payload_start);
         let (headers, headers_before) = (self.headers, self.headers_before);
-        // What stands in front of the newest header was found late.
+        // What stands in front of the newest header was found late; further back there is nothing but
+        // damage.
         let data = |place: u64| {
-            place
-                - if place < payload_start {
-                    headers_before
-                } else {
-                    headers
-                }
+            place.saturating_sub(if place < payload_start {
+                headers_before
+            } else {
+                headers
+            })
         };
         let after_previous = |start: u64| {
             if start <= payload_start {
