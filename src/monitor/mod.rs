@@ -21,6 +21,7 @@ mod series;
 pub mod tables;
 mod tally;
 pub mod tstd;
+mod windows;
 
 pub use self::core::{Monitor, MonitorOptions};
 pub use alarm::{Alarm, Alarms, MAX_ALARMS};

@@ -127,8 +127,12 @@ use crate::stream::Framing;
 /// overflow, EB underflow (not with low_delay), B both; a byte is tolerated. Data may wait for 1 s
 /// in MPEG-2 video and sound, 10 s in AVC and HEVC, 60 s in still pictures, 40 ms in teletext.
 ///
-/// MB passes to EB by the leak method. Of a stream with other rules (vbv_delay, an HRD schedule),
-/// scrambled ones, and codings without buffers, the report says that they are not judged, and why.
+/// MB passes to EB by the leak method; where a STD_descriptor has leak_valid_flag 0, by the
+/// vbv_delay of each picture, unless that is 0xFFFF; where hrd_management_valid_flag is set, by the
+/// NAL HRD of the parameter set and its buffering period SEI messages, of several schedules the
+/// last. Then MB may underflow, and EB overflow, too; EB underflows with low_delay, too, by
+/// vbv_delay. The report says what is not judged, and why: an HRD that is not in the stream,
+/// vbv_delay that contradicts the decoding times, scrambled streams, codings without buffers.
 /// After lost packets, a new clock or another PMT the buffers begin empty. A buffer is told once
 /// each time it runs over. In JSON, `buffers` has for every PID the size and the highest and lowest
 /// fullness of each of its buffers.
@@ -138,7 +142,7 @@ use crate::stream::Framing;
 /// Nothing is decoded: pictures are what sequence headers and parameter sets say, sound what its
 /// frame headers say, groups of pictures reach from one random-access point to the next. Bit rates
 /// are those of packets of 188 bytes over whole seconds; a service's is that of its PMT, clock,
-/// streams and ECMs. Splice information (SCTE 35) is logged once a command, its repeats counted;
+/// streams and ECMs, a table's, under `tables` in JSON, that of the bytes of its sections. Splice information (SCTE 35) is logged once a command, its repeats counted;
 /// its pre-roll is what the program's clock lacks to the splice when the command arrives. In JSON
 /// all of this stands under `content`; the logs hold the newest 256 entries.
 ///
@@ -176,8 +180,8 @@ use crate::stream::Framing;
 /// that has any, beside the measuring. `video_black` and `video_frozen` are found after 2 s,
 /// `audio_silent` after 5 s below -60 dB; `from_ms` counts from the first picture or sound. How
 /// loud sound is (EBU R 128) stands beside it, renewed each 2 s. At most 2 s or 16 MiB wait for
-/// ffmpeg: what a live input brings beyond that is not decoded, and that is said
-/// (`queue_overflow`). When ffmpeg dies or is missing, that is said (`exec_died`) and it is started
+/// ffmpeg: what a live input, or `--pass`, brings beyond that is not decoded, and that is said
+/// (`queue_overflow`); nothing waits for ffmpeg there. When ffmpeg dies or is missing, that is said (`exec_died`) and it is started
 /// again, after half a second at first and half a minute at last; measuring goes on.
 ///
 /// # ALARMS

@@ -2,6 +2,7 @@
 //! over a buffer's size and a byte under, and streams that encoders made.
 
 mod mux;
+mod schedule;
 mod time;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,6 +36,8 @@ fn name(finding: &Finding) -> &'static str {
         (Check::DataDelayError, ..) => "tstd_delay",
         (Check::BufferError, "TB", "overflow") => "tstd_tb_overflow",
         (Check::BufferError, "MB", "overflow") => "tstd_mb_overflow",
+        (Check::BufferError, "MB", "underflow") => "tstd_mb_underflow",
+        (Check::BufferError, "EB", "overflow") => "tstd_eb_overflow",
         (Check::BufferError, "EB", "underflow") => "tstd_eb_underflow",
         (Check::BufferError, "B", "overflow") => "tstd_b_overflow",
         (Check::BufferError, "B", "underflow") => "tstd_b_underflow",

@@ -1,11 +1,14 @@
 //! `tsmon --decode`: what ffmpeg's filters find beside the measuring.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 
-use crate::harness::{Run, ffmpeg_stream};
+use crate::harness::{Run, Running, command, ffmpeg_stream, in_own_network, wait_for};
 
 /// The report on a file, and what was said on stderr.
 fn decoded(path: &Path, folder: Option<&Path>) -> (Value, String) {
@@ -99,4 +102,103 @@ fn without_ffmpeg_everything_else_is_measured_and_it_is_said() {
         found(&report, "audio_silent"),
         Err("no sound was decoded".to_owned())
     );
+}
+
+/// The processes that `parent` has started.
+fn children(parent: u32) -> Vec<i32> {
+    let tasks = fs::read_dir(format!("/proc/{parent}/task")).unwrap();
+    let of = |task: fs::DirEntry| fs::read_to_string(task.path().join("children"));
+    let all = tasks.filter_map(|task| of(task.unwrap()).ok());
+    let pids = all.flat_map(|line| line.split(' ').map(str::to_owned).collect::<Vec<_>>());
+    pids.filter_map(|pid| pid.trim().parse().ok()).collect()
+}
+
+#[test]
+fn a_live_stream_is_decoded_and_an_ffmpeg_that_dies_is_followed_by_another() {
+    in_own_network(
+        "tsmon_decode::a_live_stream_is_decoded_and_an_ffmpeg_that_dies_is_followed_by_another",
+        || {
+            let file = interrupted(4);
+            let folder = tempfile::tempdir().unwrap();
+            let path = |name: &str| folder.path().join(name);
+            let read = |name: &str| fs::read_to_string(path(name)).unwrap_or_default();
+            let mut tsmon = command("tsmon");
+            tsmon
+                .args([
+                    "--decode",
+                    "--report",
+                    "json",
+                    "--clear-after",
+                    "1s",
+                    "--report-file",
+                ])
+                .arg(path("report"))
+                .arg("--events")
+                .arg(path("events"))
+                .arg("--stats-json")
+                .arg(path("stats"))
+                .arg("udp://@239.1.1.1:5000")
+                .stderr(fs::File::create(path("log")).unwrap());
+            let mut tsmon = Running::spawn(&mut tsmon);
+            wait_for("the socket", || path("stats").exists());
+            let mut player = command("tsrecv");
+            player.arg(&file).arg("udp://239.1.1.1:5000");
+            let mut player = Running::spawn(&mut player);
+            let is_told = |check: &str, state: &str| {
+                let told = read("events");
+                let mut lines = told
+                    .lines()
+                    .map(|l| serde_json::from_str::<Value>(l).unwrap());
+                lines.any(|l| l["check"] == check && l["event"] == state)
+            };
+            wait_for("black", || is_told("video_black", "raised"));
+            wait_for("a frozen picture", || is_told("video_frozen", "raised"));
+            let [ffmpeg] = children(tsmon.0.id())[..] else {
+                panic!("one ffmpeg");
+            };
+            kill(Pid::from_raw(ffmpeg), Signal::SIGKILL).unwrap();
+            wait_for("its end", || read("log").contains("exec_died"));
+            // What its black was is not held any more, and the next one begins.
+            wait_for("the end of black", || is_told("video_black", "cleared"));
+            wait_for("another", || {
+                children(tsmon.0.id()).iter().any(|c| *c != ffmpeg)
+            });
+            assert_eq!(player.wait(), 0);
+            wait_for("the packets", || {
+                let stats: Value = serde_json::from_str(&read("stats")).unwrap_or_default();
+                stats["bytes"] == fs::metadata(&file).unwrap().len()
+            });
+            tsmon.signal(Signal::SIGTERM);
+            assert_eq!(tsmon.wait(), 0, "{}", read("log"));
+            let report: Value = serde_json::from_str(&read("report")).unwrap();
+            assert_eq!(found(&report, "kernel_drops"), Ok(0));
+            assert_eq!(found(&report, "continuity_count_error"), Ok(0));
+            assert_eq!(found(&report, "video_black"), Ok(1), "{}", read("log"));
+        },
+    );
+}
+
+#[test]
+fn an_ffmpeg_that_hangs_or_dies_holds_up_neither_the_stream_nor_the_measuring() {
+    let stream = interrupted(3);
+    let bytes = fs::read(&stream).unwrap();
+    for script in ["exec sleep 600", "exit 1", "exec cat > /dev/null"] {
+        let folder = tempfile::tempdir().unwrap();
+        let fake = folder.path().join("ffmpeg");
+        fs::write(&fake, format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs::set_permissions(&fake, PermissionsExt::from_mode(0o755)).unwrap();
+        let path = format!("{}:/usr/bin:/bin", folder.path().display());
+        let report = folder.path().join("report");
+        let ran = Run::new("tsmon")
+            .args(["--pass", "--decode", "--report", "json", "--report-file"])
+            .args([&report])
+            .env("PATH", &path)
+            .stdin(bytes.clone())
+            .run();
+        assert_eq!(ran.status, 0, "{script}: {}", ran.stderr);
+        assert!(ran.stdout == bytes, "{script}");
+        let report: Value = serde_json::from_slice(&fs::read(&report).unwrap()).unwrap();
+        assert_eq!(report["bytes"], bytes.len(), "{script}: {}", ran.stderr);
+        assert!(!ran.stderr.contains("measuring_skipped"), "{}", ran.stderr);
+    }
 }

@@ -3,10 +3,11 @@
 
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use headend::ts::Packet;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
@@ -158,6 +159,72 @@ fn prometheus_scrapes_a_monitor_and_alerts_by_its_rules() {
             assert!(promtool.wait().unwrap().success(), "{page}");
             assert!(!get(at, "/").unwrap().contains("tsmon_"));
             stop(tsmon, &folder.path().join("log"));
+        },
+    );
+}
+
+#[test]
+fn what_the_kernel_drops_is_counted_as_that_everywhere() {
+    in_own_network(
+        "tsmon_outside::what_the_kernel_drops_is_counted_as_that_everywhere",
+        || {
+            const SENT: u64 = 1000;
+            let folder = tempfile::tempdir().unwrap();
+            let path = |name: &str| folder.path().join(name);
+            let at = "127.0.0.1:9470";
+            let mut tsmon = command("tsmon");
+            tsmon
+                .args(["udp://127.0.0.1:5000?rcvbuf=100k", "--prometheus", at])
+                .args(["--report", "json", "--report-file"])
+                .arg(path("report"))
+                .arg("--events")
+                .arg(path("events"))
+                .arg("--stats-json")
+                .arg(path("stats"))
+                .stderr(fs::File::create(path("log")).unwrap());
+            let tsmon = Running::spawn(&mut tsmon);
+            wait_for("the monitor", || get(at, "/metrics").is_some());
+            let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+            let nulls = [*Packet::NULL.as_bytes(); 7].concat();
+            tsmon.signal(Signal::SIGSTOP);
+            for _ in 0..SENT {
+                socket.send_to(&nulls, "127.0.0.1:5000").unwrap();
+            }
+            tsmon.signal(Signal::SIGCONT);
+            let counter = |key: &str| {
+                let stats: Value = serde_json::from_str(&read(&path("stats"))).unwrap_or_default();
+                stats[key].as_u64().unwrap_or(0)
+            };
+            // What came and what the kernel lost is what was sent.
+            wait_for("the counters", || {
+                counter("kernel_drops_datagrams") + counter("in_datagrams") == SENT
+            });
+            let dropped = counter("kernel_drops_datagrams");
+            assert!(dropped > 0);
+            let sample = |name: &str| {
+                let page = get(at, "/metrics").unwrap_or_default();
+                let mut lines = page.lines();
+                let line = lines.find(|l| l.starts_with(name))?;
+                line.rsplit(' ').next()?.parse::<f64>().ok()
+            };
+            wait_for("the sample", || {
+                sample("tsmon_input_kernel_drops_datagrams_total") == Some(dropped as f64)
+            });
+            let found = sample("tsmon_check_errors_total{check=\"kernel_drops\"");
+            assert!(found.is_some_and(|n| n >= 1.0), "{found:?}");
+            stop(tsmon, &path("log"));
+            let report: Value = serde_json::from_str(&read(&path("report"))).unwrap();
+            assert_eq!(report["network"]["kernel_drops_datagrams"], dropped);
+            assert_eq!(report["packets"], (SENT - dropped) * 7);
+            let check = &report["checks"]["kernel_drops"];
+            assert_eq!(check["judged"], true);
+            assert!(check["count"].as_u64().unwrap() >= 1);
+            // The loss is ours, not the stream's.
+            for innocent in ["rtp_loss", "continuity_count_error", "ts_sync_loss"] {
+                assert_eq!(report["checks"][innocent]["count"], 0, "{innocent}");
+            }
+            let events = read(&path("events"));
+            assert!(events.contains("\"check\":\"kernel_drops\""), "{events}");
         },
     );
 }

@@ -185,6 +185,26 @@ fn a_multiplex_with_every_table_in_time_raises_none_and_is_judged_by_all() {
     let nit = table(0x40)["interval_mean_ms"].as_f64().unwrap();
     assert!((nit - 9_900.0).abs() < 20.0, "{nit}");
     assert_eq!(table(0x40)["version"], 3);
+    // A PAT of one service has 16 bytes.
+    let rates = report["tables"]["rates"].as_array().unwrap();
+    let pat = rates.iter().find(|r| r["table"] == "PAT").unwrap();
+    let bytes = pats.len() as u64 * 16;
+    let duration = report["duration_ms"].as_u64().unwrap();
+    assert_eq!(
+        (&pat["pid"], &pat["bytes_total"]),
+        (&0.into(), &bytes.into())
+    );
+    let mean = pat["mean_bps"].as_u64().unwrap();
+    assert!(mean.abs_diff(bytes * 8000 / duration) <= 1, "{pat}");
+    let mut seconds = [0; SECONDS as usize - 1];
+    for place in &pats {
+        if let Some(second) = seconds.get_mut(milliseconds(*place) as usize / 1000) {
+            *second += 16 * 8;
+        }
+    }
+    let range = (seconds.iter().min().copied(), seconds.iter().max().copied());
+    let told = (pat["min_bps"].as_u64(), pat["max_bps"].as_u64());
+    assert_eq!(told, range);
     assert_eq!(table(0x4E)["table_id_extension"], 1);
 }
 

@@ -96,6 +96,7 @@ class Video:
                 self.carry = data[max(i - 1, 0):]
                 return
             if i + 4 <= size:
+                self.value_at = base + i + 3
                 begin = i - 1 if zero_byte and i and i != edge and data[i - 1] == 0 else i
                 self.start_code(data, i + 3, j if j >= 0 else size, base + begin)
             i = j
@@ -115,6 +116,7 @@ class Mpeg2(Video):
         super().__init__()
         self.mpeg1 = mpeg1
         self.sequence = None
+        self.no_vbv = False  # vbv_delay is 0xFFFF
         self.reset()
 
     def reset(self):
@@ -142,13 +144,13 @@ class Mpeg2(Video):
                 "vbv": (data[at + 7] & 0x1F) << 5 | data[at + 8] >> 3,
             }
             if self.mpeg1:
-                self.params = self.sequence
+                self.params = dict(self.sequence, no_vbv=self.no_vbv)
         elif code == 0xB5 and end - at >= 7 and data[at + 1] >> 4 == 1 and self.sequence is not None:
             # id 4, profile_and_level 8, progressive 1, chroma 2, h 2, v 2, bit_rate 12, marker 1, vbv 8, low_delay 1
             level = (data[at + 1] & 15) << 4 | data[at + 2] >> 4
             rate = (data[at + 3] & 0x1F) << 7 | data[at + 4] >> 1
             s = dict(self.sequence, mpeg1=False, profile=level >> 4 & 7, level=level & 15, escape=level >> 7,
-                     low_delay=bool(data[at + 6] & 0x80))
+                     low_delay=bool(data[at + 6] & 0x80), no_vbv=self.no_vbv)
             s["bit_rate"] = (rate << 18 | self.sequence["bit_rate"] & 0x3FFFF)
             s["vbv"] = data[at + 5] << 10 | self.sequence["vbv"] & 0x3FF
             if s != self.params:
@@ -160,6 +162,10 @@ class Mpeg2(Video):
             info["temporal_reference"] = data[at + 1] << 2 | data[at + 2] >> 6
             info["type"] = self.TYPES.get(data[at + 2] >> 3 & 7, "?")
             info["vbv_delay"] = (data[at + 2] & 7) << 13 | data[at + 3] << 5 | data[at + 4] >> 3
+            info["code_end"] = self.value_at + 1
+            self.no_vbv = info["vbv_delay"] == 0xFFFF
+            if self.params and self.params["no_vbv"] != self.no_vbv:
+                self.params = dict(self.params, no_vbv=self.no_vbv)
         elif code == 0xB5 and end - at >= 4 and data[at + 1] >> 4 == 8:
             info["structure"] = {1: "top", 2: "bottom", 3: "frame"}.get(data[at + 3] & 3, "?")
 
@@ -201,7 +207,7 @@ class Avc(Video):
         self.coded = False
 
     def is_long(self, code):
-        return code & 31 in (7, 8)
+        return code & 31 in (6, 7, 8)
 
     def start_code(self, data, at, end, position):
         kind = data[at] & 31
@@ -240,6 +246,11 @@ class Avc(Video):
                         info["field"] = "bottom" if bits.u(1) else "top"
             except ValueError:
                 pass
+        elif kind == 6 and "initial" not in info:
+            try:
+                self._sei(Bits(data[at + 1:end]), info)
+            except ValueError:
+                pass
         elif kind == 7:
             try:
                 self.sps = self._sps(Bits(data[at + 1:end]))
@@ -247,6 +258,15 @@ class Avc(Video):
                 return
             if self.sps != self.params:
                 self.params = self.sps
+
+    def _sei(self, b, info):
+        """D.1.1: the buffering period message comes first; of several schedules the last counts."""
+        hrd = self.sps and self.sps["hrd"]
+        if not hrd or b.u(8) != 0:
+            return
+        b.u(8), b.ue()
+        for _ in range(hrd["count"]):
+            info["initial"] = b.u(hrd["delay_bits"]), b.u(hrd["delay_bits"])
 
     @staticmethod
     def _sps(b):
@@ -319,23 +339,25 @@ class Avc(Video):
         for _ in range(count):
             rate = (b.ue() + 1) << 6 + rate_scale
             size = (b.ue() + 1) << 4 + size_scale
-            b.u(1)
-            entries.append((rate, size))
-        b.u(20)
-        return {"rate": max(r for r, _ in entries), "cpb": max(s for _, s in entries)}
+            entries.append((rate, size, b.u(1)))
+        delay_bits = b.u(5) + 1
+        b.u(15)
+        return {"rate": max(r for r, *_ in entries), "cpb": max(s for _, s, _ in entries), "last": entries[-1],
+                "count": count, "delay_bits": delay_bits}
 
 
 class Hevc(Video):
     def __init__(self):
         super().__init__()
         self.extra = {}  # PPS id: num_extra_slice_header_bits
+        self.vps_hrd = None
         self.reset()
 
     def reset(self):
         self.coded = False
 
     def is_long(self, code):
-        return 32 <= code >> 1 & 63 <= 34
+        return 32 <= code >> 1 & 63 <= 34 or code >> 1 & 63 == 39
 
     def start_code(self, data, at, end, position):
         if end - at < 3:
@@ -367,6 +389,10 @@ class Hevc(Video):
                         bits.u(1)
                     bits.u(self.extra.get(bits.ue(), 0))
                     info["slices"] = info["type"] = "BPI"[bits.ue()]
+            elif kind == 32:
+                self.vps_hrd = self._vps(Bits(data[at + 2:end]))
+            elif kind == 39 and "initial" not in info:
+                self._sei(Bits(data[at + 2:end]), info)
             elif kind == 33:
                 # sps_video_parameter_set_id 4, sub_layers 3, nesting 1, space 2, tier 1, profile 5, 32, 48, level 8
                 bits = Bits(data[at + 2:min(end, at + 40)])
@@ -374,6 +400,11 @@ class Hevc(Video):
                 tier, profile = bits.u(1), bits.u(5)
                 bits.u(80)
                 params = {"tier": tier, "profile": profile, "level": bits.u(8)}
+                try:
+                    hrd = self._sps_hrd(Bits(data[at + 2:end]))
+                except ValueError:
+                    hrd = None
+                params["hrd"] = hrd or self.vps_hrd
                 if params != self.params:
                     self.params = params
             elif kind == 34:
@@ -384,6 +415,158 @@ class Hevc(Video):
                 self.extra[number] = bits.u(3)
         except (ValueError, IndexError):
             pass
+
+    # -- HRD parameters: 7.3.2.1, 7.3.2.2, 7.3.3, 7.3.4, 7.3.7, E.2.1, E.2.2, and D.2.2
+
+    def _sei(self, b, info):
+        hrd = self.params and self.params["hrd"]
+        if not hrd or b.u(8) != 0:
+            return
+        b.u(8), b.ue()
+        other = hrd["parts"]
+        if not other and b.u(1):
+            other = True
+            b.u(hrd["removal_bits"]), b.u(hrd["output_bits"])
+        b.u(1), b.u(hrd["removal_bits"])
+        for _ in range(hrd["count"]):
+            info["initial"] = b.u(hrd["delay_bits"]), b.u(hrd["delay_bits"])
+            if other:
+                b.u(2 * hrd["delay_bits"])
+
+    @staticmethod
+    def _profile(b, layers):
+        b.u(88), b.u(8)
+        there = [(b.u(1), b.u(1)) for _ in range(layers)]
+        if layers:
+            b.u(2 * (8 - layers))
+        for profile, level in there:
+            b.u(88 * profile + 8 * level)
+
+    @staticmethod
+    def _order(b, layers):
+        for _ in range(layers + 1 if b.u(1) else 1):
+            b.ue(), b.ue(), b.ue()
+
+    @classmethod
+    def _vps(cls, b):
+        try:
+            b.u(12)
+            layers = b.u(3)
+            b.u(17)
+            cls._profile(b, layers)
+            cls._order(b, layers)
+            highest = b.u(6)
+            for _ in range(b.ue()):
+                b.u(highest + 1)
+            if not b.u(1):
+                return None
+            b.u(64)
+            if b.u(1):
+                b.ue()
+            if not b.ue():
+                return None
+            b.ue()
+            return cls._hrd(b, layers)
+        except ValueError:
+            return None
+
+    @classmethod
+    def _sps_hrd(cls, b):
+        b.u(4)
+        layers = b.u(3)
+        b.u(1)
+        cls._profile(b, layers)
+        b.ue()
+        if b.ue() == 3:
+            b.u(1)
+        b.ue(), b.ue()
+        if b.u(1):
+            b.ue(), b.ue(), b.ue(), b.ue()
+        b.ue(), b.ue()
+        order_bits = b.ue() + 4
+        cls._order(b, layers)
+        for _ in range(6):
+            b.ue()
+        if b.u(1) and b.u(1):  # scaling lists
+            for size in range(4):
+                for _ in range(2 if size == 3 else 6):
+                    if not b.u(1):
+                        b.ue()
+                    else:
+                        if size > 1:
+                            b.se()
+                        for _ in range(min(64, 16 << 2 * size)):
+                            b.se()
+        b.u(2)
+        if b.u(1):  # PCM
+            b.u(8), b.ue(), b.ue(), b.u(1)
+        before = 0  # pictures of the reference set before
+        for n in range(b.ue()):
+            if n and b.u(1):
+                b.u(1), b.ue()
+                before = sum(1 for _ in range(before + 1) if b.u(1) or b.u(1))
+            else:
+                before = b.ue() + b.ue()
+                for _ in range(before):
+                    b.ue(), b.u(1)
+        if b.u(1):
+            for _ in range(b.ue()):
+                b.u(order_bits + 1)
+        b.u(2)
+        if not b.u(1):
+            return None
+        if b.u(1) and b.u(8) == 255:
+            b.u(32)
+        if b.u(1):
+            b.u(1)
+        if b.u(1):
+            b.u(4)
+            if b.u(1):
+                b.u(24)
+        if b.u(1):
+            b.ue(), b.ue()
+        b.u(3)
+        if b.u(1):
+            b.ue(), b.ue(), b.ue(), b.ue()
+        if not b.u(1):
+            return None
+        b.u(64)
+        if b.u(1):
+            b.ue()
+        return cls._hrd(b, layers) if b.u(1) else None
+
+    @staticmethod
+    def _hrd(b, layers):
+        """hrd_parameters with common information: the NAL HRD of the highest sub-layer, or None."""
+        nal, vcl = b.u(1), b.u(1)
+        hrd, parts = None, 0
+        rate_scale = size_scale = delay_bits = removal_bits = output_bits = 0
+        if nal or vcl:
+            parts = b.u(1)
+            if parts:
+                b.u(19)
+            rate_scale, size_scale = b.u(4), b.u(4)
+            if parts:
+                b.u(4)
+            delay_bits, removal_bits, output_bits = b.u(5) + 1, b.u(5) + 1, b.u(5) + 1
+        for _ in range(layers + 1):
+            fixed = b.u(1) or b.u(1)
+            low_delay = 0
+            if fixed:
+                b.ue()
+            else:
+                low_delay = b.u(1)
+            count = 1 if low_delay else b.ue() + 1
+            for which in ["nal"] * nal + ["vcl"] * vcl:
+                for _ in range(count):
+                    rate, size = (b.ue() + 1) << 6 + rate_scale, (b.ue() + 1) << 4 + size_scale
+                    if parts:
+                        b.ue(), b.ue()
+                    entry = rate, size, b.u(1)
+                if which == "nal":
+                    hrd = {"last": entry, "count": count, "delay_bits": delay_bits, "removal_bits": removal_bits,
+                           "output_bits": output_bits, "parts": bool(parts), "low_delay": bool(low_delay)}
+        return hrd
 
 
 # -- audio

@@ -70,6 +70,8 @@ CATALOGUE = {
     # -- T-STD
     "tstd_tb_overflow": ("tstd", ERROR, "TR 101 290 3.3", "transport buffer TBn overflows"),
     "tstd_mb_overflow": ("tstd", ERROR, "TR 101 290 3.3", "multiplexing buffer MBn overflows"),
+    "tstd_mb_underflow": ("tstd", ERROR, "TR 101 290 3.3", "MBn lacks bytes that vbv_delay or the HRD want in EBn"),
+    "tstd_eb_overflow": ("tstd", ERROR, "TR 101 290 3.3", "elementary stream buffer EBn overflows by vbv_delay or the HRD"),
     "tstd_eb_underflow": ("tstd", ERROR, "TR 101 290 3.3", "an access unit is not complete in EBn at its decoding time"),
     "tstd_b_overflow": ("tstd", ERROR, "TR 101 290 3.3", "main buffer Bn overflows"),
     "tstd_b_underflow": ("tstd", ERROR, "TR 101 290 3.3", "an access unit is not complete in Bn at its decoding time"),

@@ -232,6 +232,8 @@ class Stream:
             record.sha1 = hashlib.sha1(payload).hexdigest()
         record.es = self.es
         record.payload_at = record.coordinate + start
+        if self.chain is not None:
+            self.chain.pes_header(record.coordinate, start)
         self.records.append(record)
         if record.damaged or record.stream_id in BARE or len(data) > 6 and data[6] & 0x30:
             self.parser.lose()
@@ -326,6 +328,9 @@ class Stream:
         last = self._owner(position - 1)
         end = last.payload_at + position - last.es
         info = unit.info
+        if "code_end" in info:  # as a coordinate of the chain
+            at_code = self._owner(info["code_end"] - 1) or last
+            info["code_at"] = at_code.payload_at + info.pop("code_end") - at_code.es
         if "aud" in info:
             if not info["aud"]:
                 self.no_aud += 1
@@ -341,23 +346,23 @@ class Stream:
         if td is None and unit.duration is not None and self.last_td is not None and self.last_td[1] is not None:
             td = self.last_td[0] + self.last_td[1]
         if td is None:
-            self.waiting.append((at, end, owner))
+            self.waiting.append((at, end, owner, info))
             if len(self.waiting) > 64:
                 self._drop_waiting()
             return
         if self.waiting:
             # units without a stamp share the time between their neighbours
             n = len(self.waiting) + 1
-            for k, (a, e, o) in enumerate(self.waiting):
+            for k, (a, e, o, i) in enumerate(self.waiting):
                 between = None if self.last_td is None else self.last_td[0] + (k + 1) * (td - self.last_td[0]) / n
-                self.chain.unit(a, e, between, o.epoch, o.packet)
+                self.chain.unit(a, e, between, o.epoch, o.packet, i)
             self.waiting = []
         self.last_td = (td, unit.duration, owner.epoch)
-        self.chain.unit(at, end, td, owner.epoch, owner.packet)
+        self.chain.unit(at, end, td, owner.epoch, owner.packet, info)
 
     def _drop_waiting(self):
-        for a, e, o in self.waiting:
-            self.chain.unit(a, e, None, o.epoch, o.packet)
+        for a, e, o, i in self.waiting:
+            self.chain.unit(a, e, None, o.epoch, o.packet, i)
         self.waiting = []
 
     # -- the end

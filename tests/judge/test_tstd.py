@@ -246,3 +246,50 @@ class Decoder(Case):
         for channels, size in ((1, 3584), (2, 3584), (6, 8976), (7, 8976)):
             self.assertEqual(tstd.model_of({"codec": "aac"}, {"channels": channels})[0]["b"], size)
         self.assertIsNone(tstd.model_of({"codec": "scte35"}, None)[0])
+
+    def test_schedules_by_hand(self):
+        """2.4.2.3 and H.264 C.1.1, on three units of 1000 bytes behind PES headers of 14, decoded each 40 ms."""
+        stretch = tstd.Stretch(0)
+        stretch.headers = [(1014 * k, 14) for k in range(3)]
+        at = lambda k: 1014 * k + 14
+        td = lambda k: (100 + 40 * k) * MS
+
+        def units(info):
+            stretch.units = [(at(k), 1014 * (k + 1), td(k), k, info(k)) for k in range(3)]
+        # the end of each picture start code, 26 bytes into its unit, goes on 50 ms before its decoding
+        units(lambda k: {"vbv_delay": 4500, "code_at": at(k) + 26})
+        (steps, due), = stretch.by_vbv_delay()
+        self.assertEqual(steps, [((50 + 40 * k) * MS, 1000 * k + 26.0) for k in range(3)])
+        self.assertEqual([(end, removed) for _, end, _, removed in due], [(1000, 0), (2000, 1000), (3000, 2000)])
+        # 800 kbit/s, 10 ms a unit; delay 30 ms, offset 5 ms: the first 30 ms ahead, the others 35 at the most
+        units(lambda k: {"initial": (2700, 450)} if k == 0 else {})
+        (steps, _), = stretch.by_hrd(800_000, 10**6, 0)
+        self.assertEqual(steps, [(70 * MS, 0), (80 * MS, 1000), (105 * MS, 1000), (115 * MS, 2000), (145 * MS, 2000), (155 * MS, 3000)])
+        # at a constant rate there is no pause
+        (steps, _), = stretch.by_hrd(800_000, 10**6, 1)
+        self.assertEqual(steps, [(70 * MS, 0), (80 * MS, 1000), (90 * MS, 2000), (100 * MS, 3000)])
+
+    def test_streams_by_vbv_delay(self):
+        # a picture of 3000 bytes arrives within 40 ms, from 200 ms before its decoding on
+        def by(delay, vbv):
+            def swap(k, data):
+                at = data.index(b"\0\0\1\0", 9) + 5
+                value = int.from_bytes(data[at:at + 3], "big") & ~(0xFFFF << 3) | delay * 90 << 3
+                return data[:at] + value.to_bytes(3, "big") + data[at + 3:]
+            streams = ((2, VIDEO, b"\x11\x01\xfe"), (3, AUDIO, b""))
+            return s.clean(pmt_section=s.pmt(streams), sequence=s.mpeg2_sequence(vbv=vbv), video_pes=swap)
+        result = self.clean(by(190, 8))  # EB of 16 384 bytes holds 190 ms, 14 250 bytes and a little
+        self.assertAlmostEqual(result["tstd"]["streams"][str(VIDEO)]["eb"]["high"], 14_250, delta=60)
+        self.finds(by(190, 6), "tstd_eb_overflow")  # 12 288 bytes
+        self.finds(by(205, 8), "tstd_mb_underflow")  # 5 ms before the picture comes
+        self.finds(by(30, 8), "tstd_eb_underflow")  # it takes 40 ms
+
+    def test_schedules_have_sizes_of_their_own(self):
+        params = {"profile": 77, "constraints": 0, "level": 21, "low_delay": False,
+                  "hrd": {"rate": 1_800_000, "cpb": 16_384, "last": (1_800_000, 16_384, 0)}}
+        model, _ = tstd.model_of({"codec": "h264", "tags": [(0x2A, b"\xff\x7f")]}, params)
+        self.assertEqual((model["eb"], model["mb"], model["schedule"]), (2048, 3200 + 600_000 - 2048, (1_800_000, 16_384, 0)))
+        model, _ = tstd.model_of({"codec": "h264", "tags": [(0x2A, b"\x7f\x7f")]}, params)
+        self.assertEqual((model["leak"], model["schedule"]), (True, None))
+        model, _ = tstd.model_of({"codec": "h264", "tags": [(0x11, b"\xfe")]}, params)
+        self.assertTrue(model["leak"])  # a STD_descriptor is of MPEG video

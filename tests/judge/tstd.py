@@ -5,6 +5,7 @@ arrives, TBn drains at Rxn in the order of arrival, and what leaves is PES bytes
 numbered from the start of the stream; this number is the `coordinate` below, and headers count.
 """
 
+from bisect import bisect_left, bisect_right
 from collections import deque
 
 from clock import MS, TICKS
@@ -74,14 +75,14 @@ def _simple(rate, size):
 
 
 def _leak(tags):
-    """Does the leak method rule? (2.4.2.3: no STD_descriptor, or leak_valid_flag.)"""
+    """Does the leak method rule MPEG video? (2.4.2.3: no STD_descriptor, or leak_valid_flag.)"""
     return 0x11 not in tags or not tags[0x11] or tags[0x11][0] & 1
 
 
 def _video(rx, bsmux_bsoh, spare, eb, rbx, delay, low_delay, leak):
     """Sizes and rates come in bits."""
     return {"kind": "video", "tb": 512, "rx": rx, "mb": (bsmux_bsoh + spare) / 8, "eb": eb / 8, "rbx": rbx,
-            "low_delay": low_delay, "leak": leak, "delay": delay}
+            "low_delay": low_delay, "leak": leak, "schedule": None, "delay": delay}
 
 
 def _mpeg2(tags, params):
@@ -98,8 +99,13 @@ def _mpeg2(tags, params):
         rmax, vbv_max = table[params["level"]]
         low = not params["escape"] and params["level"] in (10, 8)
     base = 0.004 * rmax + rmax / 750
-    return _video(1.2 * rmax, base, max(vbv_max - vbv, 0) if low else 0, vbv,
-                  rmax if low else min(1.05 * bit_rate, rmax), TICKS, params["low_delay"], _leak(tags)), None
+    leak = _leak(tags) or params.get("no_vbv", False)  # vbv_delay 0xFFFF: the leak method in any case
+    model = _video(1.2 * rmax, base, max(vbv_max - vbv, 0) if low else 0, vbv,
+                   rmax if low else min(1.05 * bit_rate, rmax), TICKS, params["low_delay"], leak)
+    if not leak:
+        model["schedule"] = "vbv_delay"
+        model["low_delay"] = False  # TR 101 290 3.3 excuses it with the leak method only
+    return model, None
 
 
 def _avc(tags, params):
@@ -112,12 +118,15 @@ def _avc(tags, params):
     max_rate, max_cpb = (k * n for n in AVC_LEVELS[level])
     floor = max(max_rate, 2_000_000)
     base = 0.004 * floor + floor / 750
+    # AVC timing and HRD descriptor with hrd_management_valid: the NAL HRD's schedule, not the leak (2.14.3.1)
+    managed = bool(0x2A in tags and tags[0x2A] and tags[0x2A][0] & 0x80)
     cpb = params["hrd"]["cpb"] if params["hrd"] else max_cpb
+    if managed and params["hrd"]:
+        cpb = params["hrd"]["last"][1]
     rx = 1.2 * (params["hrd"]["rate"] if params["hrd"] else max_rate)
-    # AVC timing and HRD descriptor with hrd_management_valid: another schedule than the leak
-    managed = 0x2A in tags and tags[0x2A] and tags[0x2A][0] & 0x80
-    return _video(rx, base, max(max_cpb - cpb, 0), cpb, max_rate, 10 * TICKS, params["low_delay"],
-                  not managed and _leak(tags)), None
+    model = _video(rx, base, max(max_cpb - cpb, 0), cpb, max_rate, 10 * TICKS, params["low_delay"], not managed)
+    model["schedule"] = params["hrd"]["last"] if managed and params["hrd"] else None
+    return model, None
 
 
 def _hevc(tags, params):
@@ -126,9 +135,13 @@ def _hevc(tags, params):
         return None, f"HEVC level {params['level']}"
     rate = 1100 * table[params["level"]]
     floor = max(rate, 2_000_000)
-    managed = 0x3F in tags and len(tags[0x3F]) > 1 and tags[0x3F][0] == 0x03 and tags[0x3F][1] & 0x80
-    return _video(1.1 * rate, 0.004 * floor + floor / 750, 0, rate, rate, 10 * TICKS, False,
-                  not managed and _leak(tags)), None
+    managed = bool(0x3F in tags and len(tags[0x3F]) > 1 and tags[0x3F][0] == 0x03 and tags[0x3F][1] & 0x80)
+    hrd = params.get("hrd") if managed else None
+    cpb = min(hrd["last"][1], rate) if hrd else rate
+    model = _video(1.1 * rate, 0.004 * floor + floor / 750, rate - cpb, cpb, rate, 10 * TICKS,
+                   bool(hrd and hrd["low_delay"]), not managed)
+    model["schedule"] = hrd["last"] if hrd else None
+    return model, None
 
 
 class Transport:
@@ -172,6 +185,132 @@ class Transport:
         return False
 
 
+class Line:
+    """A line through points (time, value), asked for times that do not decrease."""
+
+    def __init__(self, points):
+        self.points, self.k = points, 0
+
+    def at(self, time):
+        points = self.points
+        while self.k + 2 < len(points) and points[self.k + 1][0] <= time:
+            self.k += 1
+        (t0, v0), (t1, v1) = points[self.k], points[self.k + 1]
+        return v0 + (v1 - v0) * (time - t0) / (t1 - t0) if t1 > t0 else v1
+
+
+class Arrival:
+    """What has entered MB: points (time, bytes of the elementary stream, coordinate)."""
+
+    def __init__(self, points):
+        self.points = points
+        self.times = [p[0] for p in points]
+
+    def at(self, time):
+        k = bisect_right(self.times, time)
+        if k == 0:
+            return self.points[0][1:] if self.points else (0.0, 0.0)
+        t0, e0, c0 = self.points[k - 1]
+        if k == len(self.points):
+            return e0, c0
+        t1, e1, c1 = self.points[k]
+        part = (time - t0) / (t1 - t0)
+        return e0 + (e1 - e0) * part, c0 + (c1 - c0) * part
+
+
+class Stretch:
+    """Video whose bytes go to EB by a schedule, from one break to the next: judged when it is over.
+
+    Coordinates count PES headers, bytes of the elementary stream do not.
+    """
+
+    def __init__(self, start):
+        self.start = start
+        self.pieces = []  # (begin, end, bytes, coordinate after) that leave TB
+        self.headers = []  # (coordinate, bytes)
+        self.units = []  # (start, end, td, packet index, info)
+        self.index = None
+
+    def es(self, coordinate):
+        """The byte of the elementary stream at a coordinate; inside a header the one behind it."""
+        k = bisect_left(self.places, coordinate)
+        if not k:
+            return coordinate
+        place, size = self.headers[k - 1]
+        return max(coordinate, place + size) - self.sums[k]
+
+    def headers_before(self, byte):
+        """Bytes of headers that are gone when the elementary stream has gone on up to a byte."""
+        return self.sums[bisect_left(self.bytes, byte)]
+
+    def arrival(self):
+        points = []
+        for begin, end, size, after in self.pieces:
+            before = after - size
+            cuts = {before, after}
+            k = bisect_right(self.places, before) - 1
+            for place, length in self.headers[max(k, 0):k + 3]:
+                cuts |= {c for c in (place, place + length) if before < c < after}
+            for c in sorted(cuts):
+                points.append((begin + (end - begin) * (c - before) / size, self.es(c), c))
+        return Arrival(points)
+
+    def _index(self):
+        self.index = self.units[0][3]
+        self.places = [c for c, _ in self.headers]
+        self.sums, self.bytes, total = [0], [], 0
+        for place, size in self.headers:
+            self.bytes.append(place - total)
+            total += size
+            self.sums.append(total)
+
+    def by_vbv_delay(self):
+        """2.4.2.3: the last byte of picture start code j goes on at td(j) - vbv_delay(j)."""
+        self._index()
+        runs, steps, units = [], [], []
+        removed = None
+        for start, end, td, index, info in self.units:
+            if "code_at" not in info:
+                continue
+            time = td - info["vbv_delay"] * 300
+            if steps and time <= steps[-1][0]:
+                runs.append((steps, units))  # no time at all, or less: nothing follows from it
+                steps, units, removed = [], [], None
+            steps.append((time, float(self.es(info["code_at"]))))
+            removed = self.es(start) if removed is None else removed
+            units.append((td, self.es(end), index, removed))
+            removed = self.es(end)
+        runs.append((steps, units))
+        return runs
+
+    def by_hrd(self, rate, size, cbr):
+        """H.264 C.1.1, H.265 C.2.2: a unit begins to go on at tai and has gone on at taf."""
+        self._index()
+        steps, units = [], []
+        initial = final = removed = None
+        for start, end, td, index, info in self.units:
+            period = "initial" in info
+            if period:
+                initial = info["initial"]
+            if initial is None:
+                continue
+            earliest = td - 300 * (initial[0] + (0 if period else initial[1]))
+            if final is None:
+                begin = earliest
+            elif cbr:
+                begin = earliest if period and earliest - final > 600 else final
+            else:
+                begin = max(final, earliest)
+            a, b = self.es(start), self.es(end)
+            final = begin + (b - a) * 8 * TICKS / rate
+            if not steps or begin > steps[-1][0]:
+                steps.append((begin, float(a)))
+            steps.append((final, float(b)))
+            units.append((td, b, index, a if removed is None else removed))
+            removed = b
+        return [(steps, units)]
+
+
 class Chain:
     """The buffers of one elementary stream, and the arrival of its access units."""
 
@@ -190,6 +329,7 @@ class Chain:
         self.delay_high = self.slack_low = self.delay_low = None
         self.mb_high = self.eb_high = self.b_high = 0.0
         self.eb_low = self.b_low = None
+        self.stretch = None
         self._clear()
 
     def set_model(self, model, why):
@@ -209,6 +349,9 @@ class Chain:
             self.rbx = model["rbx"] / 8 / TICKS  # bytes a tick
 
     def _clear(self):
+        if self.stretch is not None:
+            self._settle()
+        self.stretch = Stretch(self.coordinate)
         self.arrivals = deque()  # (coordinate after the packet, payload bytes, t0, t1, packet index)
         self.inflow = deque()  # [begin, end, bytes, coordinate after]
         self.queue = deque()  # (td, coordinate of its end, judged, packet index)
@@ -255,13 +398,23 @@ class Chain:
             self.coordinate += payload
             self.arrivals.append((self.coordinate, payload, t0, t1, index))
             if self.tb is not None:
-                self.inflow.append([end - payload * (end - begin) / PACKET, end, payload, self.coordinate])
+                into = end - payload * (end - begin) / PACKET
+                if self.model["kind"] == "video" and not self.model["leak"]:
+                    if self.model["schedule"]:
+                        self.stretch.pieces.append((into, end, payload, self.coordinate))
+                else:
+                    self.inflow.append([into, end, payload, self.coordinate])
             if len(self.arrivals) > CAP or len(self.inflow) > CAP:
                 self.why = f"more than {CAP} packets without an access unit"
                 self.reset()
         return t0
 
-    def unit(self, start, end, td, epoch, index):
+    def pes_header(self, coordinate, size):
+        """A PES header of so many bytes begins at a coordinate."""
+        if self.model is not None and self.model.get("schedule"):
+            self.stretch.headers.append((coordinate, size))
+
+    def unit(self, start, end, td, epoch, index, info=None):
         """An access unit takes the coordinates start...end and is decoded at td (None: unknown) in an epoch."""
         arrivals = self.arrivals
         while arrivals and arrivals[0][0] <= start:
@@ -296,7 +449,10 @@ class Chain:
             name = "tstd_text_buffer" if model.get("text") else "tstd_delay"
             self.findings.add(name, index, self.pid, f"{delay / MS:.1f} ms in the decoder")
         if self.tb is not None:
-            self.queue.append((td, end, index, True))
+            if model is not None and model.get("schedule"):
+                self.stretch.units.append((start, end, td, index, info or {}))
+            else:
+                self.queue.append((td, end, index, True))
 
     def run(self, final=False):
         """Removes every access unit that is due by now."""
@@ -308,6 +464,62 @@ class Chain:
             remove(*queue.popleft())
         if final and self.solid:
             remove(self.now, self.removed, None, False)
+        if final:
+            self._settle()
+
+    # -- multiplexing and elementary stream buffer of video by a schedule
+
+    def _settle(self):
+        """Judges MB and EB of what has been followed without a break."""
+        stretch, model = self.stretch, self.model
+        self.stretch = Stretch(self.coordinate)
+        if model is None or not model.get("schedule") or not stretch.units:
+            return
+        if model["schedule"] == "vbv_delay":
+            runs = stretch.by_vbv_delay()
+        else:
+            runs = stretch.by_hrd(*model["schedule"])
+        for steps, units in runs:
+            self._follow(stretch, steps, units)
+
+    def _follow(self, stretch, steps, units):
+        """`steps`: (time, byte of the elementary stream) in order; `units`: (td, end, index, removed before)."""
+        if len(steps) < 2:
+            return
+        model, add = self.model, self.findings.add
+        begin, horizon = steps[0][0], steps[-1][0]
+        arrived = stretch.arrival()
+        over = under = full = False
+        times = {t for t, _ in steps} | {t for t, *_ in arrived.points if begin <= t <= horizon}
+        times |= {td for td, *_ in units if begin <= td <= horizon}
+        passed = 0.0
+        due = deque(sorted(units))
+        schedule = Line(steps)
+        for time in sorted(times):
+            wanted, (there, place) = schedule.at(time), arrived.at(time)
+            passed = max(passed, min(wanted, there))
+            gone = passed + stretch.headers_before(passed)
+            index = stretch.index
+            level = place - gone
+            self.mb_high = max(self.mb_high, level)
+            was, over = over, level > model["mb"] + SLACK
+            if over and not was:
+                add("tstd_mb_overflow", index, self.pid, f"{level:.0f} of {model['mb']:.0f} bytes")
+            was, under = under, wanted - there > SLACK
+            if under and not was:
+                add("tstd_mb_underflow", index, self.pid, f"{wanted - there:.0f} bytes missing")
+            while due and due[0][0] <= time:
+                _, end, index, removed = due.popleft()
+                level = passed - removed
+                self.eb_high = max(self.eb_high, level)
+                was, full = full, level > model["eb"] + SLACK
+                if full and not was:
+                    add("tstd_eb_overflow", index, self.pid, f"{level:.0f} of {model['eb']:.0f} bytes")
+                if passed < end - SLACK and not model["low_delay"]:
+                    add("tstd_eb_underflow", index, self.pid, f"{end - passed:.0f} bytes missing")
+                low = max(passed - end, 0.0)
+                if self.eb_low is None or low < self.eb_low:
+                    self.eb_low = low
 
     # -- main buffer of audio and data
 
@@ -338,7 +550,6 @@ class Chain:
 
     def _remove_video(self, td, end, index, judged):
         if not self.model["leak"]:
-            self.inflow.clear()
             return
         inflow = self.inflow
         if self.time is None:
@@ -423,13 +634,13 @@ class Chain:
         out["tb"] = {"size": self.tb_size, "rx_bps": round(self.rx), "high": round(self.tb.high, 1)}
         if self.model["kind"] == "b":
             out["b"] = {"size": self.model["b"], "high": round(self.b_high, 1), "low": self.b_low and round(self.b_low, 1)}
-        elif self.model["leak"]:
+        elif self.model["leak"] or self.model["schedule"]:
             out["mb"] = {"size": round(self.model["mb"]), "rbx_bps": round(self.model["rbx"]),
                          "high": round(self.mb_high, 1)}
             out["eb"] = {"size": round(self.model["eb"]), "high": round(self.eb_high, 1),
                          "low": self.eb_low and round(self.eb_low, 1)}
         else:
-            out["mb"] = out["eb"] = "not judged: vbv_delay or HRD schedule"
+            out["mb"] = out["eb"] = "not judged: hrd_management_valid_flag without a NAL HRD"
         return out
 
 

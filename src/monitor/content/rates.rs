@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::monitor::windows::Windows;
 use crate::monitor::{Moment, Series};
 use crate::si::descriptor::CaDescriptor;
 use crate::si::{Pmt, Service, ServiceId};
@@ -11,10 +12,6 @@ use crate::stream::Programs;
 use crate::ts::{PACKET_SIZE, Pid};
 use crate::units::{BitRate, Ticks27M};
 
-/// A window, over which packets are counted for one value of a rate.
-pub const WINDOW: Ticks27M = Ticks27M::SECOND;
-/// Windows without a packet that are values of nothing; a longer leap of the clock is a hole.
-const LONGEST_HOLE: Ticks27M = Ticks27M::new(60 * WINDOW.get());
 /// PIDs whose rate is kept over time at most; figures have all of them.
 pub const MAX_PID_SERIES: usize = 256;
 /// Services whose rate is kept over time at most; figures have all of them.
@@ -50,7 +47,7 @@ struct Tally {
 impl Tally {
     fn new(with_series: bool) -> Self {
         Self {
-            series: with_series.then(|| Series::new(WINDOW)),
+            series: with_series.then(|| Series::new(Windows::LENGTH)),
             ..Self::default()
         }
     }
@@ -92,21 +89,13 @@ struct Member {
     listed: bool,
 }
 
-/// The window that is being counted.
-#[derive(Copy, Clone, Debug)]
-struct Window {
-    start: Ticks27M,
-    /// Packets before it.
-    position: u64,
-}
-
 /// Counts packets in windows.
 #[derive(Debug)]
 pub(super) struct Rates {
     counts: Box<[u32; Pid::COUNT]>,
-    window: Option<Window>,
-    /// When the window is over; the least instant before the first packet.
-    end: Ticks27M,
+    windows: Windows,
+    /// Packets before the window that is being counted.
+    position: u64,
     /// The newest moment told.
     now: Moment,
     total: Tally,
@@ -120,8 +109,8 @@ impl Rates {
             counts: vec![0; Pid::COUNT]
                 .try_into()
                 .unwrap_or_else(|_| Box::new([0; Pid::COUNT])),
-            window: None,
-            end: Ticks27M::new(i64::MIN),
+            windows: Windows::new(),
+            position: 0,
             now: Moment::default(),
             total: Tally::new(true),
             pids: BTreeMap::new(),
@@ -165,7 +154,7 @@ impl Rates {
 
     #[inline]
     pub(super) fn push(&mut self, pid: Pid, at: Moment) {
-        if at.time >= self.end {
+        if at.time >= self.windows.end() {
             self.tick(at);
         }
         self.counts[pid.index()] += 1;
@@ -174,43 +163,27 @@ impl Rates {
     /// Closes the windows that are over at `at`.
     pub(super) fn tick(&mut self, at: Moment) {
         self.now = at;
-        let Some(window) = self.window else {
-            return self.begin(at);
-        };
-        if at.time < self.end {
-            return;
-        }
-        let packets = at.position.saturating_sub(window.position);
-        self.close(window.start, u32::try_from(packets).unwrap_or(u32::MAX));
-        let mut next = self.end;
-        if at.time - next > LONGEST_HOLE {
-            return self.begin(at);
-        }
-        while next + WINDOW <= at.time {
-            self.close(next, 0);
-            next += WINDOW;
-        }
-        self.window = Some(Window {
-            start: next,
-            position: at.position,
+        let mut packets = at.position.saturating_sub(self.position);
+        let mut windows = self.windows;
+        let another = windows.advance(at.time, |start| {
+            // Those behind the first are empty.
+            let packets = std::mem::take(&mut packets);
+            self.close(start, u32::try_from(packets).unwrap_or(u32::MAX));
         });
-        self.end = next + WINDOW;
-    }
-
-    fn begin(&mut self, at: Moment) {
-        self.window = Some(Window {
-            start: at.time,
-            position: at.position,
-        });
-        self.end = at.time + WINDOW;
+        self.windows = windows;
+        if another {
+            self.position = at.position;
+        }
     }
 
     /// The clock jumped, or bytes of the stream are missing: the window is void, its packets
     /// count for the mean only.
     pub(super) fn reset(&mut self, at: Moment) {
-        let Some(window) = self.window else { return };
+        if !self.windows.is_open() {
+            return;
+        }
         self.now = at;
-        self.total.packets += at.position.saturating_sub(window.position);
+        self.total.packets += at.position.saturating_sub(self.position);
         for (n, count) in self.counts.iter_mut().enumerate().filter(|(_, c)| **c > 0) {
             let begun = u64::from(std::mem::take(count));
             let pid = Pid::from_field(n as u16);
@@ -219,7 +192,8 @@ impl Rates {
                 member.tally.packets += begun;
             }
         }
-        self.begin(at);
+        self.windows.begin(at.time);
+        self.position = at.position;
     }
 
     /// One window's counts become values.
@@ -241,7 +215,11 @@ impl Rates {
 
     /// The rate of everything, damaged packets included.
     pub(super) fn total(&self) -> Rate {
-        let begun = self.window.map_or(0, |w| self.now.position - w.position);
+        let begun = if self.windows.is_open() {
+            self.now.position - self.position
+        } else {
+            0
+        };
         let begun = u32::try_from(begun).unwrap_or(u32::MAX);
         self.total.rate(begun, self.now.time)
     }

@@ -4,6 +4,7 @@ use super::actual::Actual;
 use super::kind::Home;
 use super::pmt::PmtWatch;
 use super::presence::Presence;
+use super::rates::Rates;
 use super::reader::{Arrived, Read, Reader};
 use super::sub_tables::SubTables;
 use super::watch::Watch;
@@ -31,6 +32,7 @@ pub(super) struct Judge {
     pub(super) pmts: Vec<PmtWatch>,
     pub(super) actual: Actual,
     pub(super) sub_tables: SubTables,
+    pub(super) rates: Rates,
     /// Where the rate was last taken.
     rate_from: Moment,
     /// The stream is not too fast for the shortest time between two sections.
@@ -49,6 +51,7 @@ impl Judge {
             pmts: Vec::new(),
             actual: Actual::new(limits.expect_si),
             sub_tables: SubTables::default(),
+            rates: Rates::new(),
             rate_from: Moment::default(),
             spaced: true,
             sections: 0,
@@ -112,6 +115,7 @@ impl Judge {
     }
 
     fn whole(&mut self, arrived: &Arrived<'_>, presence: &mut Presence, out: Out<'_>) {
+        self.rates.take(arrived);
         let at = arrived.ended;
         match (arrived.home, arrived.id.0) {
             (Home::Pat, _) => {
@@ -165,6 +169,7 @@ impl Judge {
     /// Looks for what is missing.
     pub(super) fn tick(&mut self, at: Moment, out: Out<'_>) {
         self.take_rate(at);
+        self.rates.tick(at);
         let never = !self.pat.seen();
         if let Some(absent) = self.pat.overdue(at.time, self.limits.pat) {
             let reason = if never { "never seen" } else { "absent" };
@@ -209,6 +214,7 @@ impl Judge {
         self.pmts.iter_mut().for_each(|pmt| pmt.reset(at.time));
         self.actual.reset(at.time);
         self.sub_tables.reset(at.time);
+        self.rates.reset(at);
         self.rate_from = at;
     }
 

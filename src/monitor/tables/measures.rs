@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::rates::TableRate;
 use crate::units::Ticks27M;
 
 /// What was measured of the tables.
@@ -9,6 +10,8 @@ use crate::units::Ticks27M;
 pub struct TablesMeasures {
     /// Each sub-table, by PID, table_id and table_id_extension.
     pub tables: Vec<TableMeasures>,
+    /// The bit rate of tables, by PID and kind.
+    pub rates: Vec<TableRate>,
     /// Sections read, damaged and foreign ones included.
     pub sections_total: u64,
     /// Sections whose CRC_32 is wrong.

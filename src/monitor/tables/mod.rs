@@ -28,6 +28,7 @@ mod limits;
 mod measures;
 mod pmt;
 mod presence;
+mod rates;
 mod reader;
 mod sub_table;
 mod sub_tables;
@@ -35,6 +36,7 @@ mod watch;
 
 pub use self::limits::{AbsenceLimits, Delivery, ExpectSi, TableLimits};
 pub use self::measures::{TableMeasures, TablesMeasures};
+pub use self::rates::TableRate;
 
 use self::judge::Judge;
 use self::kind::Home;
@@ -126,7 +128,7 @@ impl Tables {
             sight.check_absence(seen.at, out);
         }
         sight.last = now;
-        sight.seen = true;
+        (sight.seen, sight.fresh) = (true, true);
         let reader = sight.reader;
         let scrambled = seen.packet.as_bytes()[3] & 0xC0 != 0;
         if reader != 0 || scrambled {
@@ -224,6 +226,7 @@ impl Tables {
     pub fn measures(&self) -> TablesMeasures {
         TablesMeasures {
             tables: self.judge.sub_tables.measures(&self.judge.limits),
+            rates: self.judge.rates.measures(),
             sections_total: self.judge.sections,
             crc_errors_total: self.judge.crc_errors,
             untimed_sections_total: self.judge.sub_tables.untracked,

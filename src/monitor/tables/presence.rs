@@ -38,6 +38,8 @@ pub(super) struct Sight {
     pub(super) last: Ticks27M,
     /// A packet of it came.
     pub(super) seen: bool,
+    /// One came in the role that it has now.
+    pub(super) fresh: bool,
     /// The place of what reads its sections, plus one; 0: nothing does.
     pub(super) reader: u16,
     role: Role,
@@ -90,6 +92,7 @@ impl Presence {
                 pid,
                 last: at,
                 seen: false,
+                fresh: false,
                 reader: 0,
                 role: Role::None,
                 service: None,
@@ -186,7 +189,7 @@ impl Presence {
     pub(super) fn reset(&mut self, at: Ticks27M) {
         for sight in &mut self.sights {
             (sight.last, sight.since) = (at, at);
-            sight.told = None;
+            (sight.fresh, sight.told) = (false, None);
         }
     }
 }
@@ -195,6 +198,7 @@ impl Sight {
     fn take(&mut self, role: Role, limits: &TableLimits, at: Ticks27M) {
         if (self.role == Role::None) != (role == Role::None) {
             (self.since, self.told) = (at, None);
+            self.fresh = false;
         }
         self.role = role;
         let limit = match role {
@@ -242,7 +246,7 @@ impl Sight {
     fn needs_reference(&self, limits: &TableLimits) -> bool {
         let pid = self.pid;
         let exempt = pid.get() <= LAST_ASSIGNED || pid == Pid::NULL || pid == ATSC_BASE;
-        self.seen && !exempt && !limits.declared.contains(pid)
+        self.fresh && !exempt && !limits.declared.contains(pid)
     }
 
     /// 3.4.a: it is there, and nothing refers to it.

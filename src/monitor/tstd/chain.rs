@@ -3,12 +3,13 @@
 use std::collections::VecDeque;
 
 use super::finding::{Buffer, Fault, Place, Reporter};
-use super::main_buffers::{Behind, Piece};
+use super::main_buffers::{Behind, End, Piece};
 use super::measured::{Measured, Over, TOLERANCE};
-use super::model::{Main, Model, NO_PARAMETERS, Reason, Signalled, aac, wide_subtitles};
+use super::model::{Main, Model, NO_PARAMETERS, Reason, Signalled, Transfer, aac, wide_subtitles};
 use super::quantity::{Amount, Fine, Interval};
+use super::scheduled::{Plan, Planned};
 use super::transport::TransportBuffer;
-use super::units::{Stamp, Told, UnitFinder, UnitStart};
+use super::units::{Delivery, Found, Passing, Stamp, Told, UnitFinder, UnitStart};
 use crate::stream::video::VideoFormat;
 use crate::ts::{Dts, PACKET_SIZE, Packet, Pcr, Pid};
 
@@ -16,6 +17,23 @@ use crate::ts::{Dts, PACKET_SIZE, Packet, Pcr, Pid};
 const MOST_UNITS: usize = 4096;
 /// Packets that wait for an access unit to end or to get its time, at most.
 const MOST_PIECES: usize = 65_536;
+
+/// An access unit that was found.
+#[derive(Copy, Clone, Debug)]
+struct Begun {
+    unit: UnitStart,
+    delivery: Option<Delivery>,
+}
+
+impl Begun {
+    /// Where the unit before it ends.
+    const fn end_of_previous(&self) -> End {
+        End {
+            place: self.unit.after_previous,
+            data: self.unit.data,
+        }
+    }
+}
 
 /// An access unit that has begun to arrive.
 #[derive(Copy, Clone, Debug)]
@@ -25,7 +43,11 @@ struct Waiting {
     /// When it is decoded, once that is known.
     decoded: Option<Fine>,
     /// The place behind it, once that is known.
-    end: Option<u64>,
+    end: Option<End>,
+    /// Its first byte, when PES headers do not count.
+    data: u64,
+    /// What it says of its way into EBn.
+    delivery: Option<Delivery>,
     /// All of it was followed.
     judged: bool,
     /// Where it begins.
@@ -44,18 +66,24 @@ pub(super) struct Chain {
     pub(super) scrambled: bool,
     finder: UnitFinder,
     /// Units that were found and not reached.
-    begun: VecDeque<UnitStart>,
+    begun: VecDeque<Begun>,
     /// The place that has been reached; what stands before `valid` was not followed.
     place: u64,
     valid: u64,
+    /// The same, when PES headers do not count.
+    data: u64,
     transport: TransportBuffer,
     behind: Behind,
     /// Units that have begun to arrive and are not decoded, in order.
     waiting: VecDeque<Waiting>,
+    /// How many of them, from the front, have been looked for in the schedule of their stream.
+    planned: usize,
     /// When the last unit with a time is decoded.
     last_decoded: Option<Fine>,
     begun_since_reset: bool,
     over: [Over; 3],
+    /// MBn lacks what its schedule wants.
+    under: Over,
 }
 
 impl Chain {
@@ -67,16 +95,19 @@ impl Chain {
             measured: Measured::default(),
             format: None,
             scrambled: false,
-            finder: UnitFinder::new(signalled.codec),
+            finder: UnitFinder::new(signalled.codec, signalled.is_scheduled()),
             begun: VecDeque::new(),
             place: 0,
             valid: 0,
+            data: 0,
             transport: TransportBuffer::new(1),
             behind: Behind::Nothing,
             waiting: VecDeque::new(),
+            planned: 0,
             last_decoded: None,
             begun_since_reset: false,
             over: Default::default(),
+            under: Over::default(),
         };
         chain.take_model(signalled.model());
         chain
@@ -84,13 +115,18 @@ impl Chain {
 
     /// Another PMT says this of the stream.
     pub(super) fn signal(&mut self, signalled: Signalled) {
+        let signalled = signalled.and_pictures(&self.signalled);
         if signalled == self.signalled {
             return;
         }
-        if signalled.codec != self.signalled.codec {
-            self.finder = UnitFinder::new(signalled.codec);
+        let scheduled = signalled.is_scheduled();
+        let other = signalled.codec != self.signalled.codec;
+        if other || scheduled != self.signalled.is_scheduled() {
+            self.finder = UnitFinder::new(signalled.codec, scheduled);
+            (self.place, self.data, self.begun) = (0, 0, VecDeque::new());
+        }
+        if other {
             self.format = None;
-            (self.place, self.begun) = (0, VecDeque::new());
         }
         self.signalled = signalled;
         let model = match &self.format {
@@ -112,6 +148,15 @@ impl Chain {
             Told::DisplayDefinition => Ok(wide_subtitles()),
         };
         self.take_model(model);
+    }
+
+    /// Whether pictures have a vbv_delay decides how their bytes go into EBn.
+    fn pictures(&mut self, have_vbv_delay: bool) {
+        if self.signalled.has_vbv_delay(have_vbv_delay)
+            && let Some(format) = &self.format
+        {
+            self.take_model(self.signalled.video(format));
+        }
     }
 
     fn take_model(&mut self, model: Result<Model, Reason>) {
@@ -138,41 +183,75 @@ impl Chain {
         }
         self.valid = self.place;
         self.waiting.clear();
+        self.planned = 0;
         self.last_decoded = None;
         self.begun_since_reset = false;
         self.transport.reset();
-        self.behind.reset(self.place);
+        self.behind.reset(self.place, self.data);
     }
 
-    /// Looks into a packet, ahead of [`arrive`](Self::arrive): answers how many of its bytes go on
-    /// behind TBn.
+    /// Looks into a packet, ahead of [`arrive`](Self::arrive): answers what of it goes on behind
+    /// TBn.
     #[inline]
-    pub(super) fn find_units(&mut self, packet: &Packet) -> u8 {
+    pub(super) fn find_units(&mut self, packet: &Packet) -> Passing {
         let (begun, waiting) = (&mut self.begun, &mut self.waiting);
-        let bytes = self.finder.push(packet, &mut |unit| {
-            if begun.len() >= MOST_UNITS {
-                begun.pop_front();
+        let mut vbv = None;
+        let passing = self.finder.push(packet, &mut |found| match found {
+            Found::Unit(unit) => {
+                if begun.len() >= MOST_UNITS {
+                    begun.pop_front();
+                }
+                let new = Begun {
+                    unit,
+                    delivery: None,
+                };
+                if begun.is_empty()
+                    && let Some(last) = waiting.back_mut()
+                {
+                    last.end = last.end.or(Some(new.end_of_previous()));
+                }
+                begun.push_back(new);
             }
-            if begun.is_empty()
-                && let Some(last) = waiting.back_mut()
-            {
-                last.end = last.end.or(Some(unit.after_previous));
+            Found::Delivery(delivery) => {
+                match delivery {
+                    Delivery::Vbv { .. } => vbv = Some(true),
+                    Delivery::NoVbv => vbv = Some(false),
+                    Delivery::Period(_) => {}
+                }
+                let newest = match begun.back_mut() {
+                    Some(begun) => Some(&mut begun.delivery),
+                    None => waiting.back_mut().map(|w| &mut w.delivery),
+                };
+                if let Some(newest) = newest {
+                    *newest = Some(delivery);
+                }
             }
-            begun.push_back(unit);
         });
         if let Some(told) = self.finder.take_told() {
             self.told(told);
         }
-        bytes
+        if let Some(have_vbv_delay) = vbv {
+            self.pictures(have_vbv_delay);
+        }
+        passing
     }
 
     /// A packet came at a time that nobody knows.
-    pub(super) fn skip(&mut self, bytes: u8) {
-        self.place += u64::from(bytes);
-        while self.begun.front().is_some_and(|u| u.start < self.place) {
+    pub(super) fn skip(&mut self, passing: Passing) {
+        self.pass(passing);
+        while self
+            .begun
+            .front()
+            .is_some_and(|b| b.unit.start < self.place)
+        {
             self.begun.pop_front();
         }
         self.valid = self.place;
+    }
+
+    fn pass(&mut self, passing: Passing) {
+        self.place += u64::from(passing.bytes);
+        self.data += u64::from(passing.bytes.saturating_sub(passing.header));
     }
 
     /// A packet arrives, of which so many bytes go on behind TBn. `clock` is the PCR at the
@@ -180,13 +259,13 @@ impl Chain {
     pub(super) fn arrive(
         &mut self,
         place: Place,
-        bytes: u8,
+        passing: Passing,
         interval: &Interval,
         clock: Pcr,
         report: &mut Reporter<'_, '_>,
     ) {
         let Ok(Model { transport, .. }) = self.model else {
-            self.skip(bytes);
+            self.skip(passing);
             self.reset();
             return;
         };
@@ -207,22 +286,28 @@ impl Chain {
         if self.transport.is_stuck(to) {
             report.not_empty(place, Buffer::Transport);
         }
+        let Passing { bytes, header } = passing;
         if bytes > 0 {
             let before = self.place;
-            self.place += u64::from(bytes);
+            self.pass(passing);
             // The bytes that go on are the last of their packet.
             let span = (passed.end - passed.begin).0 * i64::from(bytes) / PACKET_SIZE as i64;
             let piece = Piece {
                 begin: passed.end - Fine(span),
                 end: passed.end,
                 amount: Amount::bytes(bytes.into()),
+                header: Amount::bytes(header.into()),
                 after: self.place,
             };
             self.behind.push(piece);
             if self.behind.waiting() > MOST_PIECES || self.waiting.len() > MOST_UNITS {
                 self.reset();
             }
-            if self.begun.front().is_some_and(|u| u.start < self.place) {
+            if self
+                .begun
+                .front()
+                .is_some_and(|b| b.unit.start < self.place)
+            {
                 let header = PACKET_SIZE as u64 - u64::from(bytes);
                 self.take_begun(before, header, (from, to), place, (interval, clock), report);
             }
@@ -240,23 +325,29 @@ impl Chain {
         (interval, clock): (&Interval, Pcr),
         report: &mut Reporter<'_, '_>,
     ) {
-        while let Some(unit) = self.begun.front().copied().filter(|u| u.start < self.place) {
+        while let Some(begun) = self.begun.front().copied() {
+            let Begun { unit, delivery } = begun;
+            if unit.start >= self.place {
+                break;
+            }
             self.begun.pop_front();
             match self.waiting.back_mut() {
-                Some(last) => last.end = last.end.or(Some(unit.after_previous)),
+                Some(last) => last.end = last.end.or(Some(begun.end_of_previous())),
                 // The end of a unit that was not followed from its beginning.
-                None if !self.begun_since_reset => self.behind.discard(unit.after_previous),
+                None if !self.begun_since_reset => self.behind.discard(begun.end_of_previous()),
                 None => {}
             }
             self.begun_since_reset = true;
             // One that only the next packet told of counts from there.
             let offset = header + unit.start.saturating_sub(before);
             let first = from + Fine((to - from).0 * offset as i64 / PACKET_SIZE as i64);
-            let end = self.begun.front().map(|next| next.after_previous);
+            let end = self.begun.front().map(Begun::end_of_previous);
             self.waiting.push_back(Waiting {
                 first,
                 decoded: None,
                 end,
+                data: unit.data,
+                delivery,
                 judged: unit.start >= self.valid,
                 place,
             });
@@ -314,8 +405,41 @@ impl Chain {
         self.last_decoded = Some(decoded);
     }
 
+    /// Looks for the places of units in the schedule of their stream.
+    fn plan(&mut self) {
+        let Behind::Scheduled(buffers) = &mut self.behind else {
+            return;
+        };
+        while let Some(unit) = self.waiting.get_mut(self.planned) {
+            let (Some(decoded), Some(end)) = (unit.decoded, unit.end) else {
+                return;
+            };
+            let planned = Planned {
+                start: unit.data,
+                end: end.data,
+                decoded,
+                delivery: unit.delivery,
+            };
+            let plan = if decoded == Fine(i64::MIN) {
+                Plan::NotYet
+            } else {
+                buffers.plan(&planned)
+            };
+            match plan {
+                Plan::Made => {}
+                Plan::NotYet => (unit.judged, unit.decoded) = (false, Some(Fine(i64::MIN))),
+                Plan::Contradiction => {
+                    self.measured.contradictions += 1;
+                    return self.reset();
+                }
+            }
+            self.planned += 1;
+        }
+    }
+
     /// Takes out of the buffers what is due by `now`.
     fn decode(&mut self, now: Fine, report: &mut Reporter<'_, '_>) {
+        self.plan();
         while let Some(unit) = self.waiting.front() {
             let (Some(time), Some(end)) = (unit.decoded, unit.end) else {
                 break;
@@ -323,8 +447,15 @@ impl Chain {
             if time > now {
                 break;
             }
+            if let Behind::Scheduled(buffers) = &self.behind
+                && (self.planned == 0 || time > Fine(i64::MIN) && !buffers.knows(time))
+            {
+                // Without a unit behind it, nobody knows how its last bytes go on.
+                break;
+            }
             let (place, judged) = (unit.place, unit.judged);
             self.waiting.pop_front();
+            self.planned = self.planned.saturating_sub(1);
             self.remove(time, end, judged, place, report);
         }
         // Nothing is taken out before this, so what has come can be followed at once.
@@ -344,7 +475,7 @@ impl Chain {
     fn remove(
         &mut self,
         time: Fine,
-        end: u64,
+        end: End,
         judged: bool,
         place: Place,
         report: &mut Reporter<'_, '_>,
@@ -352,21 +483,32 @@ impl Chain {
         let Ok(model) = self.model else {
             return;
         };
-        let (removal, buffer, size, low_delay) = match (&mut self.behind, model.main) {
+        let (removal, buffer, size, may_be_late) = match (&mut self.behind, model.main) {
             (Behind::One(buffer), Main::One(size)) => (
-                buffer.remove(time, end),
+                buffer.remove(time, end.place),
                 Buffer::Main,
                 Amount::bytes(size),
                 false,
             ),
             (Behind::Video(buffers), Main::Video(video)) => {
-                let removal = buffers.remove(time, end);
+                let removal = buffers.remove(time, end.place);
                 (
                     removal,
                     Buffer::Elementary,
                     video.elementary,
                     video.low_delay,
                 )
+            }
+            (Behind::Scheduled(buffers), Main::Video(_)) if time == Fine(i64::MIN) => {
+                // It is not in the schedule.
+                return buffers.discard(end.data);
+            }
+            (Behind::Scheduled(buffers), Main::Video(video)) => {
+                let removal = buffers.remove(time, end.data);
+                // TR 101 290 excuses low_delay with the leak method only; with low_delay_hrd_flag
+                // the HRD itself waits for the unit.
+                let excused = video.low_delay && video.transfer != Transfer::VbvDelay;
+                (removal, Buffer::Elementary, video.elementary, excused)
             }
             _ => return,
         };
@@ -376,7 +518,7 @@ impl Chain {
         }
         if judged {
             self.measured.last.low(removal.left);
-            if removal.missing > TOLERANCE && !low_delay {
+            if removal.missing > TOLERANCE && !may_be_late {
                 report.missing(place, buffer, removal.missing, removal.before, size);
             }
         }
@@ -385,17 +527,18 @@ impl Chain {
 
     /// Looks at MBn.
     fn multiplex(&mut self, place: Place, report: &mut Reporter<'_, '_>) {
-        let (
-            Behind::Video(buffers),
-            Ok(Model {
-                main: Main::Video(video),
-                ..
-            }),
-        ) = (&mut self.behind, self.model)
+        let Ok(Model {
+            main: Main::Video(video),
+            ..
+        }) = self.model
         else {
             return;
         };
-        let level = buffers.take_highest();
+        let (level, missing, stuck) = match &mut self.behind {
+            Behind::Video(buffers) => (buffers.take_highest(), Amount::ZERO, buffers.is_stuck()),
+            Behind::Scheduled(buffers) => (buffers.take_highest(), buffers.take_missing(), false),
+            Behind::One(_) | Behind::Nothing => return,
+        };
         self.measured.multiplex.high(level);
         if self.over[1].begins(level, video.multiplex) {
             report.fault(
@@ -406,7 +549,11 @@ impl Chain {
                 video.multiplex,
             );
         }
-        if buffers.is_stuck() {
+        if self.under.begins(missing, Amount::ZERO) {
+            let size = video.multiplex;
+            report.missing(place, Buffer::Multiplex, missing, Amount::ZERO, size);
+        }
+        if stuck {
             report.not_empty(place, Buffer::Multiplex);
         }
     }

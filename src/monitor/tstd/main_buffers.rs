@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 
 use super::model::{Main, Transfer};
 use super::quantity::{Amount, Fine};
+use super::scheduled::ScheduledBuffers;
 
 /// Bytes that leave the transport buffer, evenly from `begin` to `end`.
 #[derive(Copy, Clone, Debug)]
@@ -14,8 +15,18 @@ pub(super) struct Piece {
     pub(super) begin: Fine,
     pub(super) end: Fine,
     pub(super) amount: Amount,
+    /// Those of them, the first, that are of a PES header.
+    pub(super) header: Amount,
     /// The place behind the last of them.
     pub(super) after: u64,
+}
+
+/// Where a unit ends.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct End {
+    pub(super) place: u64,
+    /// When PES headers do not count.
+    pub(super) data: u64,
 }
 
 /// What stood in a buffer when an access unit was taken out of it.
@@ -242,6 +253,7 @@ impl VideoBuffers {
 pub(super) enum Behind {
     One(MainBuffer),
     Video(VideoBuffers),
+    Scheduled(Box<ScheduledBuffers>),
     /// Only TBn is followed.
     Nothing,
 }
@@ -253,14 +265,19 @@ impl Behind {
             Main::Video(v) if v.transfer == Transfer::Leak => {
                 Self::Video(VideoBuffers::new(v.leak, v.elementary))
             }
-            Main::Video(_) => Self::Nothing,
+            Main::Video(v) => match ScheduledBuffers::new(&v.transfer) {
+                Some(buffers) => Self::Scheduled(Box::new(buffers)),
+                None => Self::Nothing,
+            },
         }
     }
 
-    pub(super) fn reset(&mut self, place: u64) {
+    /// Empties them; the next byte is at `place`, and at `data` when PES headers do not count.
+    pub(super) fn reset(&mut self, place: u64, data: u64) {
         match self {
             Self::One(buffer) => buffer.reset(place),
             Self::Video(buffers) => buffers.reset(place),
+            Self::Scheduled(buffers) => buffers.reset(data),
             Self::Nothing => {}
         }
     }
@@ -269,6 +286,7 @@ impl Behind {
         match self {
             Self::One(buffer) => buffer.pieces.push_back(piece),
             Self::Video(buffers) => buffers.pieces.push_back(piece),
+            Self::Scheduled(buffers) => buffers.push(&piece),
             Self::Nothing => {}
         }
     }
@@ -278,6 +296,7 @@ impl Behind {
         match self {
             Self::One(buffer) => buffer.pieces.len(),
             Self::Video(buffers) => buffers.pieces.len(),
+            Self::Scheduled(buffers) => buffers.waiting(),
             Self::Nothing => 0,
         }
     }
@@ -286,14 +305,16 @@ impl Behind {
         match self {
             Self::One(buffer) => buffer.advance(until),
             Self::Video(buffers) => buffers.advance(until),
+            Self::Scheduled(buffers) => buffers.advance(until),
             Self::Nothing => {}
         }
     }
 
-    pub(super) fn discard(&mut self, end: u64) {
+    pub(super) fn discard(&mut self, end: End) {
         match self {
-            Self::One(buffer) => buffer.discard(end),
-            Self::Video(buffers) => buffers.discard(end),
+            Self::One(buffer) => buffer.discard(end.place),
+            Self::Video(buffers) => buffers.discard(end.place),
+            Self::Scheduled(buffers) => buffers.discard(end.data),
             Self::Nothing => {}
         }
     }

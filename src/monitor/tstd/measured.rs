@@ -31,6 +31,8 @@ pub(super) struct Measured {
     pub(super) last: Extremes,
     pub(super) units: u64,
     pub(super) resets: u64,
+    /// How often vbv_delay spoke against the decoding times.
+    pub(super) contradictions: u64,
     pub(super) longest_delay: Option<Fine>,
     pub(super) shortest_delay: Option<Fine>,
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::chain::Chain;
 use super::finding::Buffer;
 use super::measured::Extremes;
-use super::model::{Main, Transfer};
+use super::model::{Main, Transfer, Video};
 use super::program::Program;
 use super::quantity::{Amount, Fine};
 use super::systems;
@@ -90,16 +90,24 @@ impl StreamBuffers {
                     let size = Amount::bytes(size);
                     buffers.push(fullness(Buffer::Main, size, &measured.last, None));
                 }
-                Main::Video(video) if video.transfer == Transfer::Leak => {
-                    let (size, leak) = (video.multiplex, Some(video.leak));
+                Main::Video(Video {
+                    transfer: Transfer::Unknown(reason),
+                    ..
+                }) => not_judged = Some(reason),
+                Main::Video(video) => {
+                    let leak = match video.transfer {
+                        Transfer::Leak => Some(video.leak),
+                        Transfer::Hrd(schedule) => Some(schedule.buffer.rate_bps),
+                        Transfer::VbvDelay | Transfer::Unknown(_) => None,
+                    };
+                    let size = video.multiplex;
                     buffers.push(fullness(Buffer::Multiplex, size, &measured.multiplex, leak));
                     let size = video.elementary;
                     buffers.push(fullness(Buffer::Elementary, size, &measured.last, None));
                 }
-                Main::Video(_) => {
-                    not_judged =
-                        Some("MB and EB: vbv_delay or an HRD schedule rules, not the leak");
-                }
+            }
+            if measured.contradictions > 0 {
+                not_judged = Some("MB and EB in part: vbv_delay contradicts the decoding times");
             }
             if chain.scrambled {
                 not_judged = Some("scrambled: only TB could be judged");

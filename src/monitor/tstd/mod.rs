@@ -17,6 +17,7 @@ mod measures;
 mod model;
 mod program;
 mod quantity;
+mod scheduled;
 mod systems;
 mod transport;
 mod units;

@@ -4,7 +4,7 @@
 use super::quantity::{Amount, Fine};
 use crate::si::descriptor::{DescriptorTag, Descriptors};
 use crate::si::{Codec, PmtStream, StreamType};
-use crate::stream::video::{VideoCoding, VideoFormat};
+use crate::stream::video::{DeliverySchedule, VideoCoding, VideoFormat};
 use crate::units::Ticks27M;
 
 /// The buffers of an elementary stream, and how long a unit may stay in them.
@@ -36,7 +36,7 @@ pub(super) struct Video {
     pub(super) multiplex: Amount,
     /// Size of EBn.
     pub(super) elementary: Amount,
-    /// Bits a second from MBn to EBn.
+    /// Bits a second from MBn to EBn by the leak method.
     pub(super) leak: u64,
     /// How data goes from MBn to EBn.
     pub(super) transfer: Transfer,
@@ -49,8 +49,12 @@ pub(super) struct Video {
 pub(super) enum Transfer {
     /// At Rbx, while EBn is not full.
     Leak,
-    /// By vbv_delay or an HRD schedule: not followed here, only TBn is.
-    Scheduled,
+    /// By the vbv_delay of each picture.
+    VbvDelay,
+    /// By the schedule of the NAL HRD (§2.14.3.1, §2.17.2).
+    Hrd(DeliverySchedule),
+    /// By an HRD that the stream does not tell of.
+    Unknown(Reason),
 }
 
 /// Why a stream has no model.
@@ -60,6 +64,8 @@ pub(super) type Reason = &'static str;
 pub(super) const NO_PARAMETERS: Reason = "no sequence header or parameter set has come";
 const NO_MODEL: Reason = "no buffers are defined for this kind of stream";
 const UNKNOWN_LEVEL: Reason = "the profile or level is not one of the specification's";
+const NO_SCHEDULE: Reason =
+    "MB and EB: hrd_management_valid_flag is set, but the stream tells of no NAL HRD";
 const OWN_BUFFERS: Reason = "a multiplex_buffer_descriptor gives it buffers of its own";
 
 const TRANSPORT: u64 = 512;
@@ -80,6 +86,8 @@ pub(super) struct Signalled {
     managed: bool,
     /// Still pictures may come.
     still: bool,
+    /// The pictures say vbv_delay 0xFFFF, with which the leak method applies in any case.
+    no_vbv_delay: bool,
 }
 
 impl Signalled {
@@ -97,6 +105,7 @@ impl Signalled {
             no_leak: false,
             managed: false,
             still: false,
+            no_vbv_delay: false,
         };
         for d in stream.descriptors.iter() {
             let byte = |n: usize| d.payload.get(n).copied().unwrap_or(0);
@@ -154,13 +163,54 @@ impl Signalled {
         if self.still {
             model.delay = Some(Fine::of(Ticks27M::from_millis(60_000)));
         }
-        if let Main::Video(video) = &mut model.main {
-            let mpeg = matches!(format.coding, VideoCoding::Mpeg1 | VideoCoding::Mpeg2);
-            if self.no_leak || self.managed && !mpeg {
-                video.transfer = Transfer::Scheduled;
-            }
+        if let Main::Video(video) = &mut model.main
+            && self.is_scheduled()
+        {
+            video.transfer = match format.coding {
+                VideoCoding::Mpeg1 | VideoCoding::Mpeg2 if self.no_vbv_delay => Transfer::Leak,
+                VideoCoding::Mpeg1 | VideoCoding::Mpeg2 => Transfer::VbvDelay,
+                VideoCoding::H264 | VideoCoding::Hevc => match format.schedule {
+                    Some(schedule) => {
+                        video.hold(schedule.buffer.size_bits);
+                        Transfer::Hrd(schedule)
+                    }
+                    None => Transfer::Unknown(NO_SCHEDULE),
+                },
+            };
         }
         Ok(model)
+    }
+
+    /// What the stream itself says of times rules how data goes from MBn to EBn: STD_descriptor for
+    /// MPEG video, hrd_management_valid_flag for the others.
+    pub(super) const fn is_scheduled(&self) -> bool {
+        match self.codec {
+            Some(Codec::Mpeg1Video | Codec::Mpeg2Video) => self.no_leak,
+            Some(Codec::H264 | Codec::Hevc) => self.managed,
+            _ => false,
+        }
+    }
+
+    /// A picture says whether it has a vbv_delay. True when that was not known.
+    pub(super) fn has_vbv_delay(&mut self, has: bool) -> bool {
+        std::mem::replace(&mut self.no_vbv_delay, !has) == has
+    }
+
+    /// As the PMT said it, and what the pictures said since.
+    pub(super) const fn and_pictures(self, before: &Self) -> Self {
+        Self {
+            no_vbv_delay: before.no_vbv_delay,
+            ..self
+        }
+    }
+}
+
+impl Video {
+    /// EBn has so many bits; what the level allows beyond them stands in MBn.
+    fn hold(&mut self, bits: u64) {
+        let whole = self.multiplex + self.elementary;
+        self.elementary = Amount::bits(bits, 1).min(self.elementary);
+        self.multiplex = whole - self.elementary;
     }
 }
 
@@ -361,6 +411,7 @@ mod tests {
                 size_bits,
                 rate_bps,
             }),
+            schedule: None,
             low_delay: false,
         }
     }
@@ -454,12 +505,22 @@ mod tests {
         };
         // STD_descriptor: leak_valid_flag 1 and 0. AVC timing and HRD: hrd_management_valid_flag.
         assert_eq!(transfer(0x1B, &[0x11, 1, 0xFF]), (Transfer::Leak, 10));
-        assert_eq!(transfer(0x1B, &[0x11, 1, 0xFE]), (Transfer::Scheduled, 10));
+        // Only MPEG video has a vbv_delay.
+        assert_eq!(transfer(0x1B, &[0x11, 1, 0xFE]), (Transfer::Leak, 10));
         assert_eq!(transfer(0x1B, &[0x2A, 2, 0x7F, 0xFF]), (Transfer::Leak, 10));
         assert_eq!(
             transfer(0x1B, &[0x2A, 2, 0xFF, 0xFF]),
-            (Transfer::Scheduled, 10)
+            (Transfer::Unknown(NO_SCHEDULE), 10)
         );
+        let mpeg2 = format(VideoCoding::Mpeg2, 4, 8, Some((4_000_000, 112 * 16_384)));
+        let mut said = signalled(0x02, &[0x11, 1, 0xFE]);
+        let by = |said: &Signalled| match said.video(&mpeg2).unwrap().main {
+            Main::Video(video) => video.transfer,
+            Main::One(_) => panic!("video"),
+        };
+        assert_eq!(by(&said), Transfer::VbvDelay);
+        assert!(said.has_vbv_delay(false) && !said.has_vbv_delay(false));
+        assert_eq!(by(&said), Transfer::Leak);
         // AVC_video_descriptor with AVC_still_present.
         assert_eq!(
             transfer(0x1B, &[0x28, 4, 100, 0, 40, 0x80]),

@@ -4,6 +4,7 @@ use super::chain::Chain;
 use super::finding::{Place, Reporter};
 use super::quantity::{Fine, Interval};
 use super::systems::Systems;
+use super::units::Passing;
 use crate::monitor::{Out, Seen};
 use crate::si::ServiceId;
 use crate::ts::{Packet, Pcr, Pid, Scrambling};
@@ -19,8 +20,8 @@ struct Record {
     place: Place,
     pid: Pid,
     target: Target,
-    /// Bytes that go on behind the transport buffer.
-    bytes: u8,
+    /// What of it goes on behind the transport buffer.
+    passing: Passing,
     /// What came before it on its PID does not go on.
     fresh: bool,
 }
@@ -99,7 +100,7 @@ impl Program {
             if let Target::Chain(n) = record.target
                 && let Some(chain) = self.chains.get_mut(usize::from(n))
             {
-                chain.skip(record.bytes);
+                chain.skip(record.passing);
             }
         }
         self.broken = false;
@@ -163,9 +164,11 @@ impl Program {
                 service,
                 now: record.place,
             };
-            let (place, bytes) = (record.place, record.bytes);
+            let (place, passing) = (record.place, record.passing);
             match record.target {
-                Target::Systems => self.systems.arrive(place, bytes, interval, &mut report),
+                Target::Systems => self
+                    .systems
+                    .arrive(place, passing.bytes, interval, &mut report),
                 Target::Chain(n) => {
                     let Some(chain) = self.chains.get_mut(usize::from(n)) else {
                         continue;
@@ -173,7 +176,7 @@ impl Program {
                     if record.fresh {
                         chain.reset();
                     }
-                    chain.arrive(place, bytes, interval, clock, &mut report);
+                    chain.arrive(place, passing, interval, clock, &mut report);
                 }
             }
         }
@@ -188,7 +191,7 @@ impl Program {
         } else if let Target::Chain(n) = record.target
             && let Some(chain) = self.chains.get_mut(usize::from(n))
         {
-            chain.skip(record.bytes);
+            chain.skip(record.passing);
         }
     }
 
@@ -203,15 +206,15 @@ impl Program {
         if fresh {
             chain.lose();
         }
-        let mut bytes = 0;
+        let mut passing = Passing::default();
         if !seen.repeated && !scrambled {
-            bytes = chain.find_units(seen.packet);
+            passing = chain.find_units(seen.packet);
         }
         self.keep(Record {
             place: seen.at.into(),
             pid: seen.pid,
             target: Target::Chain(place),
-            bytes,
+            passing,
             fresh,
         });
     }
@@ -222,7 +225,7 @@ impl Program {
             place: seen.at.into(),
             pid: seen.pid,
             target: Target::Systems,
-            bytes,
+            passing: Passing { bytes, header: 0 },
             fresh: false,
         });
     }

@@ -3,7 +3,10 @@
 use crate::si::Codec;
 use crate::stream::access_unit::AudioFrame;
 use crate::stream::codec::Codec as Coding;
-use crate::stream::video::{SequenceParser, StartCode, StartCodes, VideoFormat, wanted};
+use crate::stream::video::{
+    InitialDelay, LONGEST_MESSAGE, SequenceParser, StartCode, StartCodes, VideoFormat,
+    buffering_period, is_message, opens_period, wanted,
+};
 use crate::stream::{PesPart, PesPayload};
 use crate::ts::{Dts, Packet};
 
@@ -27,7 +30,37 @@ pub(super) struct UnitStart {
     pub(super) start: u64,
     /// The place behind the unit before it: that of the PES header between the two, if any.
     pub(super) after_previous: u64,
+    /// The place of its first byte when PES headers do not count.
+    pub(super) data: u64,
     pub(super) stamp: Stamp,
+}
+
+/// What an access unit of video says of its way into EBn.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum Delivery {
+    /// vbv_delay, and the place behind the start code of its picture, PES headers not counted.
+    Vbv { delay: u16, after_code: u64 },
+    /// vbv_delay is 0xFFFF.
+    NoVbv,
+    /// A buffering period begins.
+    Period(InitialDelay),
+}
+
+/// What is found in a packet.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// A unit begins.
+    Unit(UnitStart),
+    /// The newest unit says this.
+    Delivery(Delivery),
+}
+
+/// The bytes of a packet that go on behind the transport buffer.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Passing {
+    pub(super) bytes: u8,
+    /// Those among them, in front, that are of a PES header.
+    pub(super) header: u8,
 }
 
 /// What a stream's own headers say of its buffers.
@@ -51,6 +84,9 @@ pub(super) struct UnitFinder {
     /// That of the newest PES packet's header, and of what is behind it.
     header: u64,
     payload_start: u64,
+    /// Bytes of PES headers so far, and before the newest one.
+    headers: u64,
+    headers_before: u64,
     /// What the newest PES packet says, until a unit begins in it.
     stamp: Option<Dts>,
     kind: Kind,
@@ -70,7 +106,8 @@ enum Kind {
 }
 
 impl UnitFinder {
-    pub(super) fn new(codec: Option<Codec>) -> Self {
+    /// `scheduled`: what units say of their way into EBn is wanted.
+    pub(super) fn new(codec: Option<Codec>, scheduled: bool) -> Self {
         let video = |coding| {
             SequenceParser::new(coding).map(|sequence| {
                 Kind::Video(Box::new(VideoUnits {
@@ -78,6 +115,8 @@ impl UnitFinder {
                     sequence,
                     begun: false,
                     coded: false,
+                    scheduled,
+                    message: Vec::new(),
                 }))
             })
         };
@@ -97,6 +136,8 @@ impl UnitFinder {
             place: 0,
             header: 0,
             payload_start: 0,
+            headers: 0,
+            headers_before: 0,
             stamp: None,
             kind: kind.unwrap_or(Kind::Whole {
                 subtitle: codec == Some(Codec::DvbSubtitle),
@@ -123,22 +164,28 @@ impl UnitFinder {
         }
     }
 
-    /// Takes a packet that brings something new. Answers how many bytes of it go on behind the
-    /// transport buffer, and hands over the units that begin.
+    /// Takes a packet that brings something new. Answers what of it goes on behind the transport
+    /// buffer, and hands over the units that begin and what they say.
     #[inline]
-    pub(super) fn push(&mut self, packet: &Packet, begun: &mut impl FnMut(UnitStart)) -> u8 {
+    pub(super) fn push(&mut self, packet: &Packet, found: &mut impl FnMut(Found)) -> Passing {
         let bytes = packet.payload();
         if bytes.is_empty() {
-            return 0;
+            return Passing::default();
         }
         if packet.payload_unit_start() {
             self.header = self.place;
+            self.headers_before = self.headers;
         }
         let PesPart {
             start,
             payload,
             header,
         } = self.payload.push(packet);
+        self.headers += header as u64;
+        let passing = Passing {
+            bytes: bytes.len() as u8,
+            header: header as u8,
+        };
         let at = self.place + header as u64;
         if let Some(start) = start {
             self.stamp = start.decode_time();
@@ -148,6 +195,16 @@ impl UnitFinder {
             }
         }
         let (header, payload_start) = (self.header, self.payload_start);
+        let (headers, headers_before) = (self.headers, self.headers_before);
+        // What stands in front of the newest header was found late; further back there is nothing but
+        // damage.
+        let data = |place: u64| {
+            place.saturating_sub(if place < payload_start {
+                headers_before
+            } else {
+                headers
+            })
+        };
         let after_previous = |start: u64| {
             if start <= payload_start {
                 header
@@ -158,14 +215,23 @@ impl UnitFinder {
         let stamp = &mut self.stamp;
         match &mut self.kind {
             Kind::Video(units) => {
-                let mut begun = |start: u64| {
-                    begun(UnitStart {
-                        start,
-                        after_previous: after_previous(start),
-                        stamp: stamp.take().map_or(Stamp::Between, Stamp::At),
+                let mut tell = |event| {
+                    found(match event {
+                        VideoEvent::Begins(start) => Found::Unit(UnitStart {
+                            start,
+                            after_previous: after_previous(start),
+                            data: data(start),
+                            stamp: stamp.take().map_or(Stamp::Between, Stamp::At),
+                        }),
+                        VideoEvent::VbvDelay(0xFFFF, _) => Found::Delivery(Delivery::NoVbv),
+                        VideoEvent::VbvDelay(delay, code) => Found::Delivery(Delivery::Vbv {
+                            delay,
+                            after_code: data(code) + 1,
+                        }),
+                        VideoEvent::Period(initial) => Found::Delivery(Delivery::Period(initial)),
                     });
                 };
-                if let Some(format) = units.push(payload, at, &mut begun) {
+                if let Some(format) = units.push(payload, at, &mut tell) {
                     self.told = Some(Told::Video(format));
                 }
             }
@@ -173,22 +239,24 @@ impl UnitFinder {
                 let (lasts, told) = (&mut self.lasts, &mut self.told);
                 units.push(payload, at, payload_start, |unit| {
                     let after = lasts.take().map_or(Stamp::Between, Stamp::After);
-                    begun(UnitStart {
+                    found(Found::Unit(UnitStart {
                         start: unit.start,
                         after_previous: after_previous(unit.start),
+                        data: data(unit.start),
                         stamp: stamp.take().map_or(after, Stamp::At),
-                    });
+                    }));
                     *lasts = unit.lasts;
                     *told = unit.channels.map(Told::Channels).or(*told);
                 });
             }
             Kind::Whole { subtitle } => {
                 if start.is_some() {
-                    begun(UnitStart {
+                    found(Found::Unit(UnitStart {
                         start: at,
                         after_previous: header,
+                        data: data(at),
                         stamp: stamp.take().map_or(Stamp::Between, Stamp::At),
-                    });
+                    }));
                     if *subtitle && has_display_definition(payload) {
                         self.told = Some(Told::DisplayDefinition);
                     }
@@ -196,7 +264,7 @@ impl UnitFinder {
             }
         }
         self.place += bytes.len() as u64;
-        bytes.len() as u8
+        passing
     }
 }
 
@@ -214,6 +282,21 @@ struct VideoUnits {
     begun: bool,
     /// It has its picture: what comes next may begin another.
     coded: bool,
+    /// What units say of their way into EBn is wanted.
+    scheduled: bool,
+    /// SEI that may be a buffering period's, until the picture brings its parameter set into force.
+    message: Vec<u8>,
+}
+
+/// What is found in a video stream.
+#[derive(Copy, Clone, Debug)]
+enum VideoEvent {
+    /// A unit begins at this place.
+    Begins(u64),
+    /// vbv_delay, and the place of the value of the start code of its picture.
+    VbvDelay(u16, u64),
+    /// A buffering period begins.
+    Period(InitialDelay),
 }
 
 impl VideoUnits {
@@ -221,14 +304,15 @@ impl VideoUnits {
         self.codes.reset();
         self.sequence.reset();
         (self.begun, self.coded) = (false, false);
+        self.message.clear();
     }
 
-    /// Hands over where units begin; answers with the format when it is another one.
+    /// Hands over where units begin and what they say; answers with the format when it is another one.
     fn push(
         &mut self,
         payload: &[u8],
         at: u64,
-        begun: &mut impl FnMut(u64),
+        tell: &mut impl FnMut(VideoEvent),
     ) -> Option<VideoFormat> {
         let codec = self.sequence.codec();
         let before = self.sequence.format().copied();
@@ -238,17 +322,30 @@ impl VideoUnits {
             sequence,
             begun: under_way,
             coded,
+            scheduled,
+            message,
         } = self;
+        let scheduled = *scheduled;
         codes.push(
             payload,
             at,
-            |value| wanted(codec, value),
+            |value| match wanted(codec, value) {
+                _ if scheduled && is_message(codec, value) => LONGEST_MESSAGE,
+                wanted => wanted,
+            },
             |unit| {
                 let picture = sequence.push(unit);
                 pictures |= picture;
                 if (!*under_way || *coded) && begins(codec, unit, picture) {
-                    begun(unit.position);
+                    tell(VideoEvent::Begins(unit.position));
                     (*under_way, *coded) = (true, false);
+                    message.clear();
+                }
+                if scheduled && *under_way {
+                    let format = sequence.format();
+                    if let Some(event) = delivery(codec, unit, picture, format, message) {
+                        tell(event);
+                    }
                 }
                 *coded |= picture && *under_way;
             },
@@ -258,6 +355,35 @@ impl VideoUnits {
         }
         let format = self.sequence.format().copied();
         format.filter(|_| format != before)
+    }
+}
+
+/// What a unit says of the way into EBn. An SEI message waits for its picture: then the parameter
+/// set by which it is read is in force.
+fn delivery(
+    codec: Coding,
+    unit: StartCode<'_>,
+    picture: bool,
+    format: Option<&VideoFormat>,
+    message: &mut Vec<u8>,
+) -> Option<VideoEvent> {
+    if opens_period(codec, unit.head) {
+        message.clear();
+        message.extend_from_slice(unit.head);
+        return None;
+    }
+    match (codec, unit.head) {
+        (Coding::Mpeg2Video, [0, _, b, c, d, ..]) => {
+            let delay = u16::from(b & 7) << 13 | u16::from(*c) << 5 | u16::from(d >> 3);
+            Some(VideoEvent::VbvDelay(delay, unit.value))
+        }
+        _ if picture && !message.is_empty() => {
+            let schedule = format.and_then(|f| f.schedule);
+            let initial = buffering_period(codec, message, &schedule?);
+            message.clear();
+            initial.map(VideoEvent::Period)
+        }
+        _ => None,
     }
 }
 

@@ -1,10 +1,13 @@
 //! The sequence parameter set of H.264 (ITU-T H.264 §7.3.2.1.1, §E.1).
 
-use super::{Bits, Chroma, CodedBuffer, Fraction, VideoCoding, VideoFormat, sample_aspect};
+use super::{
+    Bits, Chroma, CodedBuffer, DeliverySchedule, Fraction, VideoCoding, VideoFormat, sample_aspect,
+};
 
 pub(super) const SLICE: u8 = 1;
 pub(super) const PARTITION_A: u8 = 2;
 pub(super) const IDR: u8 = 5;
+pub(super) const SEI: u8 = 6;
 pub(super) const SPS: u8 = 7;
 
 /// nal_unit_type.
@@ -120,6 +123,7 @@ pub(super) fn sequence(body: &[u8]) -> Option<VideoFormat> {
         chroma,
         bit_depth,
         buffer: None,
+        schedule: None,
         low_delay: false,
     };
     if bits.flag()? {
@@ -191,7 +195,8 @@ fn usability(bits: &mut Bits<'_>, format: &mut VideoFormat) -> Option<()> {
     }
     let nal = bits.flag()?;
     if nal {
-        format.buffer = Some(schedules(bits)?);
+        let (buffer, schedule) = schedules(bits)?;
+        (format.buffer, format.schedule) = (Some(buffer), Some(schedule));
     }
     let vcl = bits.flag()?;
     if vcl {
@@ -203,21 +208,27 @@ fn usability(bits: &mut Bits<'_>, format: &mut VideoFormat) -> Option<()> {
     Some(())
 }
 
-/// hrd_parameters: of several schedules the largest figures.
-fn schedules(bits: &mut Bits<'_>) -> Option<CodedBuffer> {
+/// hrd_parameters: of several schedules the largest figures, and the last.
+fn schedules(bits: &mut Bits<'_>) -> Option<(CodedBuffer, DeliverySchedule)> {
     let count = bits.ue().filter(|n| *n < MOST_SCHEDULES)? + 1;
     let (rate_scale, size_scale) = (bits.u(4)?, bits.u(4)?);
     let mut largest = CodedBuffer {
         size_bits: 0,
         rate_bps: 0,
     };
+    let mut last = DeliverySchedule::of_count(count);
     for _ in 0..count {
         let rate = (u64::from(bits.ue()?) + 1) << (6 + rate_scale);
         let size = (u64::from(bits.ue()?) + 1) << (4 + size_scale);
-        bits.skip(1)?; // cbr_flag
         largest.rate_bps = largest.rate_bps.max(rate);
         largest.size_bits = largest.size_bits.max(size);
+        last.buffer = CodedBuffer {
+            size_bits: size,
+            rate_bps: rate,
+        };
+        last.constant = bits.flag()?;
     }
-    bits.skip(20)?; // lengths of four fields
-    Some(largest)
+    last.delay_bits = bits.u(5)? as u8 + 1;
+    bits.skip(15)?; // lengths of three more fields
+    Some((largest, last))
 }

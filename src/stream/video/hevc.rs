@@ -1,11 +1,14 @@
 //! Video and sequence parameter sets of HEVC (ITU-T H.265 §7.3.2.1, §7.3.2.2, §E.2).
 
-use super::{Bits, Chroma, CodedBuffer, Fraction, VideoCoding, VideoFormat, sample_aspect};
+use super::{
+    Bits, Chroma, CodedBuffer, DeliverySchedule, Fraction, VideoCoding, VideoFormat, sample_aspect,
+};
 
 /// From this nal_unit_type on, units are no slices (table 7-1).
 pub(super) const FIRST_NON_VCL: u8 = 32;
 pub(super) const VPS: u8 = 32;
 pub(super) const SPS: u8 = 33;
+pub(super) const PREFIX_SEI: u8 = 39;
 
 /// nal_unit_type.
 pub(super) const fn kind(value: u8) -> u8 {
@@ -29,6 +32,7 @@ const MOST_PICTURES: u32 = 16;
 pub(super) struct Timing {
     rate: Option<Fraction>,
     buffer: Option<CodedBuffer>,
+    schedule: Option<DeliverySchedule>,
     low_delay: bool,
 }
 
@@ -110,6 +114,7 @@ pub(super) fn sequence(body: &[u8], of_vps: Option<Timing>) -> Option<VideoForma
         chroma,
         bit_depth,
         buffer: None,
+        schedule: None,
         low_delay: false,
     };
     let mut timing = Timing::default();
@@ -117,10 +122,9 @@ pub(super) fn sequence(body: &[u8], of_vps: Option<Timing>) -> Option<VideoForma
     let _ = usability(&mut bits, sub_layers, &mut format, &mut timing);
     let vps = of_vps.unwrap_or_default();
     format.frame_rate = timing.rate.or(vps.rate);
-    (format.buffer, format.low_delay) = match timing.buffer {
-        Some(_) => (timing.buffer, timing.low_delay),
-        None => (vps.buffer, vps.low_delay),
-    };
+    let told = if timing.buffer.is_some() { timing } else { vps };
+    (format.buffer, format.schedule) = (told.buffer, told.schedule);
+    format.low_delay = told.low_delay;
     Some(format)
 }
 
@@ -280,10 +284,11 @@ fn reference_sets(bits: &mut Bits<'_>) -> Option<()> {
 }
 
 /// hrd_parameters with common information: the NAL schedule of the highest sub-layer, of several
-/// the largest figures.
+/// the largest figures, and the last.
 fn schedules(bits: &mut Bits<'_>, sub_layers: u32, timing: &mut Timing) -> Option<()> {
     let (nal, vcl) = (bits.flag()?, bits.flag()?);
     let (mut rate_scale, mut size_scale, mut parts) = (0, 0, false);
+    let mut lengths = [0; 3];
     if nal || vcl {
         parts = bits.flag()?;
         if parts {
@@ -293,7 +298,9 @@ fn schedules(bits: &mut Bits<'_>, sub_layers: u32, timing: &mut Timing) -> Optio
         if parts {
             bits.skip(4)?; // cpb_size_du_scale
         }
-        bits.skip(15)?; // lengths of three fields
+        for length in &mut lengths {
+            *length = bits.u(5)? as u8 + 1;
+        }
     }
     for _ in 0..=sub_layers {
         let general = bits.flag()?;
@@ -315,18 +322,25 @@ fn schedules(bits: &mut Bits<'_>, sub_layers: u32, timing: &mut Timing) -> Optio
                 size_bits: 0,
                 rate_bps: 0,
             };
+            let mut last = DeliverySchedule::of_count(count);
+            [last.delay_bits, last.removal_bits, last.output_bits] = lengths;
+            last.parts = parts;
             for _ in 0..count {
                 let rate = (u64::from(bits.ue()?) + 1) << (6 + rate_scale);
                 let size = (u64::from(bits.ue()?) + 1) << (4 + size_scale);
                 if parts {
                     bits.pass_ue(2)?;
                 }
-                bits.skip(1)?; // cbr_flag
+                last.constant = bits.flag()?;
+                last.buffer = CodedBuffer {
+                    size_bits: size,
+                    rate_bps: rate,
+                };
                 largest.rate_bps = largest.rate_bps.max(rate);
                 largest.size_bits = largest.size_bits.max(size);
             }
             if is_vcl == 0 {
-                timing.buffer = Some(largest);
+                (timing.buffer, timing.schedule) = (Some(largest), Some(last));
             }
         }
         timing.low_delay = low_delay;

@@ -4,6 +4,7 @@
 //! 13818-2 §6.2.2, ITU-T H.264 §7.3.2.1 and annex E, ITU-T H.265 §7.3.2.1, §7.3.2.2 and annex E.
 
 mod bits;
+mod delivery;
 mod detector;
 pub(in crate::stream) mod h264;
 mod hevc;
@@ -15,6 +16,9 @@ mod start_codes;
 mod tests;
 
 pub(in crate::stream) use bits::Bits;
+pub use delivery::{
+    DeliverySchedule, InitialDelay, LONGEST_MESSAGE, buffering_period, is_message, opens_period,
+};
 pub use detector::VideoFormatDetector;
 pub use parser::{SequenceParser, wanted};
 pub use start_codes::{StartCode, StartCodes};
@@ -141,6 +145,8 @@ pub struct VideoFormat {
     pub bit_depth: u8,
     /// The buffer that the stream was made for, if told.
     pub buffer: Option<CodedBuffer>,
+    /// How it says that it comes into that buffer: the NAL HRD of H.264 and HEVC, if told.
+    pub schedule: Option<DeliverySchedule>,
     /// No picture waits for a later one (13818-2 low_delay), or pictures may come later than they
     /// are due (low_delay_hrd_flag).
     pub low_delay: bool,

@@ -188,6 +188,7 @@ impl Header {
                     self.bit_rate * BIT_RATE_UNIT
                 },
             }),
+            schedule: None,
             low_delay: false,
         })
     }
@@ -221,6 +222,7 @@ impl Header {
                 size_bits: (self.vbv | e.vbv) * VBV_UNIT,
                 rate_bps: (self.bit_rate | e.bit_rate) * BIT_RATE_UNIT,
             }),
+            schedule: None,
             low_delay: e.low_delay,
         })
     }

@@ -5,6 +5,8 @@
 pub struct StartCode<'a> {
     /// Where the unit begins: the prefix 00 00 01, and the zero byte before it where there is one.
     pub position: u64,
+    /// Where the start code's value stands.
+    pub value: u64,
     /// The start code's value and the bytes behind it, as many as were wanted, or fewer when the
     /// next start code comes earlier.
     pub head: &'a [u8],
@@ -19,6 +21,7 @@ pub struct StartCodes {
     /// Bytes it shall have; 0 when there is none.
     wanted: usize,
     position: u64,
+    value: u64,
     /// Zero bytes at the end of what was pushed, up to three.
     zeros: usize,
     /// No unit reaches back over this position.
@@ -35,6 +38,7 @@ impl StartCodes {
             head: Vec::new(),
             wanted: 0,
             position: 0,
+            value: 0,
             zeros: 0,
             floor: 0,
         }
@@ -79,6 +83,7 @@ impl StartCodes {
                 p if zeros > 2 && p != self.floor => p.wrapping_sub(1),
                 p => p,
             };
+            self.value = position.wrapping_add(next as u64);
             self.head.clear();
             self.wanted = Self::MOST;
             from = next;
@@ -150,6 +155,7 @@ impl StartCodes {
         if !self.head.is_empty() {
             found(StartCode {
                 position: self.position,
+                value: self.value,
                 head: &self.head,
             });
         }
@@ -170,10 +176,18 @@ fn end_of_zeros(bytes: &[u8], mut at: usize) -> usize {
     at + rest.iter().take_while(|b| **b == 0).count()
 }
 
-/// The place of the next zero byte from `at` on, looked for in words: coded pictures have few.
+/// The place of the next zero byte from `at` on, looked for in vectors, then in words: coded
+/// pictures have few.
 fn next_zero(bytes: &[u8], mut at: usize) -> Option<usize> {
     const LOW: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;
+    for vector in bytes.get(at..)?.chunks_exact(32) {
+        // Without an early way out, so that the compiler compares all of them at once.
+        if vector.iter().fold(false, |zero, b| zero | (*b == 0)) {
+            break;
+        }
+        at += 32;
+    }
     for word in bytes.get(at..)?.chunks_exact(8) {
         let word = u64::from_le_bytes(*word.first_chunk()?);
         // The lowest bit is that of a zero byte; those above it may be of ones behind it.

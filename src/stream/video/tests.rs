@@ -60,8 +60,22 @@ const PLAIN: VideoFormat = VideoFormat {
     chroma: Chroma::C420,
     bit_depth: 8,
     buffer: None,
+    schedule: None,
     low_delay: false,
 };
+
+/// A NAL HRD of one schedule of constant rate, as many bits as bits a second, with these lengths.
+fn schedule(bits: u64, lengths: [u8; 3]) -> Option<DeliverySchedule> {
+    let [delay_bits, removal_bits, output_bits] = lengths;
+    Some(DeliverySchedule {
+        buffer: buffer(bits, bits)?,
+        constant: true,
+        delay_bits,
+        removal_bits,
+        output_bits,
+        ..DeliverySchedule::of_count(1)
+    })
+}
 
 /// Codec, stream, format, names of profile and level.
 fn vectors() -> Vec<(Codec, Vec<u8>, VideoFormat, &'static str, &'static str)> {
@@ -136,6 +150,7 @@ fn vectors() -> Vec<(Codec, Vec<u8>, VideoFormat, &'static str, &'static str)> {
                 interlaced: true,
                 // 46 875 << 7 and << 7.
                 buffer: buffer(6_000_000, 6_000_000),
+                schedule: schedule(6_000_000, [19, 0, 0]),
                 ..PLAIN
             },
             "Main",
@@ -193,6 +208,7 @@ fn vectors() -> Vec<(Codec, Vec<u8>, VideoFormat, &'static str, &'static str)> {
                 bit_depth: 10,
                 // 15 625 << 9 and << 9.
                 buffer: buffer(8_000_000, 8_000_000),
+                schedule: schedule(8_000_000, [19, 13, 7]),
                 ..PLAIN
             },
             "Main 10",

@@ -26,14 +26,22 @@ const TURN: Duration = Duration::from_millis(100);
 /// What ffmpeg said and nobody has asked for yet, at most.
 const MAX_SAID: usize = 4096;
 
+/// What is heard of ffmpeg.
+#[derive(Copy, Clone, Debug)]
+enum Heard {
+    /// It has begun.
+    Begun,
+    Said(Pid, Said),
+    /// It has ended, and another will begin anew.
+    Died,
+}
+
 /// One ffmpeg that decodes one service.
 pub(super) struct Decode {
     feeder: Feeder,
     writer: Option<JoinHandle<()>>,
     relay: Relay,
-    said: Arc<Mutex<Vec<(Pid, Said)>>>,
-    /// ffmpeg has begun.
-    begun: Arc<AtomicBool>,
+    heard: Arc<Mutex<Vec<Heard>>>,
     video: Option<Pid>,
     audio: bool,
     stop: Arc<AtomicBool>,
@@ -66,21 +74,19 @@ impl Decode {
             Err(e) => return Some(Err(e)),
         };
         let (feeder, outlet) = queue(Limits::default());
-        let (relay, said, begun) = (Relay::default(), Arc::default(), Arc::default());
+        let (relay, heard) = (Relay::default(), Arc::default());
         let writer = Writer {
             video: request.video,
             outlet,
             sink,
             relay: relay.clone(),
-            said: Arc::clone(&said),
-            begun: Arc::clone(&begun),
+            heard: Arc::clone(&heard),
         };
         Some(Ok(Self {
             feeder,
             writer: Some(std::thread::spawn(move || writer.run())),
             relay,
-            said,
-            begun,
+            heard,
             video: request.video,
             audio: request.audio,
             stop,
@@ -126,11 +132,21 @@ impl Decode {
     ) {
         self.relay.drain_events(&mut |event| context.event(event));
         self.feeder.drain_events(&mut |event| context.event(event));
-        let said = std::mem::take(&mut *self.said.lock().unwrap_or_else(PoisonError::into_inner));
-        if self.begun.load(Ordering::Relaxed) {
-            monitor.is_decoded(self.video.is_some(), self.audio);
-        }
-        for (pid, said) in said {
+        let heard = std::mem::take(&mut *self.heard.lock().unwrap_or_else(PoisonError::into_inner));
+        for heard in heard {
+            let (pid, said) = match heard {
+                Heard::Said(pid, said) => (pid, said),
+                Heard::Begun => {
+                    monitor.is_decoded(self.video.is_some(), self.audio);
+                    continue;
+                }
+                Heard::Died => {
+                    // What went on goes on for the next one to find.
+                    self.going_on.clear();
+                    self.maybe_black = None;
+                    continue;
+                }
+            };
             let (check, from) = match said {
                 Said::BlackFrom(at) => {
                     self.maybe_black = Some((pid, at, monitor.now().time));
@@ -226,8 +242,7 @@ struct Writer {
     outlet: Outlet,
     sink: Box<dyn Sink>,
     relay: Relay,
-    said: Arc<Mutex<Vec<(Pid, Said)>>>,
-    begun: Arc<AtomicBool>,
+    heard: Arc<Mutex<Vec<Heard>>>,
 }
 
 impl Writer {
@@ -251,20 +266,26 @@ impl Writer {
     }
 
     fn listen(&mut self) {
-        let (said, relay, video) = (&self.said, &self.relay, self.video);
+        let (heard, relay, video) = (&self.heard, &self.relay, self.video);
+        let tell = |new: Heard| {
+            let mut heard = heard.lock().unwrap_or_else(PoisonError::into_inner);
+            if heard.len() < MAX_SAID || matches!(new, Heard::Died) {
+                heard.push(new);
+            }
+        };
         self.sink.drain_events(&mut |event| match line_of(event) {
             Some(line) => match lines::read(&line, video) {
-                Some(heard) => {
-                    let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
-                    if said.len() < MAX_SAID {
-                        said.push(heard);
-                    }
-                }
-                None if lines::is_begin(&line) => self.begun.store(true, Ordering::Relaxed),
+                Some((pid, said)) => tell(Heard::Said(pid, said)),
+                None if lines::is_begin(&line) => tell(Heard::Begun),
                 None if lines::is_trouble(&line) => relay.post(event),
                 None => {}
             },
-            None => relay.post(event),
+            None => {
+                if event.name() == "exec_died" {
+                    tell(Heard::Died);
+                }
+                relay.post(event);
+            }
         });
     }
 }

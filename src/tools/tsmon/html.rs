@@ -1,11 +1,11 @@
 //! The report as one page: nothing of it is elsewhere, and it moves without a network.
 
-mod markup;
-mod plot;
+pub(super) mod markup;
+pub(super) mod plot;
 
 use self::markup::Page;
 use self::plot::{Errors, Line, Plot, Style};
-use super::content;
+use super::{content, tables};
 use crate::monitor::clocks::PcrMeasures;
 use crate::monitor::content::PidContent;
 use crate::monitor::{CheckReport, PidReport, Report, Series, ServiceReport};
@@ -35,6 +35,7 @@ pub(super) fn page(report: &Report, input: &str, when: WallTime) -> String {
     checks(&mut page, report);
     page.element("h2", "Services and PIDs");
     services(&mut page, report);
+    tables::table(&mut page, &report.tables, seconds(report));
     page.element("h2", "Over time");
     plots(&mut page, report);
     logs(&mut page, report);

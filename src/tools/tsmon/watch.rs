@@ -93,7 +93,8 @@ impl Watch {
                 self.start(args, source);
             }
             self.take(&batch, received, source, context);
-            self.decode(&batch, source.is_live(), context);
+            // What is passed on does not wait for a decoder either.
+            self.decode(&batch, source.is_live() || args.pass, context);
             self.tell(context)?;
             if let (Some(progress), Some(monitor)) = (&mut progress, &self.monitor) {
                 progress.set(monitor.bytes());

@@ -176,13 +176,19 @@ pub fn mp2() -> Vec<u8> {
 }
 
 /// A picture of MPEG-2 video, Main profile at Low level, so many bytes long (40 at least);
-/// vbv_buffer_size counts 16 384 bits.
+/// vbv_buffer_size counts 16 384 bits. vbv_delay is 0xFFFF.
 pub fn picture(vbv: u16, size: usize) -> Vec<u8> {
+    picture_after(vbv, 0xFFFF, size)
+}
+
+/// The same with a vbv_delay in ticks of 90 kHz.
+pub fn picture_after(vbv: u16, delay: u16, size: usize) -> Vec<u8> {
     // 352 x 288, 25 Hz, 4 Mbit/s; then the sequence extension, profile and level 0x4A.
     let mut bytes = vec![0, 0, 1, 0xB3, 0x16, 0x01, 0x20, 0x13, 0x09, 0xC4];
     bytes.extend([0x20 | (vbv >> 5) as u8, (vbv << 3) as u8]);
     bytes.extend([0, 0, 1, 0xB5, 0x14, 0xAA, 0, 1, 0, 0]);
-    bytes.extend([0, 0, 1, 0, 0, 0x0F, 0xFF, 0xF8, 0, 0, 1, 1]);
+    let [high, middle, low] = [(delay >> 13) as u8, (delay >> 5) as u8, (delay << 3) as u8];
+    bytes.extend([0, 0, 1, 0, 0, 0x08 | high, middle, low, 0, 0, 1, 1]);
     bytes.resize(size, 0x55);
     bytes
 }

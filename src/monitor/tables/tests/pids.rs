@@ -148,6 +148,28 @@ fn a_pmt_that_comes_in_time_refers() {
 }
 
 #[test]
+fn a_stream_that_ends_before_it_leaves_the_pmt_is_not_unreferenced() {
+    // A packet that comes behind the PMT is one.
+    for late in [false, true] {
+        let mut sim = Sim::new(TableLimits::default());
+        let mut plan = mpeg();
+        let streams = [stream(0x1B, VIDEO), stream(0x03, OTHER)];
+        plan[1] = tables(500, 4, PMT, &[pmt_with(1, &streams)]);
+        plan[3] = every(100, 5, OTHER, What::Media);
+        sim.run(&mut plan, ms(3_900));
+        plan.pop();
+        sim.run(&mut plan, ms(4_000));
+        plan[1] = tables(500, 4_050, PMT, &[pmt_with(2, &streams[..1])]);
+        sim.run(&mut plan, ms(4_058));
+        if late {
+            sim.media(OTHER, false);
+        }
+        sim.run(&mut plan, ms(8_000));
+        assert_eq!(sim.of(Check::UnreferencedPid).len(), usize::from(late));
+    }
+}
+
+#[test]
 fn emms_private_pids_and_assigned_ones_need_no_pmt() {
     let emm = [0x09, 4, 0x05, 0x00, 0xE3, 0x00];
     let cat = crate::si::CatFields::new(0, Descriptors::new(&emm))

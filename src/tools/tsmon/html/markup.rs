@@ -4,37 +4,40 @@ use std::fmt;
 
 /// A page that grows. What is written as text is escaped; what is markup is said to be.
 #[derive(Debug, Default)]
-pub(super) struct Page(String);
+pub(in super::super) struct Page(String);
 
 impl Page {
     /// Markup, as it stands.
-    pub(super) fn raw(&mut self, markup: &str) -> &mut Self {
+    pub(in super::super) fn raw(&mut self, markup: &str) -> &mut Self {
         self.0.push_str(markup);
         self
     }
 
     /// Markup put together from numbers and names of ours: nothing that came with the stream.
-    pub(super) fn markup(&mut self, markup: fmt::Arguments<'_>) -> &mut Self {
+    pub(in super::super) fn markup(&mut self, markup: fmt::Arguments<'_>) -> &mut Self {
         let _ = fmt::Write::write_fmt(&mut self.0, markup);
         self
     }
 
     /// Text, whatever is in it.
-    pub(super) fn text(&mut self, text: &str) -> &mut Self {
+    pub(in super::super) fn text(&mut self, text: &str) -> &mut Self {
         self.0
             .extend(text.chars().map(Escaped).flat_map(Escaped::chars));
         self
     }
 
     /// `<tag>text</tag>`; `tag` may have attributes of ours.
-    pub(super) fn element(&mut self, tag: &str, text: &str) -> &mut Self {
+    pub(in super::super) fn element(&mut self, tag: &str, text: &str) -> &mut Self {
         let name = tag.split(' ').next().unwrap_or(tag);
         self.markup(format_args!("<{tag}>")).text(text);
         self.markup(format_args!("</{name}>"))
     }
 
     /// A row of a table, a cell a text.
-    pub(super) fn row<'t>(&mut self, cells: impl IntoIterator<Item = (&'static str, &'t str)>) {
+    pub(in super::super) fn row<'t>(
+        &mut self,
+        cells: impl IntoIterator<Item = (&'static str, &'t str)>,
+    ) {
         self.raw("<tr>");
         for (class, text) in cells {
             match class {
@@ -46,7 +49,7 @@ impl Page {
     }
 
     /// The markup.
-    pub(super) fn into_string(self) -> String {
+    pub(in super::super) fn into_string(self) -> String {
         self.0
     }
 }

@@ -432,7 +432,7 @@ pub(super) fn error_lines(page: &mut Page, rows: &[Errors<'_>], seconds: f64) {
 }
 
 /// A rate as a small line beside its numbers.
-pub(super) fn sparkline(page: &mut Page, series: &Series, seconds: f64) {
+pub(in super::super) fn sparkline(page: &mut Page, series: &Series, seconds: f64) {
     const W: f64 = 120.0;
     const H: f64 = 20.0;
     let line = Line::new("", series, 1.0);
