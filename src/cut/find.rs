@@ -44,9 +44,7 @@ impl Point {
             RapKind::Closed => &[],
         }
     }
-}
 
-impl Point {
     /// The leading pictures to leave out when a stream begins here. All that do not decode, save
     /// where a decoder would take so many missing references for as many frames lost: for each gap
     /// in frame_num the oldest reference goes (ITU-T H.264 §8.2.5.2, §8.2.5.3), at last the point
@@ -57,9 +55,7 @@ impl Point {
             _ => self.undecodable(),
         }
     }
-}
 
-impl Point {
     /// A leading picture was looked at.
     fn count_reference(&mut self, detector: &RapDetector) {
         let number = self.references.and_then(|r| detector.reference_number(r));

@@ -77,6 +77,9 @@ pub struct Place {
     /// Pictures that follow the point, are presented before it and need pictures before it: left
     /// out behind an in-point, missing before an out-point.
     pub leading: u64,
+    /// Such pictures behind an in-point that are kept, because an H.264 decoder would lose the
+    /// point itself for their absence.
+    pub kept: u64,
 }
 
 /// A material whose programs and clock are known.
@@ -304,11 +307,11 @@ impl Survey {
         }
         let mut from = Place::of(&first);
         let left_out = first.point.left_out().len() as u64;
-        if from.leading > left_out {
-            let count = from.leading;
+        (from.leading, from.kept) = (left_out, from.leading - left_out);
+        if from.kept > 0 {
+            let count = from.kept;
             events.push(CutEvent::LeadingKept { pid, count });
         }
-        from.leading = left_out;
         if from.leading > 0 {
             let count = from.leading;
             events.push(CutEvent::LeadingPictures { pid, count });
@@ -364,6 +367,7 @@ impl Place {
             pts: found.point.presents,
             kind: Some(found.point.kind),
             leading: found.point.undecodable().len() as u64,
+            kept: 0,
         }
     }
 }

@@ -132,6 +132,7 @@ impl Survey {
             pts,
             kind: None,
             leading: 0,
+            kept: 0,
         };
         Ok((window, end))
     }

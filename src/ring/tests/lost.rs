@@ -94,6 +94,42 @@ fn a_ring_whose_file_system_comes_back_has_lost_what_came_meanwhile() {
     assert_eq!(findings(&bench), Vec::<String>::new());
 }
 
+/// The segment holds what another recorder wrote, which is not this one's to count.
+#[test]
+fn a_recorder_that_loses_a_segment_it_took_up_counts_its_own_packets() {
+    for ring_goes in [true, false] {
+        let mut bench = Bench::new();
+        bench.changes.segment = Some(ms(10_000));
+        let mut writer = bench.open().unwrap();
+        record(&mut bench, &mut writer, 3);
+        drop(writer);
+        let before = bench.sent;
+        let mut writer = bench.open().unwrap();
+        record(&mut bench, &mut writer, 1);
+        let name = *bench.ring().segments().last().unwrap();
+        assert_eq!(bench.ring().segments().len(), 1);
+        let taken = ring_goes.then(|| bench.disk.take_away(Path::new(DIR)));
+        if let Some(taken) = taken {
+            bench.disk.set_read_only(true);
+            record(&mut bench, &mut writer, 2);
+            // Of this run nothing is left while it is gone.
+            let written = writer.written();
+            assert_eq!((written.packets, written.lost), (0, 3 * 50 * 14));
+            bench.disk.set_read_only(false);
+            bench.disk.bring_back(Path::new(DIR), taken);
+        } else {
+            Storage::remove(&bench.disk, &name.path(Path::new(DIR), "ts")).unwrap();
+        }
+        record(&mut bench, &mut writer, 3);
+        assert!(events(&mut writer).contains(&"ring_write_resumed"));
+        writer.close();
+        let written = writer.written();
+        let sent = u64::from(bench.sent - before);
+        assert_eq!(written.packets + written.lost, sent, "{written:?}");
+        assert_all_told(&bench, 0);
+    }
+}
+
 #[test]
 fn who_takes_the_place_of_a_removed_ring_keeps_it() {
     let mut bench = Bench::new();

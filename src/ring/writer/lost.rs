@@ -17,6 +17,7 @@ use crate::ring::index_writer::extend_digest;
 use crate::ring::indexer::Indexer;
 use crate::ring::layout::SegmentName;
 use crate::ring::opening::{self, Making, Opened};
+use crate::ring::segment::OpenSegment;
 use crate::ring::settings::SETTINGS;
 
 /// Names are looked at this often.
@@ -27,6 +28,8 @@ pub(super) struct Gone {
     name: SegmentName,
     bytes: u64,
     first: Option<WallTime>,
+    /// Packets of it that this run wrote; others were there before.
+    own: u64,
 }
 
 impl Writer {
@@ -85,23 +88,32 @@ impl Writer {
             name: segment.name,
             bytes: segment.bytes,
             first: self.first,
+            own: self.own_packets(segment),
         });
         let dir = self.dir.clone();
         self.lose_segment(&dir, "the ring was removed, or its file system unmounted");
+    }
+
+    /// Packets of the segment that this run wrote: one that was taken up holds those of another run
+    /// as well, and none lies before it that this run wrote.
+    fn own_packets(&self, segment: &OpenSegment) -> u64 {
+        let packets = segment.bytes / PACKET_SIZE as u64;
+        packets.min(self.written.packets)
     }
 
     /// What is written now is gone.
     pub(super) fn lose_segment(&mut self, path: &Path, why: &str) {
         self.shared.forget_files();
         let segment = self.segment.take();
-        let packets = segment.map_or(0, |segment| segment.bytes / PACKET_SIZE as u64);
+        let packets = (segment.as_ref()).map_or(0, |segment| segment.bytes / PACKET_SIZE as u64);
+        let own = segment.map_or(0, |segment| self.own_packets(&segment));
         self.filing.index = None;
         extend_digest(&mut self.filing.digest, self.filing.lasting.take());
         let since = self.first.take().or(self.last).unwrap_or(self.now);
         let why = io::Error::new(io::ErrorKind::NotFound, why);
         self.failed(&RingError::io("writing", path)(why), since);
-        self.written.packets -= packets;
-        self.written.lost += packets;
+        self.written.packets -= own;
+        self.written.lost += own;
         if let Some(failure) = &mut self.failure {
             failure.packets += packets;
             failure.retry_at = self.arrival;
@@ -151,8 +163,10 @@ impl Writer {
             let there = same.map_or(0, |same| same.open.bytes.min(gone.bytes));
             let packets = there / PACKET_SIZE as u64;
             failure.packets = failure.packets.saturating_sub(packets);
-            self.written.lost -= packets;
-            self.written.packets += packets;
+            // Those of this run stand behind the others.
+            let own = (packets + gone.own).saturating_sub(gone.bytes / PACKET_SIZE as u64);
+            self.written.lost -= own;
+            self.written.packets += own;
             failure.since = match (packets, gone.first) {
                 (0, Some(first)) => failure.since.min(first),
                 _ => end.unwrap_or(failure.since),

@@ -48,6 +48,7 @@ pub(super) struct Report {
     out_kind: &'static str,
     video_pid: u16,
     leading_pictures_removed: u64,
+    leading_pictures_kept: u64,
     leading_pictures_before_out: u64,
     packets: u64,
     bytes: u64,
@@ -88,6 +89,7 @@ impl Report {
             out_kind: kind(to),
             video_pid: plan.pid.get(),
             leading_pictures_removed: from.leading,
+            leading_pictures_kept: from.kept,
             leading_pictures_before_out: to.leading,
             packets: done.packets,
             bytes: done.packets * PACKET_SIZE as u64,
@@ -138,6 +140,10 @@ impl fmt::Display for Report {
         if self.leading_pictures_removed > 0 {
             let count = self.leading_pictures_removed;
             write!(f, "; {count} leading pictures removed")?;
+        }
+        if self.leading_pictures_kept > 0 {
+            let count = self.leading_pictures_kept;
+            write!(f, "; {count} leading pictures kept")?;
         }
         if self.leading_pictures_before_out > 0 {
             let count = self.leading_pictures_before_out;
