@@ -222,10 +222,12 @@ fn a_sender_that_starts_anew_near_its_old_numbers_loses_nothing() {
                     assert_eq!(ways.len(), out.len() + dropped as usize, "{case}");
                     // By one back, without times that tell: it looks like a stray, and is said.
                     let untold = u64::from(by == -1 && stamps == Stamps::None);
-                    assert_eq!(
-                        r.strayed,
-                        untold * second.map_or(1, |_| r.strayed),
-                        "{case}"
+                    // Its second copy does too, where the first is given up by then.
+                    let most = untold * if second.is_some() { 2 } else { 1 };
+                    assert!(
+                        (untold..=most).contains(&r.strayed),
+                        "{case}: {}",
+                        r.strayed
                     );
                     assert_eq!(out.len() as u64, 3000 - untold, "{case}");
                     assert_eq!((r.restarts, r.lost), (1 - untold, 0), "{case}");
