@@ -3,6 +3,15 @@
 use std::fs;
 use std::path::Path;
 
+use headend::si::descriptor::Descriptors;
+use headend::si::{
+    DvbDuration, DvbTime, EitEvent, EitFields, EitKind, EventId, OriginalNetworkId, PatEntry,
+    PatFields, PmtFields, PmtStream, RunningStatus, SdtFields, SdtService, ServiceId, StreamType,
+    TransportStreamId,
+};
+use headend::stream::SectionPacketizer;
+use headend::ts::{Pid, SectionSyntax};
+
 use super::{check, dir, file, json, numbers, stream, tsring};
 
 #[test]
@@ -44,6 +53,139 @@ fn damaged_settings_stop_nobody_and_are_kept_aside() {
         assert_eq!(json(&ring)["epochs"], 0);
         assert_eq!(check(&ring, &[]).0, 0);
     }
+}
+
+/// [`stream`] with the tables of one service: PAT, PMT, SDT, and the EIT present section of the
+/// event that is on at each packet, four times in three seconds.
+fn channel(packets: u32, event_at: impl Fn(u32) -> EitEvent<'static>) -> Vec<u8> {
+    let (service, transport) = (ServiceId(7), TransportStreamId(1));
+    let syntax = |extension, version| SectionSyntax {
+        extension,
+        version,
+        current: true,
+        number: 0,
+        last_number: 0,
+    };
+    let pmt_pid = Pid::new(0x20).unwrap();
+    let program = PatEntry {
+        program: service,
+        pid: pmt_pid,
+    };
+    let pat = PatFields::new(transport, 0, &[program]).to_section();
+    let clock = Pid::new(0x100).unwrap();
+    let elementary = [PmtStream {
+        stream_type: StreamType::MPEG2_AUDIO,
+        pid: clock,
+        descriptors: Descriptors::NONE,
+    }];
+    let pmt = PmtFields::new(service, 0, clock, Descriptors::NONE, &elementary);
+    // EN 300 468 §6.2.33: service_type 1, provider "P", name "News".
+    let named = [0x48, 8, 1, 1, b'P', 4, b'N', b'e', b'w', b's'];
+    let sdt = SdtFields {
+        actual: true,
+        syntax: syntax(transport.0, 0),
+        original_network: OriginalNetworkId(1),
+        services: &[SdtService {
+            service,
+            eit_schedule: false,
+            eit_present_following: true,
+            running: RunningStatus::Running,
+            scrambled: false,
+            descriptors: Descriptors::new(&named),
+        }],
+    };
+    let sections = [
+        (Pid::PAT, pat),
+        (pmt_pid, pmt.to_section()),
+        (Pid::SDT, sdt.to_section()),
+    ];
+    let mut fixed = sections.map(|(pid, s)| (SectionPacketizer::new(pid), s.unwrap()));
+    let mut eit_packets = SectionPacketizer::new(Pid::EIT);
+    let mut bytes = Vec::new();
+    for (n, packet) in (0..packets).zip(stream(0, packets).chunks(188)) {
+        if n % 2_500 == 0 {
+            let event = event_at(n);
+            let eit = EitFields {
+                kind: EitKind::PRESENT_FOLLOWING,
+                syntax: syntax(service.0, (event.event.0 % 32) as u8),
+                transport_stream: transport,
+                original_network: OriginalNetworkId(1),
+                segment_last_section: 0,
+                last_table: EitKind::PRESENT_FOLLOWING.table_id().unwrap(),
+                events: &[event],
+            };
+            for (packets, section) in &mut fixed {
+                packets.push([&*section], |p| bytes.extend_from_slice(p.as_bytes()));
+            }
+            let eit = eit.to_section().unwrap();
+            eit_packets.push([&eit], |p| bytes.extend_from_slice(p.as_bytes()));
+        }
+        bytes.extend_from_slice(packet);
+    }
+    bytes
+}
+
+#[test]
+fn services_and_events_are_told_without_the_newest_index() {
+    // EN 300 468 §6.2.37: language, a name of one letter, no text.
+    const TITLES: [[u8; 8]; 3] = [
+        [0x4D, 6, b'e', b'n', b'g', 1, b'A', 0],
+        [0x4D, 6, b'e', b'n', b'g', 1, b'B', 0],
+        [0x4D, 6, b'e', b'n', b'g', 1, b'C', 0],
+    ];
+    // At 300.8 us a packet B begins at 3.01 s, and C at 8.27 s: within the newest segment, which
+    // begins at 8 s.
+    let event_at = |n: u32| {
+        let on = usize::from(n >= 10_000) + usize::from(n >= 27_500);
+        EitEvent {
+            event: EventId(40 + on as u16),
+            start: DvbTime([0xC0, 0x79, 0x12, 0x45, 0x00]),
+            duration: DvbDuration([0, 0, 4]),
+            running: RunningStatus::Running,
+            scrambled: false,
+            descriptors: Descriptors::new(&TITLES[on]),
+        }
+    };
+    let (_keep, ring) = dir();
+    file(&ring, &channel(30_000, event_at));
+    let whole = json(&ring);
+    let service = &whole["services"][0];
+    assert_eq!(
+        (&service["id"], &service["name"]),
+        (&7.into(), &"News".into())
+    );
+    let clock = (&service["pmt_pid"], &service["pcr_pid"]);
+    assert_eq!(clock, (&0x20.into(), &0x100.into()));
+    // The start to the tenth of a second: without an index it is that of a block's stamp.
+    let told = |info: &serde_json::Value| -> Vec<(u64, String, String)> {
+        let events = info["events"].as_array().unwrap().iter();
+        let told = events.map(|event| {
+            let text = |key: &str| event[key].as_str().unwrap().to_owned();
+            let mut start = text("start");
+            start.truncate(start.len() - 3);
+            (event["event_id"].as_u64().unwrap(), text("title"), start)
+        });
+        told.collect()
+    };
+    let expected = [
+        (40, "A", "2026-11-20T00:00:00.0"),
+        (41, "B", "2026-11-20T00:00:03.0"),
+        (42, "C", "2026-11-20T00:00:08.2"),
+    ];
+    let expected = expected.map(|(id, title, start)| (id, title.to_owned(), start.to_owned()));
+    assert_eq!(told(&whole), expected);
+    let last = super::files(&ring, "idx").pop().unwrap();
+    fs::remove_file(&last).unwrap();
+    let without = json(&ring);
+    assert_eq!(told(&without), expected);
+    for key in ["indexed", "gaps"] {
+        assert_eq!(without[key], whole[key], "{key}");
+    }
+    // Save how often its map came: who looks at the packets of the last segment meets it anew.
+    for key in ["id", "name", "type", "pmt_pid", "pcr_pid"] {
+        assert_eq!(without["services"][0][key], service[key], "{key}");
+    }
+    assert_eq!(without["services"].as_array().unwrap().len(), 1);
 }
 
 #[test]
