@@ -122,14 +122,18 @@ impl DirectOutput {
         Ok(Moved::Bytes(len - left as u64))
     }
 
-    /// Has room set apart for `bytes` of a file made by its path: on ext4 a file whose room is there is written in
-    /// five sixths of the time. What a file system cannot or has not is found out by writing.
+    /// Has room set apart for `bytes` of a file made by its path: on ext4 a file whose room is there
+    /// is written in five sixths of the time. What a file system cannot or has not is found out by
+    /// writing; what it took of too little room is given back, for a recorder may share the disk.
     pub fn set_room_apart(&self, bytes: u64) {
         if let Ok(bytes) = i64::try_from(bytes)
             && bytes > 0
             && self.own
         {
-            let _ = fallocate(&self.file, FallocateFlags::FALLOC_FL_KEEP_SIZE, 0, bytes);
+            let flags = FallocateFlags::FALLOC_FL_KEEP_SIZE;
+            if fallocate(&self.file, flags, 0, bytes).is_err() {
+                let _ = self.finish();
+            }
         }
     }
 
