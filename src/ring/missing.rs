@@ -3,8 +3,8 @@
 //! That is decided here and nowhere else; [`Ring::summary`] puts it into the map of gaps, from
 //! which who reads, plays, cuts or checks a ring tells it. The digest knows which segments there
 //! were: where it names none between two, nothing is missing, however far they lie apart. Where it
-//! does not reach (multicat's own rings have none) the names have to tell, and not why. What was recorded as a
-//! gap is not told again, and what expired from the head of a ring is none.
+//! does not reach (multicat's own rings have none) the names have to tell, and not why. What was
+//! recorded as a gap is not told again, and what expired from the head of a ring is none.
 
 use std::collections::{HashMap, HashSet};
 

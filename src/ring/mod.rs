@@ -13,9 +13,9 @@
 //!   epoch-K/        what a step of the wall clock back set apart, with an epoch.json
 //! ```
 //!
-//! A `ring.json` or `epoch.json` that cannot be believed is as good as missing, and a recorder keeps
-//! it aside as `ring.json.damaged`. The segment lengths then come from the indexes and from what
-//! numbers and stamps say.
+//! A `ring.json` or `epoch.json` that cannot be believed is as good as missing, and a recorder
+//! keeps it aside as `ring.json.damaged`. The segment lengths then come from the indexes and from
+//! what numbers and stamps say.
 //!
 //! N is floor(stamp / segment length), both in ticks, of the first block. This is the directory
 //! of multicat 2.3 with offset 0: it reads our rings, live ones too, with the segment length as
@@ -29,9 +29,8 @@
 //! stamp by a second or more is told by a *split* in the index.
 //!
 //! Packets are read whatever became of their stamps: what is missing in an aux file, or cannot be,
-//! is told from the stamps around it, from the index, from the pace of the segments around it, and last
-//! from the segment's name. A file
-//! `N.ts` that no recorder can have made here, or in which no packets are, is a stranger's.
+//! is told from the stamps around it, from the index, from the pace of the segments around it, and
+//! last from the segment's name. A file `N.ts` that no recorder can have made here, or in which no packets are, is a stranger's.
 //!
 //! *Another segment length* changes the names of segments to come. Which length a name was made
 //! with is told by `lengths` in `ring.json`: a number read with another length than its own lies

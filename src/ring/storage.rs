@@ -1,8 +1,8 @@
 //! What the ring needs of a file system.
 //!
-//! The machine's own is [`Disk`](super::Disk). The trait is small so that the tests can put a simulated disk
-//! in its place: one that loses un-synced writes in any order, tears sectors, fills up and fails
-//! at every call.
+//! The machine's own is [`Disk`](super::Disk). The trait is small so that the tests can put a
+//! simulated disk in its place: one that loses un-synced writes in any order, tears sectors, fills
+//! up and fails at every call.
 
 use std::io;
 use std::os::fd::BorrowedFd;

@@ -89,8 +89,8 @@ impl Repeats {
     }
 }
 
-/// True for a packet that does not tell its place in the stream: a null packet, or one without payload
-/// (whose counter does not step) and clock.
+/// True for a packet that does not tell its place in the stream: a null packet, or one without
+/// payload (whose counter does not step) and clock.
 fn is_alike(packet: &Packet) -> bool {
     packet.pid() == Pid::NULL || !packet.has_payload() && packet.pcr().is_none()
 }
@@ -161,8 +161,8 @@ mod tests {
         assert!((0..50).all(|_| !repeats.is_repeat(datagram, Arrival::from_ticks(0))));
     }
 
-    /// A second of a stream, two of each 20 datagrams of which are null packets, as it is and doubled
-    /// by a network that delays the second of each by 3 ms.
+    /// A second of a stream, two of each 20 datagrams of which are null packets, as it is and
+    /// doubled by a network that delays the second of each by 3 ms.
     #[test]
     fn null_datagrams_pass_in_their_number_whether_the_stream_is_doubled_or_not() {
         let datagram = |n: i64| match n % 20 {

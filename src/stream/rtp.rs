@@ -76,8 +76,8 @@ impl RtpHeader {
     }
 
     /// True for RTCP (RFC 3550 §6.1), which some senders send to the same port: version 2, a type
-    /// that RFC 5761 §4 keeps for it, and lengths that lead to the end. A datagram out of the middle
-    /// of a stream can look like it: only where RTP is expected is it to be asked.
+    /// that RFC 5761 §4 keeps for it, and lengths that lead to the end. A datagram out of the
+    /// middle of a stream can look like it: only where RTP is expected is it to be asked.
     ///
     /// ```
     /// use headend::{stream::RtpHeader, ts::Packet};

@@ -38,8 +38,8 @@ impl Event for Torn {
 enum Rest {
     /// So many bytes of it are missing.
     Bytes(usize),
-    /// It does not say how long it is (PES_packet_length 0, or scrambled): it is whole when its last
-    /// packet was stuffed, and where it filled that to the last byte nobody can tell.
+    /// It does not say how long it is (PES_packet_length 0, or scrambled): it is whole when its
+    /// last packet was stuffed, and where it filled that to the last byte nobody can tell.
     Unsaid { stuffed: bool },
 }
 
@@ -222,8 +222,8 @@ mod tests {
     const VIDEO: Pid = Pid::from_field(0x100);
     const SOUND: Pid = Pid::from_field(0x101);
 
-    /// A packet with so many bytes of payload, the rest stuffed; the payload of a start is that of a
-    /// PES packet with this length.
+    /// A packet with so many bytes of payload, the rest stuffed; the payload of a start is that of
+    /// a PES packet with this length.
     fn packet(pid: Pid, counter: u8, bytes: usize, start: Option<u16>) -> Packet {
         let mut payload = vec![0xAA; bytes];
         if let Some(length) = start {

@@ -31,14 +31,15 @@ use watched::Watched;
 /// The result begins at a random-access point and ends before another: by default the one at or
 /// before --from and the one at or after --to, so that results whose times are random-access
 /// points join. What was asked for is all there, save the last pictures before an open out-point,
-/// which need what follows it: --snap closed keeps them, and goes farther for it. Every stream is cut to the same stretch
-/// of presentation: sound to its access unit, wherever its packets stand in the recording; PES
-/// packets and sections stay whole. PAT, PMT and PCR come first, null packets go, every PID
-/// stays. Of several services all stay, and the points are those of one: --service says which; the
-/// others begin at the first point of their own behind it. After an open random-access point (H.264 recovery point, HEVC CRA, MPEG-2 open GOP) the
-/// pictures that need earlier ones are left out; how many is said. Where so many of them are references that
-/// an H.264 decoder would let go of the point itself they are kept, and that is said: they are
-/// presented before the in-point, and damaged.
+/// which need what follows it: --snap closed keeps them, and goes farther for it. Every stream is
+/// cut to the same stretch of presentation: sound to its access unit, wherever its packets stand in
+/// the recording; PES packets and sections stay whole. PAT, PMT and PCR come first, null packets
+/// go, every PID stays. Of several services all stay, and the points are those of one: --service
+/// says which; the others begin at the first point of their own behind it. After an open
+/// random-access point (H.264 recovery point, HEVC CRA, MPEG-2 open GOP) the pictures that need
+/// earlier ones are left out; how many is said. Where so many of them are references that an H.264
+/// decoder would let go of the point itself they are kept, and that is said: they are presented
+/// before the in-point, and damaged.
 ///
 /// SOURCE is a ring of tsring's or multicat's, or a plain file. In a ring times are instants of
 /// presentation (the UTC at which the PCR reaches a picture's PTS): RFC 3339, `YYYY-MM-DD
@@ -105,11 +106,10 @@ use watched::Watched;
 /// The range is another: `cut_starts_late`, `cut_ends_early` (what was asked for is not there);
 /// `cut_starts_early`, `cut_ends_late` (`--snap closed` passed open points by);
 /// `cut_points_missed`. Left out: `leading_pictures_removed`, `cut_packets_not_held`; kept:
-/// `leading_pictures_kept`. Left as it
-/// was: `stamp_not_moved`, `cut_sound_not_split`. In the recording: `program_change`,
-/// `cut_other_programs`, `pcr_jump`, `pcr_wrap`, and of a file's clock `clock_broken`,
-/// `clock_not_followed` (times behind it are not exact). Those of OUT are tsrecv's, those of
-/// reading a ring tsring's.
+/// `leading_pictures_kept`. Left as it was: `stamp_not_moved`, `cut_sound_not_split`. In the
+/// recording: `program_change`, `cut_other_programs`, `pcr_jump`, `pcr_wrap`, and of a file's clock
+/// `clock_broken`, `clock_not_followed` (times behind it are not exact). Those of OUT are tsrecv's,
+/// those of reading a ring tsring's.
 ///
 /// # MEMORY
 ///

@@ -64,20 +64,22 @@ use writer::{OUT_PACKETS, UNKNOWN_FRAMING, Writer};
 /// # EVENTS
 ///
 /// Lost: `kernel_drops` (the receive buffer was full; so many at least, for what the kernel had put
-/// together counts once), `rtp_lost`, `queue_overflow` (OUTPUT was
-/// too slow), `output_given_up` (SIGTERM came, and OUTPUT stood still for 2 s), `cbr_rate_exceeded`,
-/// `send_refused`, `exec_dropped`, `rtp_strayed` (datagrams that fit into no sequence). Damaged: `sync_lost`, `sync_found`, `sync_byte_error`,
-/// `tail_dropped`, `foreign_datagrams`. Changed: `packets_found` (what kind of packets), `source_changed`,
-/// `rtp_restarted`, `arrival_clock_reanchored`, `pace_clock_jump`, `pace_without_clock`,
-/// `playout_behind`, `loop_again`, `loop_tail_left_out`, `stamp_not_moved` (`--loop` found one that it cannot change).
-/// Waiting: `input_waiting`, `input_back`. Of the machine: `receive_buffer_clamped` with the sysctl
-/// to set, `exec_died`, `exec_stderr`.
+/// together counts once), `rtp_lost`, `rtp_strayed` (datagrams that fit into no sequence),
+/// `queue_overflow` (OUTPUT was too slow), `output_given_up` (SIGTERM came, and OUTPUT stood still
+/// for 2 s), `cbr_rate_exceeded`, `send_refused`, `exec_dropped`. Damaged: `sync_lost`,
+/// `sync_found`, `sync_byte_error`, `tail_dropped`, `foreign_datagrams`. Changed: `packets_found`
+/// (what kind of packets), `source_changed`, `rtp_restarted`, `arrival_clock_reanchored`,
+/// `pace_clock_jump`, `pace_without_clock`, `playout_behind`, `loop_again`, `loop_tail_left_out`,
+/// `stamp_not_moved` (`--loop` found one that it cannot change). Waiting: `input_waiting`,
+/// `input_back`. Of the machine: `receive_buffer_clamped` with the sysctl to set, `exec_died`,
+/// `exec_stderr`.
 ///
 /// # COUNTERS
 ///
 /// What is lost or damaged is counted too, in `--stats` and `--stats-json`, in the unit that ends
-/// the counter's name; `departure_error_p50_us`, `_p99_us` and `_max_us` tell how evenly datagrams
-/// left.
+/// the counter's name; `unplayed_packets` are those whose time had not come when a playout into a
+/// socket was asked to end; `departure_error_p50_us`, `_p99_us` and `_max_us` tell how evenly
+/// datagrams left.
 ///
 /// # LOSS AND STATUS
 ///
@@ -120,7 +122,8 @@ pub struct Args {
     speed: Option<u32>,
 
     /// Play a file again and again: counters, clocks and stamps go on over the seam. Rounds are
-    /// whole frames, and a picture or sound that the end of the file cuts is left out; with --cbr at its own rate, a file of constant rate keeps it over the seam too
+    /// whole frames, and a picture or sound that the end of the file cuts is left out; with --cbr at
+    /// its own rate, a file of constant rate keeps it over the seam too
     #[arg(long = "loop", help_heading = "Playing")]
     again: bool,
 

@@ -24,9 +24,10 @@ use crate::units::WallTime;
 /// number of them run beside the recorder, which never waits for them.
 ///
 /// DIR is a directory of multicat 2.3, which reads it while it is recorded (`info` prints the
-/// command for a range: it gives what `read` gives, in whole blocks of seven packets), and whose own directories are read here. What was written when a process is killed
-/// is there at once; at most one second of reception is lost, and at a power loss what was
-/// received since the last sync (`--sync`). The next start appends.
+/// command for a range: it gives what `read` gives, in whole blocks of seven packets), and whose
+/// own directories are read here. What was written when a process is killed is there at once; at
+/// most one second of reception is lost, and at a power loss what was received since the last sync
+/// (`--sync`). The next start appends.
 ///
 /// Reception never waits for the disk: a queue of 2 s and 16 MB stands between the two. What it
 /// cannot hold, and what a full or failing disk does not take, is counted, said, and recorded as
@@ -44,9 +45,9 @@ use crate::units::WallTime;
 /// that are gone from between others are a gap too, in `info`, `read`, `play` and `check`; where
 /// nothing says whether there was one, its cause is `other`.
 ///
-/// Where `ring.json` is missing or cannot be believed, segment lengths are told from the other files,
-/// what is there is kept at least, and recording goes on; `--max-bytes`, `--min-free` and a longer
-/// `--keep` have to be given again. A damaged one is kept aside as `ring.json.damaged`.
+/// Where `ring.json` is missing or cannot be believed, segment lengths are told from the other
+/// files, what is there is kept at least, and recording goes on; `--max-bytes`, `--min-free` and a
+/// longer `--keep` have to be given again. A damaged one is kept aside as `ring.json.damaged`.
 ///
 /// Packets are read whatever became of the files beside them. Where stamps (`.aux`) are missing or
 /// cannot be, times are told from their neighbours, the index and the pace of the segments around,
@@ -62,10 +63,10 @@ use crate::units::WallTime;
 /// (the disk, or who reads the `--tee`, was too slow), `ring_short_of_room` (segments went before
 /// `--keep`), `ring_reader_lapped` (what was to be read next is gone), `output_given_up`. Damaged:
 /// `ring_repaired`, `ring_stamps_damaged`, `ring_index_failed`, `ring_index_full`, `ring_reindexed`,
-/// `ring_upkeep_failed`, `ring_settings_damaged`. Changed: `ring_settings_found`, `ring_resumed`, `ring_clock_step`, `ring_silence`,
-/// `ring_segment_expiring` (data that are being read were let go). Of the settings:
-/// `ring_keep_below_segment`, `ring_segment_over_limit`, `ring_foreign_file`. Those of INPUT and
-/// OUTPUT are tsrecv's.
+/// `ring_upkeep_failed`, `ring_settings_damaged`. Changed: `ring_settings_found`, `ring_resumed`,
+/// `ring_clock_step`, `ring_silence`, `ring_segment_expiring` (data that are being read were let
+/// go). Of the settings: `ring_keep_below_segment`, `ring_segment_over_limit`, `ring_foreign_file`.
+/// Those of INPUT and OUTPUT are tsrecv's.
 ///
 /// # Memory
 ///

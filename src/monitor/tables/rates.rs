@@ -111,7 +111,8 @@ impl Rates {
         });
     }
 
-    /// The clock jumped, or bytes of the stream are missing: what was begun counts for the mean only.
+    /// The clock jumped, or bytes of the stream are missing: what was begun counts for the mean
+    /// only.
     pub(super) fn reset(&mut self, at: Moment) {
         self.now = at.time;
         self.windows.begin(at.time);

@@ -196,8 +196,8 @@ impl UnitFinder {
         }
         let (header, payload_start) = (self.header, self.payload_start);
         let (headers, headers_before) = (self.headers, self.headers_before);
-        // What stands in front of the newest header was found late; further back there is nothing but
-        // damage.
+        // What stands in front of the newest header was found late; further back there is nothing
+        // but damage.
         let data = |place: u64| {
             place.saturating_sub(if place < payload_start {
                 headers_before
@@ -307,7 +307,8 @@ impl VideoUnits {
         self.message.clear();
     }
 
-    /// Hands over where units begin and what they say; answers with the format when it is another one.
+    /// Hands over where units begin and what they say; answers with the format when it is another
+    /// one.
     fn push(
         &mut self,
         payload: &[u8],

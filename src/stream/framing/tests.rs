@@ -137,8 +137,8 @@ fn a_header_byte_that_is_a_sync_byte_misleads_nobody() {
     assert!(packets_of(&outcome) == packets);
 }
 
-/// Noise in which one to four sync bytes stand a stride apart, so that any byte of the packets behind
-/// it that is 0x47 makes up for the rest of five: the worst that noise can do.
+/// Noise in which one to four sync bytes stand a stride apart, so that any byte of the packets
+/// behind it that is 0x47 makes up for the rest of five: the worst that noise can do.
 #[test]
 fn sync_bytes_in_noise_mislead_nobody() {
     let packets: Vec<_> = (0..20).map(packet).collect();

@@ -101,8 +101,8 @@ impl Output {
         }
     }
 
-    /// What the container cannot go on with in these packets, which are not rebased yet, in words, and the
-    /// PTS from which on it holds.
+    /// What the container cannot go on with in these packets, which are not rebased yet, in words,
+    /// and the PTS from which on it holds.
     pub(super) fn watch(&mut self, packets: &[Packet]) -> Option<(String, Option<Pts>)> {
         match self {
             Self::Remuxed(_, _, tracks) => tracks.watch(packets),

@@ -103,8 +103,8 @@ impl fmt::Display for Hole {
     }
 }
 
-/// What one pass of a ring's clock held when it was opened. A position counts the bytes of all segments, in the order
-/// of reception; times are arrivals.
+/// What one pass of a ring's clock held when it was opened. A position counts the bytes of all
+/// segments, in the order of reception; times are arrivals.
 pub(super) struct Ringed {
     ring: Ring,
     parts: Vec<Part>,

@@ -26,8 +26,8 @@ fn at(slot: u64, bytes: i64) -> i64 {
 }
 
 /// MPEG-2 video by vbv_delay: pictures of these sizes, each with its vbv_delay; the picture start
-/// code of the first goes on to EB at `code`, after slot 0's dated byte. Those after the first come so
-/// many slots before their turn.
+/// code of the first goes on to EB at `code`, after slot 0's dated byte. Those after the first come
+/// so many slots before their turn.
 fn by_vbv(vbv: u16, code: i64, pictures: &[(usize, u16)], early: u64) -> Mux {
     let mux = Mux::new(PACKET);
     let mut mux = with_tables(mux, 3000, &[(MPEG2_VIDEO, NO_LEAK)]);
