@@ -7,7 +7,8 @@ use std::collections::{HashMap, VecDeque};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -140,7 +141,9 @@ struct Wanted {
 
 /// Takes extracts.
 pub struct Capture {
-    wanted: Option<SyncSender<Wanted>>,
+    wanted: Option<Sender<Wanted>>,
+    /// How many were asked for and not taken yet: [`WAITING`] at most.
+    waiting: Arc<AtomicUsize>,
     thread: Option<JoinHandle<()>>,
     relay: Relay,
     on: Priority,
@@ -165,7 +168,8 @@ impl CaptureArgs {
         let made = fs::create_dir_all(into);
         made.with_context(|| format!("cannot make '{}'", into.display()))
             .map_err(Error::usage)?;
-        let (sender, receiver) = sync_channel(WAITING);
+        let (sender, receiver) = channel();
+        let waiting = Arc::default();
         let relay = Relay::default();
         let worker = Worker {
             ring: ring.clone(),
@@ -174,6 +178,7 @@ impl CaptureArgs {
             after: Ticks27M::from(self.after),
             most: self.capture_bytes.get(),
             relay: relay.clone(),
+            count: Arc::clone(&waiting),
             waiting: VecDeque::new(),
         };
         let thread = std::thread::Builder::new()
@@ -181,6 +186,7 @@ impl CaptureArgs {
             .spawn(move || worker.run(&receiver))?;
         Ok(Some(Capture {
             wanted: Some(sender),
+            waiting,
             thread: Some(thread),
             relay,
             on: self.capture_on.priority(),
@@ -199,16 +205,19 @@ impl Capture {
         if !alarm.raised || alarm.check.priority() > self.on || too_soon {
             return;
         }
+        if self.waiting.load(Ordering::Relaxed) >= WAITING {
+            let event = CaptureEvent::LeftOut { check: alarm.check };
+            return self.relay.post(&event);
+        }
         self.last.insert(alarm.check, at);
         let wanted = Wanted {
             at,
             stem: stem(at, alarm),
             alarm: serde_json::to_string_pretty(alarm).unwrap_or_default(),
         };
-        let sent = self.wanted.as_ref().map(|sender| sender.try_send(wanted));
-        if matches!(sent, Some(Err(TrySendError::Full(_)))) {
-            self.relay
-                .post(&CaptureEvent::LeftOut { check: alarm.check });
+        if let Some(sender) = &self.wanted {
+            self.waiting.fetch_add(1, Ordering::Relaxed);
+            let _ = sender.send(wanted);
         }
     }
 
@@ -242,6 +251,8 @@ struct Worker {
     after: Ticks27M,
     most: u64,
     relay: Relay,
+    /// How many wait, those included that are on their way here.
+    count: Arc<AtomicUsize>,
     waiting: VecDeque<Wanted>,
 }
 
@@ -274,6 +285,7 @@ impl Worker {
                 why: format!("{why:#}"),
             },
         };
+        self.count.fetch_sub(1, Ordering::Relaxed);
         self.relay.post(&event);
     }
 
@@ -359,6 +371,31 @@ fn is_extract(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::monitor::{Alarms, Finding, Moment};
+    use crate::stream::event::Subject;
+
+    #[test]
+    fn an_alarm_more_than_wait_is_left_out_and_said() {
+        let (sender, receiver) = channel();
+        let mut capture = Capture {
+            wanted: Some(sender),
+            waiting: Arc::default(),
+            thread: None,
+            relay: Relay::default(),
+            on: Priority::Four,
+            every: Ticks27M::ZERO,
+            last: HashMap::new(),
+        };
+        let finding = Finding::new(Check::CrcError, Subject::Stream, Moment::default());
+        for _ in 0..WAITING + 3 {
+            // Nobody takes them over.
+            Alarms::new(Ticks27M::ZERO).push(&finding, &mut |alarm| capture.alarm(alarm));
+        }
+        assert_eq!(receiver.try_iter().count(), WAITING);
+        let mut said = Vec::new();
+        capture.relay.drain_events(&mut |e| said.push(e.name()));
+        assert_eq!(said, ["extract_left_out"; 3]);
+    }
 
     #[test]
     fn only_what_we_named_is_ours_to_remove() {
