@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use super::fault::RingFault;
 use crate::cli::Ends;
-use crate::ring::{Ring, SegmentName};
+use crate::ring::{Ring, SILENCE, SegmentName};
 use crate::units::{Ticks27M, WallTime};
 
 /// `--epoch`.
@@ -46,17 +46,56 @@ impl Pass {
         self.epoch.map_or("live".to_owned(), |k| k.to_string())
     }
 
-    /// How much of a range it has.
-    fn overlap(&self, range: Ends<WallTime>) -> Ticks27M {
-        let from = range.0.map_or(self.from, |from| from.max(self.from));
-        let to = range.1.map_or(self.to, |to| to.min(self.to));
-        to - from
+    /// What it has of a range.
+    fn holding(&self, ring: &Ring, range: Ends<WallTime>) -> Holding {
+        let (from, to) = (range.0.unwrap_or(self.from), range.1.unwrap_or(self.to));
+        let mut holding = Holding::default();
+        // An end that was not given is its own.
+        let (mut begins, mut ends) = (range.0.is_none(), range.1.is_none());
+        let mut last: Option<WallTime> = None;
+        let mut stamps = Vec::new();
+        let segments = ring.segments().get(self.segments.clone());
+        let segments = segments.unwrap_or_default();
+        for (number, name) in segments.iter().enumerate() {
+            let next = segments.get(number + 1);
+            if next.is_some_and(|next| next.start < from) || name.start > to {
+                continue;
+            }
+            let held = ring.stamps(name);
+            let count = held.count().unwrap_or(0);
+            let mut block = held.seek(from, count).saturating_sub(1);
+            while block < count && last.is_none_or(|last| last <= to) {
+                stamps.clear();
+                if held.read(block, STAMPS, &mut stamps).is_err() || stamps.is_empty() {
+                    break;
+                }
+                block += stamps.len() as u64;
+                for &at in &stamps {
+                    let Some(before) = last.replace(at).filter(|last| at - *last < SILENCE) else {
+                        continue;
+                    };
+                    begins |= before <= from && from <= at;
+                    ends |= before <= to && to <= at;
+                    let length = at.min(to) - before.max(from);
+                    holding.length += length.max(Ticks27M::ZERO);
+                }
+            }
+        }
+        let bounded = range.0.is_some() && range.1.is_some();
+        holding.is_whole = begins && ends && (!bounded || holding.length >= to - from);
+        holding
     }
+}
 
-    fn holds(&self, range: Ends<WallTime>) -> bool {
-        let inside = |at: Option<WallTime>| at.is_none_or(|at| self.from <= at && at <= self.to);
-        inside(range.0) && inside(range.1)
-    }
+/// Stamps looked at together.
+const STAMPS: usize = 8192;
+
+/// What a pass has of a range. Silence is nothing.
+#[derive(Copy, Clone, Debug, Default)]
+struct Holding {
+    length: Ticks27M,
+    /// Both ends are there, and all between; where one end is not given, the other.
+    is_whole: bool,
 }
 
 /// Which pass is cut from.
@@ -64,8 +103,8 @@ impl Pass {
 pub(super) struct Choice {
     passes: Vec<Pass>,
     chosen: usize,
-    asked: bool,
-    range: Ends<WallTime>,
+    /// What each has of the range; none where the choice was not ours.
+    held: Vec<Holding>,
 }
 
 impl Choice {
@@ -78,6 +117,14 @@ impl Choice {
     ) -> Result<Self, RingFault> {
         let passes = passes(ring);
         let last = passes.len().saturating_sub(1);
+        // The stamps are read only where there is a choice.
+        let held: Vec<Holding> = match epoch {
+            None if passes.len() > 1 => {
+                let held = passes.iter().map(|pass| pass.holding(ring, range));
+                held.collect()
+            }
+            _ => Vec::new(),
+        };
         let chosen = match epoch {
             Some(EpochArg::Live) => last,
             Some(EpochArg::Number(number)) => {
@@ -91,10 +138,10 @@ impl Choice {
                 })?
             }
             None => {
-                let whole = passes.iter().rposition(|pass| pass.holds(range));
+                let whole = held.iter().rposition(|held| held.is_whole);
                 let most = || {
-                    let overlaps = passes.iter().map(|pass| pass.overlap(range)).enumerate();
-                    let most = overlaps.max_by_key(|(_, overlap)| overlap.get());
+                    let most = held.iter().enumerate();
+                    let most = most.max_by_key(|(_, held)| held.length.get());
                     most.map_or(last, |(number, _)| number)
                 };
                 whole.unwrap_or_else(most)
@@ -103,8 +150,7 @@ impl Choice {
         Ok(Self {
             passes,
             chosen,
-            asked: epoch.is_some(),
-            range,
+            held,
         })
     }
 
@@ -124,12 +170,10 @@ impl Choice {
     /// What else of the ring is in the range that was asked for, in words; `None` where nothing
     /// is, or the choice was not ours.
     pub(super) fn words(&self) -> Option<String> {
-        let chosen = self.passes.get(self.chosen).filter(|_| !self.asked)?;
-        let others: Vec<String> = (self.passes.iter().enumerate())
-            .filter(|(number, pass)| {
-                *number != self.chosen && pass.overlap(self.range) > Ticks27M::ZERO
-            })
-            .map(|(_, pass)| format!("--epoch {}: {} to {}", pass.name(), pass.from, pass.to))
+        let chosen = self.passes.get(self.chosen)?;
+        let others: Vec<String> = (self.passes.iter().zip(&self.held).enumerate())
+            .filter(|(number, (_, held))| *number != self.chosen && held.length > Ticks27M::ZERO)
+            .map(|(_, (pass, _))| format!("--epoch {}: {} to {}", pass.name(), pass.from, pass.to))
             .collect();
         let all = (!others.is_empty()).then(|| others.join(", "))?;
         let (name, from, to) = (chosen.name(), chosen.from, chosen.to);

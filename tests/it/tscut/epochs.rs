@@ -94,6 +94,47 @@ fn an_instant_that_was_on_air_thrice_is_taken_from_the_newest_and_the_others_are
     assert!((14_000..=18_000).contains(&length), "{length} ms");
 }
 
+/// The clock went back an hour and was put right ten seconds later: the newest pass begins before
+/// the range and ends behind it, and has nothing of its first half.
+#[test]
+fn a_pass_with_a_hole_in_the_range_does_not_hold_it() {
+    let name = "ring-back-and-forth";
+    let dir = ring(name, &starting(3000), 0..0);
+    let hour = 3600 * 27_000_000;
+    for number in [BEGIN.ticks() / SEGMENT - 1, BEGIN.ticks() / SEGMENT] {
+        let moved = number - hour / SEGMENT;
+        let file = |number: i64, extension| dir.join(format!("{number}.{extension}"));
+        std::fs::rename(file(number, "ts"), file(moved, "ts")).unwrap();
+        let stamps = std::fs::read(file(number, "aux")).unwrap();
+        let stamps = stamps.chunks_exact(8).flat_map(|stamp| {
+            let at = i64::from_be_bytes(stamp.try_into().unwrap());
+            (at - hour).to_be_bytes()
+        });
+        std::fs::write(file(moved, "aux"), stamps.collect::<Vec<_>>()).unwrap();
+        std::fs::remove_file(file(number, "aux")).unwrap();
+    }
+    let epoch = ring(&format!("{name}/epoch-1"), &starting(1000), 0..0);
+    let back = BEGIN.ticks() - hour - SEGMENT;
+    let settings = format!(
+        r#"{{"format":1,"at_ticks":{back},"lengths":[{{"from_ticks":0,"ticks":{SEGMENT}}}]}}"#
+    );
+    std::fs::write(epoch.join("epoch.json"), settings).unwrap();
+    let cut = |from: &str, duration: &str, epoch: &str| {
+        let times = ["--from", from, "--duration", duration];
+        let said = [format!("cut from --epoch {epoch} ")];
+        let (report, _) = tscut(&dir, &times, 0, &said.each_ref().map(|s| s.as_str()));
+        taken(&report.unwrap())
+    };
+    // Ten seconds between points of two: fourteen at most.
+    let (from, length) = cut("2026-11-22T19:00:04Z", "10s", "1");
+    assert_eq!(from, 1000);
+    assert!((10_000..=14_000).contains(&length), "{length} ms");
+    // What the newest has of it, it has whole.
+    let (from, length) = cut("2026-11-22T19:00:13Z", "4s", "live");
+    assert_eq!(from, 3000);
+    assert!((4000..=8000).contains(&length), "{length} ms");
+}
+
 #[test]
 fn each_part_of_a_ring_whose_clock_was_set_back_can_be_asked_for() {
     let dir = thrice("ring-each");
