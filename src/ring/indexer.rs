@@ -26,6 +26,10 @@ const PCR_JUMP: Ticks27M = Ticks27M::SECOND;
 /// Breaks of continuity are recorded once in this time for each PID, with their count.
 const BREAKS_EVERY: Ticks27M = Ticks27M::SECOND;
 
+/// A PCR that came this long before a picture does not date it: PCRs come every 0.1 s, and behind
+/// a silence the clock may be another.
+const PCR_STALE: Ticks27M = Ticks27M::SECOND;
+
 /// Video PIDs that are looked at, at most.
 const MAX_VIDEOS: usize = 255;
 
@@ -52,6 +56,8 @@ struct Video {
     detector: RapDetector,
     /// When the PES packet under inspection started to come.
     started: WallTime,
+    /// It started in the segment before.
+    elsewhere: bool,
 }
 
 /// True when what was recorded last at `recorded` is to be recorded again at `at`: stamps that go
@@ -77,6 +83,8 @@ pub struct Indexer {
     breaks: Vec<Breaks>,
     observed: Vec<ProgramEvent>,
     records: Vec<Record>,
+    /// Where the packets so far end in their segment.
+    reach: u64,
 }
 
 impl Default for Indexer {
@@ -90,6 +98,7 @@ impl Default for Indexer {
             breaks: Vec::new(),
             observed: Vec::new(),
             records: Vec::new(),
+            reach: 0,
         };
         indexer.classify();
         indexer
@@ -98,12 +107,19 @@ impl Default for Indexer {
 
 impl Indexer {
     /// Takes packets that follow the last ones: the first stands at byte `offset`, all came at
-    /// `at`.
+    /// `at`. Where offsets go back, a segment begins.
     pub fn push(&mut self, packets: &[Packet], offset: u64, at: WallTime) {
+        if offset < self.reach {
+            self.videos.iter_mut().for_each(|v| v.elsewhere = true);
+        }
         let mut position = offset;
         for packet in packets {
             if self.continuity.push(packet).is_some() {
                 self.broken(packet.pid(), position, at);
+            }
+            // First the clock: a picture that begins in this packet is dated by it.
+            if let Some(pcr) = packet.pcr() {
+                self.clock(packet, pcr, position, at);
             }
             match self.classes[packet.pid().index()] {
                 0 => {
@@ -115,11 +131,9 @@ impl Indexer {
                 TABLES => self.table(packet, position, at),
                 video => self.video(usize::from(video - VIDEO), packet, position, at),
             }
-            if let Some(pcr) = packet.pcr() {
-                self.clock(packet, pcr, position, at);
-            }
             position += PACKET_SIZE as u64;
         }
+        self.reach = position;
     }
 
     /// Forgets what was begun: packets are missing from here on, and why is known.
@@ -182,6 +196,7 @@ impl Indexer {
         };
         if packet.payload_unit_start() {
             video.started = at;
+            video.elsewhere = false;
         }
         let Some(point) = video.detector.push(packet, offset) else {
             return;
@@ -194,6 +209,10 @@ impl Indexer {
         } = point;
         let clock = video.clock.unwrap_or(video.pid);
         let clock = self.clocks.iter().find(|c| c.pid == clock);
+        let presentation = clock.zip(pts).and_then(|(clock, pts)| {
+            let (came, _) = clock.stamps?;
+            (at - came < PCR_STALE).then(|| came + (pts - clock.pcr))
+        });
         let what = What::RandomAccess {
             pid: video.pid,
             kind: match kind {
@@ -201,12 +220,15 @@ impl Indexer {
                 RapKind::Open => AccessKind::Open,
             },
             pts,
-            presentation: clock
-                .zip(pts)
-                .and_then(|(clock, pts)| Some(clock.stamps?.0 + (pts - clock.pcr))),
+            presentation,
         };
-        self.records
-            .push(Record::new(position, video.started, what));
+        // An index speaks of its own segment: of a point that starts in the one before, the first
+        // byte that tells.
+        let (position, came) = match video.elsewhere {
+            true => (offset, at),
+            false => (position, video.started),
+        };
+        self.records.push(Record::new(position, came, what));
     }
 
     fn clock(&mut self, packet: &Packet, pcr: Pcr, offset: u64, at: WallTime) {
@@ -344,6 +366,7 @@ impl Indexer {
                         clock: None,
                         detector: fresh,
                         started: WallTime::default(),
+                        elsewhere: false,
                     },
                     |i| before.swap_remove(i),
                 );
