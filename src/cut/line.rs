@@ -146,6 +146,39 @@ impl Line {
         }
     }
 
+    /// The PCR that dates what is at `position`: `mark`, the last before it, save where material
+    /// that keeps arrivals has a silence between the two. Behind one the clock may be another, and
+    /// its first PCR tells.
+    ///
+    /// # Errors
+    /// When the material cannot be read.
+    pub fn mark_for<M: Material>(
+        &self,
+        material: &mut M,
+        mark: PlacedPcr,
+        position: u64,
+    ) -> Result<PlacedPcr, M::Error> {
+        /// PCRs come every 0.1 s.
+        const STALE: Ticks27M = Ticks27M::SECOND;
+        /// Bytes in which one does.
+        const FAR: u64 = 1 << 22;
+        if !self.anchors.is_empty() || mark.position >= position {
+            return Ok(mark);
+        }
+        let (came, here) = (
+            material.arrival_at(mark.position)?,
+            material.arrival_at(position)?,
+        );
+        if came
+            .zip(here)
+            .is_none_or(|(came, here)| here - came < STALE)
+        {
+            return Ok(mark);
+        }
+        let behind = first_mark(material, self.clock, position, position.saturating_add(FAR))?;
+        Ok(behind.unwrap_or(mark))
+    }
+
     /// A position at which the clock has not reached `time`, as near before it as is cheap; the
     /// beginning when the line begins later.
     ///

@@ -20,6 +20,7 @@ use crate::ts::{Packet, PesHeader, Pid, Pts};
 use crate::units::{StreamTime, Ticks27M};
 
 mod edges;
+mod instants;
 mod scripts;
 mod search;
 
@@ -63,6 +64,7 @@ pub struct Plan {
     pub present: Vec<Pid>,
     /// What was met.
     pub events: Vec<CutEvent>,
+    line: Line,
 }
 
 /// An in- or out-point as it came to be.
@@ -343,6 +345,7 @@ impl Survey {
                 position,
             }),
             events,
+            line: self.line.clone(),
         })
     }
 }

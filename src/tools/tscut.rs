@@ -16,6 +16,7 @@ mod fault;
 mod output;
 mod passes;
 mod report;
+mod resync;
 mod ringed;
 mod scale;
 mod tracks;
@@ -24,7 +25,7 @@ mod watched;
 use delivery::{Order, deliver};
 use passes::EpochArg;
 use ringed::Ringed;
-use scale::{Asked, Scale, ring_error, survey_error};
+use scale::{Asked, Scale, nothing_there, ring_error, survey_error};
 use watched::Watched;
 
 /// Cut a range out of a recording, nothing re-encoded
@@ -298,6 +299,7 @@ fn from_ring(args: &Args, path: &Path, context: &mut Context) -> Result<Verdict,
         source: path,
         scale: Scale::Utc,
         times: (near, None),
+        snap: args.snap,
     };
     let survey = survey.map_err(|e| survey_error(&asked, e))?;
     let times = args.range.instants(Some(scale::wall(survey.origin())))?;
@@ -315,8 +317,16 @@ fn from_ring(args: &Args, path: &Path, context: &mut Context) -> Result<Verdict,
     for event in ring.damaged(&plan.read) {
         context.event(&event);
     }
-    for words in ring.gaps(&plan, &holes) {
-        context.say(Level::Warning, &words);
+    let gaps = ring.gaps(&plan, &holes);
+    if !holes.is_empty() {
+        let mut watched = Watched::new(&mut ring, context, ring_error);
+        let held = plan.presents_in(&mut watched, asked.times);
+        if !held.map_err(|e| survey_error(&asked, e))? {
+            return Err(nothing_there(&asked, &gaps));
+        }
+    }
+    for words in &gaps {
+        context.say(Level::Warning, words);
     }
     let order = Order {
         args,
@@ -328,7 +338,9 @@ fn from_ring(args: &Args, path: &Path, context: &mut Context) -> Result<Verdict,
             .collect(),
         epoch: choice.name(),
     };
+    let junk_before = ring.junk();
     let verdict = deliver(&order, context, &mut ring, ring_error)?;
+    say_passed_over(ring.junk() - junk_before, context);
     for (name, bytes) in ring.shortened() {
         let words = format!("{name} was shortened while it was read: {bytes} bytes are missing");
         context.say(Level::Warning, &words);
@@ -354,6 +366,7 @@ fn from_file(args: &Args, path: &Path, context: &mut Context) -> Result<Verdict,
         source: path,
         scale: Scale::default(),
         times: (None, None),
+        snap: args.snap,
     };
     let survey = survey.map_err(|e| match e {
         SurveyError::Empty if file.size() > 0 => {
@@ -381,10 +394,13 @@ fn from_file(args: &Args, path: &Path, context: &mut Context) -> Result<Verdict,
         epoch: None,
     };
     let verdict = deliver(&order, context, &mut file, Error::from)?;
-    let junk = file.junk() - junk_before;
+    say_passed_over(file.junk() - junk_before, context);
+    Ok(verdict)
+}
+
+fn say_passed_over(junk: u64, context: &Context) {
     if junk > 0 {
         let words = format!("{junk} bytes between packets were passed over");
         context.say(Level::Warning, &words);
     }
-    Ok(verdict)
 }

@@ -137,7 +137,7 @@ impl Survey {
         material.seek(from).map_err(SurveyError::Material)?;
         let mut points: Vec<Point> = Vec::new();
         loop {
-            let mut more = false;
+            let (mut more, mut on) = (false, from);
             if let Some(run) = material.next_run().map_err(SurveyError::Material)? {
                 more = true;
                 let mut position = run.position;
@@ -161,13 +161,12 @@ impl Survey {
                         break;
                     }
                 }
-                if !points.is_empty() {
-                    material.seek(position).map_err(SurveyError::Material)?;
-                }
+                on = position;
             } else if let Some(finder) = &mut finder {
                 finder.finish();
                 points.extend(std::iter::from_fn(|| finder.next_point()));
             }
+            let looked = !points.is_empty();
             for point in points.drain(..) {
                 let time = self.time(material, &point)?;
                 let (at_or_before, at_or_behind) =
@@ -189,6 +188,9 @@ impl Survey {
                 if at_or_behind && around.behind.is_none() {
                     around.behind = Some(found(&point));
                 }
+            }
+            if more && looked {
+                material.seek(on).map_err(SurveyError::Material)?;
             }
             if around.behind.is_some() || !more {
                 around.missed += finder.as_ref().map_or(0, Finder::missed);
@@ -214,6 +216,7 @@ impl Survey {
         }
     }
 
+    /// When a point is presented; where the material stands afterwards is not said.
     pub(super) fn time<M: Material>(
         &self,
         material: &mut M,
@@ -223,9 +226,11 @@ impl Survey {
         if let Some(noted) = noted.map_err(SurveyError::Material)? {
             return Ok(noted + (point.presents - point.pts));
         }
-        let at = self.line.time_of(material, point.clock);
+        let mark = self.line.mark_for(material, point.clock, point.position);
+        let mark = mark.map_err(SurveyError::Material)?;
+        let at = self.line.time_of(material, mark);
         let at = at.map_err(SurveyError::Material)?.unwrap_or_default();
-        Ok(at + (point.presents - point.clock.pcr))
+        Ok(at + (point.presents - mark.pcr))
     }
 }
 

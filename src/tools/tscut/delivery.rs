@@ -10,6 +10,7 @@ use super::scale::Scale;
 use super::{Args, Format};
 use crate::cli::{Context, Error, Level, Verdict};
 use crate::cut::edit::Cutter;
+use crate::cut::error::SurveyError;
 use crate::cut::event::CutEvent;
 use crate::cut::material::Material;
 use crate::cut::retime::Retimer;
@@ -86,6 +87,7 @@ fn cut<M: Material>(
     let mut ended = false;
     while !ended {
         out.clear();
+        let began = reached;
         let until = holes.peek().map_or(plan.read.end, |hole| *hole);
         match source.next_run().map_err(error)? {
             Some(run) if run.position < until => {
@@ -115,15 +117,22 @@ fn cut<M: Material>(
         events.drain(..).for_each(|event| context.event(&event));
         let (contents, at_change) = retimer.contents();
         let by_tables = changes.then(|| output.follow(contents, context)).flatten();
-        let change = by_tables.map(|words| (words, at_change)).or(by_packets);
-        if let Some((words, pts)) = change {
-            let last = reached.clamp(plan.read.start, plan.read.end - 1);
-            let arrival = source.arrival_at(last).map_err(error)?;
-            // Over a jump of the clock stamps do not tell.
-            let at = match (pts, arrival) {
-                (Some(pts), None) => plan.from.time + (pts - plan.from.pts),
-                (Some(pts), _) if retimer.jumps() == 0 => plan.from.time + (pts - plan.from.pts),
-                (_, arrival) => arrival.unwrap_or(plan.from.time),
+        let change = by_tables
+            .map(|words| (words, plan.pid, at_change))
+            .or(by_packets);
+        if let Some((words, pid, pts)) = change {
+            let at = match pts {
+                Some(pts) if retimer.jumps() == 0 => plan.from.time + (pts - plan.from.pts),
+                // Over a jump of the clock stamps alone do not tell.
+                _ => {
+                    let places = began.saturating_sub(RUN_UP).max(plan.read.start)..reached;
+                    let at = plan.instant_in(source, places, (pid, pts));
+                    let at = at.map_err(|e| match e {
+                        SurveyError::Material(e) => error(e),
+                        e => Error::failure(anyhow!("{e}")),
+                    })?;
+                    at.unwrap_or(plan.from.time)
+                }
             };
             let at = order.scale.write(at);
             return Err(changed(order.args, &words, &at));

@@ -13,7 +13,7 @@ use crate::io::{
     Container, Endpoint, FfmpegError, OutputOptions, Remuxer, Sink, StagedFile, open_output,
 };
 use crate::stream::Batch;
-use crate::ts::{Packet, Pts};
+use crate::ts::{Packet, Pid, Pts};
 use crate::units::Arrival;
 
 /// An open output.
@@ -102,8 +102,8 @@ impl Output {
     }
 
     /// What the container cannot go on with in these packets, which are not rebased yet, in words,
-    /// and the PTS from which on it holds.
-    pub(super) fn watch(&mut self, packets: &[Packet]) -> Option<(String, Option<Pts>)> {
+    /// with the PID and the PTS from which on it holds.
+    pub(super) fn watch(&mut self, packets: &[Packet]) -> Option<(String, Pid, Option<Pts>)> {
         match self {
             Self::Remuxed(_, _, tracks) => tracks.watch(packets),
             Self::File(_) | Self::Endpoint(..) => None,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::fault::RingFault;
 use super::passes::{Choice, EpochArg};
+use super::resync::{Expected, stretch};
 use super::scale::wall;
 use crate::cli::Ends;
 use crate::cut::material::{Material, Run};
@@ -48,6 +49,17 @@ struct Open {
     stamps: Stamps,
     /// Its random-access points: bytes before each, its PTS, and when that is presented.
     points: Vec<(u64, Pts, WallTime)>,
+    /// Bytes before packets that came later than the stamp of their block says, and when.
+    splits: Vec<(u64, WallTime)>,
+}
+
+impl Open {
+    /// The splits of a block, ascending.
+    fn splits_in(&self, block: u64) -> &[(u64, WallTime)] {
+        let before = |byte: u64| self.splits.partition_point(|(at, _)| *at < byte);
+        let inside = before(block * BLOCK_BYTES)..before((block + 1) * BLOCK_BYTES);
+        self.splits.get(inside).unwrap_or_default()
+    }
 }
 
 /// A time for which the ring has no packets.
@@ -76,8 +88,11 @@ pub(super) struct Ringed {
     parts: Vec<Part>,
     open: Option<Open>,
     at: u64,
+    /// `at` was sought: what stands there may be the middle of a packet.
+    sought: bool,
     ahead: usize,
     held: Vec<u8>,
+    junk: u64,
 }
 
 impl Ringed {
@@ -96,7 +111,7 @@ impl Ringed {
             // What cannot be told here is told when it is to be read: elsewhere in the ring it is
             // nobody's concern.
             let bytes = match ring.storage().size(&path) {
-                Ok(bytes) => bytes / PACKET_SIZE as u64 * PACKET_SIZE as u64,
+                Ok(bytes) => bytes,
                 // One that expires meanwhile is not there.
                 Err(e) if e.kind() == io::ErrorKind::NotFound => continue,
                 Err(_) => 0,
@@ -115,8 +130,10 @@ impl Ringed {
             parts,
             open: None,
             at: 0,
+            sought: false,
             ahead: FIRST_BYTES,
             held: Vec::new(),
+            junk: 0,
         };
         Ok((ringed, choice))
     }
@@ -176,16 +193,23 @@ impl Ringed {
                 let read = open.stamps.read(block, most, &mut stamps);
                 read.map_err(|e| RingFault::Read(aux.clone(), e))?;
                 for (block, at) in (block..).zip(&stamps) {
-                    if let Some(before) = last
-                        && *at - before >= SILENCE
-                    {
-                        holes.push(Hole {
-                            position: start + block * BLOCK_BYTES,
-                            since: before,
-                            length: *at - before,
-                        });
+                    let own = [(block * BLOCK_BYTES, *at)];
+                    for (byte, at) in own.iter().chain(open.splits_in(block)) {
+                        let position = start + byte;
+                        let length = last.map_or(Ticks27M::ZERO, |last| *at - last);
+                        if let Some(since) = last
+                            && length >= SILENCE
+                            && position > positions.start
+                            && position < positions.end
+                        {
+                            holes.push(Hole {
+                                position,
+                                since,
+                                length,
+                            });
+                        }
+                        last = Some(*at);
                     }
-                    last = Some(*at);
                 }
             }
         }
@@ -260,6 +284,11 @@ impl Ringed {
         parts.map(|part| (part.name.display(), part.missing))
     }
 
+    /// Bytes passed over so far because they are no packets; what is read twice counts twice.
+    pub(super) fn junk(&self) -> u64 {
+        self.junk
+    }
+
     /// Opens the segment at `position`; the number of its part.
     fn enter(&mut self, position: u64) -> Result<Option<&Open>, RingFault> {
         let behind = self.parts.partition_point(|p| p.position <= position);
@@ -285,15 +314,19 @@ impl Ringed {
                 .map_err(fault)?;
             let stamps = self.ring.stamps(&name);
             let records = self.ring.index(&name).map(|index| index.own);
-            let points = records.unwrap_or_default().into_iter();
-            let points = points.filter_map(|record| match record.what {
-                What::RandomAccess {
-                    pts: Some(pts),
-                    presentation: Some(at),
-                    ..
-                } => Some((record.offset, pts, at)),
-                _ => None,
-            });
+            let (mut points, mut splits) = (Vec::new(), Vec::new());
+            for record in records.unwrap_or_default() {
+                match record.what {
+                    What::RandomAccess {
+                        pts: Some(pts),
+                        presentation: Some(at),
+                        ..
+                    } => points.push((record.offset, pts, at)),
+                    What::Split => splits.push((record.offset, record.at)),
+                    _ => {}
+                }
+            }
+            splits.sort_unstable();
             if let Some(part) = self.parts.get_mut(number) {
                 part.damaged = stamps.damaged();
             }
@@ -302,7 +335,8 @@ impl Ringed {
                 name,
                 packets,
                 stamps,
-                points: points.collect(),
+                points,
+                splits,
             });
         }
         Ok(self.open.as_ref())
@@ -317,14 +351,9 @@ impl Material for Ringed {
     }
 
     fn seek(&mut self, position: u64) -> Result<(), RingFault> {
-        // Positions between packets are asked for where one is looked for by halving.
-        let size = PACKET_SIZE as u64;
-        let behind = self.parts.partition_point(|p| p.position <= position);
-        let part = behind.checked_sub(1).and_then(|n| self.parts.get(n));
-        let start = part.map_or(0, |p| p.position);
-        let position = start + (position - start).next_multiple_of(size);
         if position != self.at {
             self.at = position;
+            self.sought = true;
             self.ahead = FIRST_BYTES;
         }
         Ok(())
@@ -346,32 +375,49 @@ impl Material for Ringed {
         };
         let offset = at - part.position;
         let left = usize::try_from(part.bytes - offset).unwrap_or(usize::MAX);
-        let whole = ahead / PACKET_SIZE * PACKET_SIZE;
-        held.resize(left.min(whole), 0);
+        held.resize(left.min(ahead), 0);
         let read = match &self.open {
             Some(open) => open.packets.read_at(&mut held, offset),
             None => Ok(0),
         };
         let path = || part.name.path(self.ring.dir(), "ts");
         let read = read.map_err(|e| RingFault::Read(path(), e))?;
-        held.truncate(read / PACKET_SIZE * PACKET_SIZE);
-        // A segment that was shortened ends here.
-        self.at = if held.is_empty() {
-            part.missing = part.missing.max(part.bytes - offset);
-            part.position + part.bytes
-        } else {
-            at + held.len() as u64
+        let last = read == left || read < held.len();
+        held.truncate(read);
+        let beyond = usize::try_from(offset % PACKET_SIZE as u64).unwrap_or(0);
+        let expected = match self.sought {
+            true => Expected::InStep((PACKET_SIZE - beyond) % PACKET_SIZE),
+            false => Expected::Here,
         };
+        let found = stretch(&held, expected, last);
+        let position = at + found.junk as u64;
+        let bytes = found.packets * PACKET_SIZE;
+        // A packet that is being written is none yet, and no damage.
+        let is_tail = found.packets == 0 && last && !self.sought && read < PACKET_SIZE;
+        if !self.sought && !is_tail {
+            self.junk += found.junk as u64;
+        }
+        if found.packets == 0 && last {
+            // A segment that was shortened ends here.
+            part.missing = part.missing.max((left - read) as u64);
+            self.at = part.position + part.bytes;
+            self.sought = false;
+        } else {
+            self.at = position + bytes as u64;
+            self.sought &= found.packets == 0;
+        }
         self.held = held;
         self.ahead = (ahead * 4).min(READ_BYTES);
+        let packets = self.held.get(found.junk..found.junk + bytes);
         Ok(Some(Run {
-            position: at,
+            position,
             stride: PACKET_SIZE as u64,
-            packets: Packet::slice_of(&self.held).0,
+            packets: Packet::slice_of(packets.unwrap_or_default()).0,
         }))
     }
 
-    /// The stamp of its block; between two stamps by the packet's place in the block.
+    /// The stamp of its block, or of the split before it; between two stamps by the packet's place
+    /// in the block.
     fn arrival_at(&mut self, position: u64) -> Result<Option<StreamTime>, RingFault> {
         self.enter(position)?;
         let Some((open, part)) = self
@@ -384,13 +430,24 @@ impl Material for Ringed {
         let stamps = &open.stamps;
         let offset = position.saturating_sub(part.position);
         let block = offset / BLOCK_BYTES;
-        let (own, next) = (stamps.get(block), stamps.get(block + 1));
+        let own = stamps.get(block);
         let own = own.or_else(|| stamps.get(stamps.count().ok()?.checked_sub(1)?));
-        let own = own.unwrap_or(part.name.start);
-        let inside = match next.map(|next| next - own) {
-            Some(length) if length <= LONGEST_BLOCK => {
-                let within = i64::try_from(offset % BLOCK_BYTES).unwrap_or(0);
-                Ticks27M::new(length.get() * within / BLOCK_BYTES as i64)
+        let own = (block * BLOCK_BYTES, own.unwrap_or(part.name.start));
+        let splits = open.splits_in(block);
+        let behind = splits.partition_point(|(at, _)| *at <= offset);
+        let (from, own) = match behind.checked_sub(1).and_then(|n| splits.get(n)) {
+            Some(split) => *split,
+            None => own,
+        };
+        let next = match splits.get(behind) {
+            Some(split) => Some(*split),
+            None => (stamps.get(block + 1)).map(|at| ((block + 1) * BLOCK_BYTES, at)),
+        };
+        let inside = match next {
+            Some((to, next)) if next - own <= LONGEST_BLOCK => {
+                let part = |bytes: u64| i64::try_from(bytes).unwrap_or(0);
+                let (within, length) = (part(offset - from), part(to - from).max(1));
+                Ticks27M::new((next - own).get() * within / length)
             }
             _ => Ticks27M::ZERO,
         };
@@ -413,7 +470,10 @@ impl Material for Ringed {
             let block = self.open.as_ref().map_or(0, |o| o.stamps.seek(time, count));
             if let Some(before) = block.checked_sub(1) {
                 let start = self.parts.get(number).map_or(0, |p| p.position);
-                return Ok(Some(start + before * BLOCK_BYTES));
+                let splits = self.open.iter().flat_map(|open| open.splits_in(before));
+                let split = splits.filter(|(_, at)| *at < time).map(|(byte, _)| *byte);
+                let byte = split.max().unwrap_or(before * BLOCK_BYTES);
+                return Ok(Some(start + byte));
             }
         }
         Ok(Some(0))

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use anyhow::anyhow;
 
+use super::SnapArg;
 use super::fault::RingFault;
 use crate::cli::{Ends, Error, visible};
 use crate::cut::error::SurveyError;
@@ -53,6 +54,7 @@ pub(super) struct Asked<'a> {
     pub(super) source: &'a Path,
     pub(super) scale: Scale,
     pub(super) times: Ends<StreamTime>,
+    pub(super) snap: SnapArg,
 }
 
 impl Asked<'_> {
@@ -77,8 +79,14 @@ pub(super) fn survey_error(asked: &Asked<'_>, e: SurveyError<Error>) -> Error {
         }
         SurveyError::NothingBetween { at } => {
             let at = asked.scale.write(at);
-            Error::nothing(anyhow!("{words}, at {at}"))
-                .hint("--snap outward takes the point behind as well")
+            let hint = match asked.snap {
+                // Nothing is farther outward: no point precedes.
+                SnapArg::Outward => {
+                    format!("no random-access point comes before it: give a --to behind {at}")
+                }
+                _ => "--snap outward takes the point behind as well".to_owned(),
+            };
+            Error::nothing(anyhow!("{words}, at {at}")).hint(hint)
         }
         SurveyError::NoClosedPoint { .. } => {
             Error::nothing(anyhow!("{words}")).hint("without --snap closed, open points are taken")
@@ -96,6 +104,14 @@ pub(super) fn survey_error(asked: &Asked<'_>, e: SurveyError<Error>) -> Error {
         }
         _ => Error::failure(anyhow!("{words}")),
     }
+}
+
+/// All that was asked for lies where a ring has no packets.
+pub(super) fn nothing_there(asked: &Asked<'_>, gaps: &[String]) -> Error {
+    let (source, words, gaps) = (asked.source.display(), asked.words(), gaps.join("; "));
+    Error::nothing(anyhow!(
+        "cannot cut '{source}'{words}: it holds nothing of that: {gaps}"
+    ))
 }
 
 pub(super) fn ring_error(e: RingFault) -> Error {

@@ -137,12 +137,16 @@ impl Tracks {
     }
 
     /// The next packets of the stream, as they stand in the recording: a change in them that the
-    /// container cannot hold, in words, and the PTS from which on it holds.
-    pub(super) fn watch(&mut self, packets: &[Packet]) -> Option<(String, Option<Pts>)> {
+    /// container cannot hold, in words, with the PID and the PTS from which on it holds.
+    pub(super) fn watch(&mut self, packets: &[Packet]) -> Option<(String, Pid, Option<Pts>)> {
         packets.iter().find_map(|packet| {
             let words = self.look(packet)?;
-            let picture = self.pictures.get(&packet.pid());
-            Some((words, picture.and_then(|picture| picture.pts)))
+            let pid = packet.pid();
+            let pts = match self.pictures.get(&pid) {
+                Some(picture) => picture.pts,
+                None => PesHeader::new(packet.payload()).and_then(|h| h.pts()),
+            };
+            Some((words, pid, pts))
         })
     }
 

@@ -95,3 +95,32 @@ fn over_a_jump_of_the_clock_the_duration_is_what_is_presented() {
         assert!((by - seconds * 1000).abs() < 500, "{by} ms");
     }
 }
+
+/// Twenty seconds, and twenty more of another size whose clock is an hour ahead.
+#[test]
+fn behind_a_jump_of_the_clock_the_place_of_a_change_is_on_the_scale_of_the_file() {
+    let first = recording("change-first", &format!("{PICTURE} -c:a mp2 -b:a 192k"));
+    let args = format!("{PICTURE} -s 640x360 -c:a mp2 -b:a 192k -output_ts_offset 3600");
+    let second = recording("change-hour-size", &args);
+    for (name, parts, first_pts) in [
+        ("jump-size.ts", [&first, &second], 3600),
+        ("jump-size-back.ts", [&second, &first], 0),
+    ] {
+        let source = joined(name, parts.map(|part| part.as_path()));
+        let out = place("jump-size.mp4");
+        let ran = Run::new("tscut")
+            .args([source.as_os_str(), "-o".as_ref(), out.as_os_str()])
+            .run()
+            .expect(3, &["the picture on PID 0x0100 changes from", "at about "]);
+        let (_, at) = ran.stderr.split_once("at about ").unwrap();
+        let (at, _) = at.split_once(" s,").unwrap();
+        // By hand: twenty seconds, less or more by what a PCR comes before or after its picture.
+        let seconds: f64 = at.parse().unwrap();
+        assert!((19.5..20.5).contains(&seconds), "{name}: {at}");
+        // And it can be asked for: there the second begins.
+        let times = ["--from", &format!("{at}s"), "--snap", "nearest"];
+        let report = cut(&source, &times, &place("jump-size-cut.ts"));
+        let pts = report["in_pts"].as_u64().unwrap() / 90_000;
+        assert!((first_pts..first_pts + 3).contains(&pts), "{name}: {pts} s");
+    }
+}

@@ -307,3 +307,25 @@ fn a_radio_programme_is_cut_at_its_frames() {
     assert_eq!(sounds(&out, 0).len() as i64, (b - a) / 24);
     assert_eq!(complaints(&out, false), "");
 }
+
+/// A second of twenty is gone: half of the first group of pictures, and its point.
+#[test]
+fn before_the_first_point_the_hint_says_what_helps() {
+    let whole = std::fs::read(plain()).unwrap();
+    let (source, out) = (place("pointless-start.ts"), place("pointless-out.ts"));
+    let rest = whole.len() / 188 / 20 * 188;
+    std::fs::write(&source, &whole[rest..]).unwrap();
+    let _ = std::fs::remove_file(&out);
+    let ran = Run::new("tscut")
+        .args([source.as_os_str(), "-o".as_ref(), out.as_os_str()])
+        .args(["--from", "0.1s", "--to", "0.3s"])
+        .run()
+        .expect(
+            1,
+            &["both times move to the same", "hint: no random-access"],
+        );
+    assert!(!ran.stderr.contains("--snap outward"), "{}", ran.stderr);
+    assert!(!out.exists());
+    // As it says.
+    cut(&source, &["--from", "0.1s", "--to", "1.5s"], &out);
+}

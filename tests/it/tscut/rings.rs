@@ -1,7 +1,10 @@
 //! Cutting from rings, which are made here block by block.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use headend::ring::index::What;
+use headend::ring::{Disk, Ring};
 use headend::ts::{Packet, Pcr, Pts};
 use headend::units::{Ticks27M, WallTime};
 
@@ -330,6 +333,119 @@ fn marked_steps(file: &Path) -> Vec<bool> {
     let half = Ticks27M::from_millis(500);
     let far = clocks.windows(2).filter(|w| (w[1].0 - w[0].0).abs() > half);
     far.map(|w| w[1].1).collect()
+}
+
+/// A recording of whole blocks and one packet, filed twice: the second time, the block that the
+/// first left is filled by packets that came two hours later than its stamp says.
+#[test]
+fn the_first_point_behind_a_restart_is_dated_by_what_came_after_it() {
+    let bytes = std::fs::read(constant()).unwrap();
+    let source = place("ring-restart-source.ts");
+    std::fs::write(&source, &bytes[..188 * (7 * 1500 + 1)]).unwrap();
+    let dir = place("ring-restart");
+    let _ = std::fs::remove_dir_all(&dir);
+    for at in ["2026-11-22T10:00:00Z", "2026-11-22T12:00:00Z"] {
+        let dir = dir.to_str().unwrap();
+        let input = source.to_str().unwrap();
+        Run::new("tsring")
+            .args(["record", dir, "-q", "-i", input, "--clock", "pcr"])
+            .args(["--at", at, "--segment", "5s"])
+            .run()
+            .expect(0, &[]);
+    }
+    let out = place("ring-restart.ts");
+    let times = ["--from", "2026-11-22T12:00:00.9Z", "--duration", "3s"];
+    let report = cut(&dir, &times, &out);
+    // The first picture of all is the point.
+    let first = report["in_utc"].as_str().unwrap();
+    assert!(first.starts_with("2026-11-22T12:00:00."), "{first}");
+    assert_eq!(
+        (&report["holes"], &report["pieces"]),
+        (&0.into(), &1.into())
+    );
+    let until = report["out_pts"].as_i64().unwrap();
+    assert!(sounds(&out, 0).iter().all(|frame| frame.pts < until));
+    // Each index speaks of its own segment: what stands later in it came later.
+    let ring = Ring::open(Arc::new(Disk), &dir).unwrap();
+    for segment in ring.segments() {
+        let mut records = ring.index(segment).unwrap().own;
+        records.retain(|r| matches!(r.what, What::Pcr { .. } | What::RandomAccess { .. }));
+        records.sort_by_key(|r| r.offset);
+        assert!(records.is_sorted_by_key(|r| r.at), "{records:?}");
+    }
+}
+
+/// From 8 to 11 s nothing was received.
+#[test]
+fn a_range_inside_a_gap_holds_nothing() {
+    let dir = ring("ring-inside-gap", &constant(), 1520..2090);
+    let out = place("ring-inside-gap.ts");
+    let _ = std::fs::remove_file(&out);
+    // Pictures are presented a second after they came, at most.
+    for snap in ["outward", "before", "after", "nearest", "closed"] {
+        Run::new("tscut")
+            .args([dir.as_os_str(), "-o".as_ref(), out.as_os_str()])
+            .args(["--from", "2026-11-22T19:00:09.2Z", "--duration", "1500ms"])
+            .args(["--snap", snap])
+            .run()
+            .expect(1, &["cannot cut"]);
+        assert!(!out.exists(), "--snap {snap}");
+    }
+    Run::new("tscut")
+        .args([dir.as_os_str(), "-o".as_ref(), out.as_os_str()])
+        .args(["--from", "2026-11-22T19:00:09.2Z", "--duration", "1500ms"])
+        .run()
+        .expect(1, &["it holds nothing of that: gap of 3.0"]);
+    // A part of it is there.
+    Run::new("tscut")
+        .args([dir.as_os_str(), "-o".as_ref(), out.as_os_str()])
+        .args(["--from", "2026-11-22T19:00:07.5Z", "--duration", "3s"])
+        .run()
+        .expect(0, &["warning: gap of 3.0"]);
+}
+
+/// Bytes of the second segment overwritten, put in and taken out.
+#[test]
+fn what_is_no_packet_is_left_out_and_said() {
+    let source = constant();
+    let times = ["--from", "2026-11-22T19:00:12Z", "--duration", "6s"];
+    let whole = place("ring-undamaged.ts");
+    cut(&ring("ring-undamaged", &source, 0..0), &times, &whole);
+    let whole = std::fs::read(whole).unwrap();
+    let out = place("ring-overwritten.ts");
+    let number = BEGIN.ticks() / SEGMENT + 1;
+    // Blocks 570 to 579 come three seconds into the segment; 190 a second.
+    let at = 570 * 1316;
+    let junk = vec![0x22; 13_160];
+    for (name, from, to, put, said) in [
+        ("overwritten", at, at + 13_160, &junk[..], 13_160),
+        // The packets that are hit are gone as well.
+        ("inside", at + 50, at + 150, &junk[..100], 0),
+        ("one byte", at, at + 1, &junk[..1], 188),
+        ("more", at, at, &junk[..100], 100),
+        ("less", at, at + 100, &junk[..0], 88),
+    ] {
+        let dir = ring("ring-overwritten", &source, 0..0);
+        let segment = dir.join(format!("{number}.ts"));
+        let mut bytes = std::fs::read(&segment).unwrap();
+        bytes.splice(from..to, put.iter().copied());
+        std::fs::write(&segment, bytes).unwrap();
+        let words = format!("warning: {said} bytes between packets were passed over");
+        let ran = Run::new("tscut")
+            .args([dir.as_os_str(), "-o".as_ref(), out.as_os_str()])
+            .args(times)
+            .run()
+            .expect(0, &[if said > 0 { &words } else { "cut from" }]);
+        assert_eq!(ran.stderr.contains("passed over"), said > 0, "{name}");
+        let got = std::fs::read(&out).unwrap();
+        let (packets, rest) = Packet::slice_of(&got);
+        assert!(rest.is_empty() && packets.iter().all(|p| p.as_bytes()[0] == 0x47));
+        let lost = (whole.len() - got.len()) / 188;
+        // 70 packets were overwritten, some of them null packets, which a cut leaves out.
+        let most = if name == "overwritten" { 70 } else { 1 };
+        assert!(lost <= most, "{name}: {lost} packets are gone");
+        assert!(name != "overwritten" || lost > 20, "{lost}");
+    }
 }
 
 #[test]
