@@ -367,7 +367,71 @@ fn last_mark<M: Material>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cut::material::Run;
     use crate::stream::timeline::Jump;
+    use crate::ts::ContinuityCounter;
+
+    /// Packets with a PCR each, a tenth of a second apart; from the fifth on an hour later.
+    struct Restarted(Vec<Packet>, usize);
+
+    const CLOCK: Pid = Pid::PAT;
+
+    impl Restarted {
+        fn new() -> Self {
+            let pcr = |n: u64| Pcr::from_ticks(n * 2_700_000).unwrap();
+            let packet = |n| Packet::pcr_only(CLOCK, ContinuityCounter::default(), pcr(n));
+            Self((0..10).map(packet).collect(), 0)
+        }
+
+        fn mark(&self, position: u64) -> PlacedPcr {
+            let pcr = self.0[position as usize].pcr().unwrap();
+            PlacedPcr { position, pcr }
+        }
+    }
+
+    impl Material for Restarted {
+        type Error = std::convert::Infallible;
+
+        fn extent(&self) -> Range<u64> {
+            0..10
+        }
+
+        fn seek(&mut self, position: u64) -> Result<(), Self::Error> {
+            self.1 = position as usize;
+            Ok(())
+        }
+
+        fn next_run(&mut self) -> Result<Option<Run<'_>>, Self::Error> {
+            let (at, packets) = (self.1, &self.0[self.1..]);
+            self.1 = self.0.len();
+            Ok((!packets.is_empty()).then_some(Run {
+                position: at as u64,
+                stride: 1,
+                packets,
+            }))
+        }
+
+        fn arrival_at(&mut self, position: u64) -> Result<Option<StreamTime>, Self::Error> {
+            let hour = if position < 5 { 0 } else { 36_000 };
+            let tenths = position as i64 + hour;
+            Ok(Some(StreamTime::from_ticks(tenths * 2_700_000)))
+        }
+
+        fn position_before(&mut self, _: StreamTime) -> Result<Option<u64>, Self::Error> {
+            Ok(Some(0))
+        }
+    }
+
+    #[test]
+    fn behind_a_silence_its_first_pcr_dates_what_follows() {
+        let mut material = Restarted::new();
+        let line = Line::of(&mut material, CLOCK).unwrap().unwrap();
+        for (before, at, expected) in [(3, 4, 3), (4, 5, 5), (4, 6, 6), (5, 6, 5), (7, 6, 7)] {
+            let (mark, expected) = (material.mark(before), material.mark(expected));
+            let found = line.mark_for(&mut material, mark, at);
+            assert_eq!(found, Ok(expected), "{before} before {at}");
+        }
+    }
 
     #[test]
     fn a_clock_that_jumps_for_ever_is_followed_so_far_and_no_farther() {

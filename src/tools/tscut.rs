@@ -52,11 +52,13 @@ use watched::Watched;
 ///
 /// Where the clock of a recorder was set back by more than a second, instants between were on air
 /// twice. A cut never goes over such a step: it is taken from the newest part of the ring that has
-/// the whole range (where none has, from the one that has most of it), other parts that have
-/// something of it are named, and --epoch takes one of those. The part that epoch-K closes includes
-/// what was received before it under the same clock.
+/// the whole range without a gap (where none has, from the one that has most of it), other parts
+/// that have something of it are named, and --epoch takes one of those. The part that epoch-K closes
+/// includes what was received before it under the same clock.
 ///
-/// A segment of the range that is there and cannot be read is an error, and no gap.
+/// A segment of the range that is there and cannot be read is an error, and no gap. A range that
+/// lies in a gap as a whole is status 1, and nothing is written. What is no packet in a damaged
+/// segment or file is left out, and how many bytes that is is said.
 ///
 /// A PMT that changes, a PCR that jumps and the wrap of the 33-bit clock inside the range are
 /// passed on and said. Where a clock jumps unannounced its discontinuity_indicator is set; with
