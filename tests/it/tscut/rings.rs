@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use headend::ring::index::What;
-use headend::ring::{Disk, Ring};
+use headend::ring::{Disk, Indexer, Ring};
 use headend::ts::{Packet, Pcr, Pts};
 use headend::units::{Ticks27M, WallTime};
 
@@ -373,6 +373,33 @@ fn the_first_point_behind_a_restart_is_dated_by_what_came_after_it() {
         records.sort_by_key(|r| r.offset);
         assert!(records.is_sorted_by_key(|r| r.at), "{records:?}");
     }
+}
+
+/// An hour passes before the second point of all: the clock from before it does not date it.
+#[test]
+fn an_index_dates_no_picture_by_a_clock_from_before_a_silence() {
+    let bytes = std::fs::read(constant()).unwrap();
+    let packets = Packet::slice_of(&bytes).0;
+    let points = packets.iter().enumerate();
+    let mut points = points.filter(|(_, p)| p.pid().get() == 0x100 && p.random_access());
+    let (place, _) = points.nth(1).unwrap();
+    let (before, behind) = packets.split_at(place);
+    let later = BEGIN + Ticks27M::SECOND * 3600;
+    let mut indexer = Indexer::default();
+    indexer.push(before, 0, BEGIN);
+    indexer.push(behind, before.len() as u64 * 188, later);
+    let mut seen = 0;
+    for record in indexer.take() {
+        if let What::RandomAccess { presentation, .. } = record.what
+            && record.offset >= before.len() as u64 * 188
+        {
+            // All came at once: up to twenty seconds are in it.
+            let ahead = presentation.map_or(Ticks27M::ZERO, |at| at - later);
+            assert!((0..20_000).contains(&ahead.as_millis()), "{record:?}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 5, "{seen} points");
 }
 
 /// From 8 to 11 s nothing was received.
