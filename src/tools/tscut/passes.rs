@@ -58,7 +58,8 @@ impl Pass {
         let segments = segments.unwrap_or_default();
         for (number, name) in segments.iter().enumerate() {
             let next = segments.get(number + 1);
-            if next.is_some_and(|next| next.start < from) || name.start > to {
+            // A block may span the instant between two names.
+            if next.is_some_and(|next| next.start + SILENCE < from) || name.start > to {
                 continue;
             }
             let held = ring.stamps(name);

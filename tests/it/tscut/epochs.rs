@@ -115,9 +115,8 @@ fn a_pass_with_a_hole_in_the_range_does_not_hold_it() {
     }
     let epoch = ring(&format!("{name}/epoch-1"), &starting(1000), 0..0);
     let back = BEGIN.ticks() - hour - SEGMENT;
-    let settings = format!(
-        r#"{{"format":1,"at_ticks":{back},"lengths":[{{"from_ticks":0,"ticks":{SEGMENT}}}]}}"#
-    );
+    let settings =
+        format!(r#"{{"at_ticks":{back},"lengths":[{{"from_ticks":0,"ticks":{SEGMENT}}}]}}"#);
     std::fs::write(epoch.join("epoch.json"), settings).unwrap();
     let cut = |from: &str, duration: &str, epoch: &str| {
         let times = ["--from", from, "--duration", duration];
