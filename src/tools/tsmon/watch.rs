@@ -172,6 +172,11 @@ impl Watch {
         let Some(monitor) = self.monitor.as_mut().filter(|_| !self.undecoded) else {
             return;
         };
+        if let Some(mut decode) = self.decode.take_if(|decode| decode.is_outdated(monitor)) {
+            decode.finish(context);
+            let news = &mut |alarm: &Alarm| self.news.push(alarm.clone());
+            decode.turn(monitor, &mut self.alarms, news, context);
+        }
         if self.decode.is_none() {
             match Decode::start(monitor, live) {
                 None => {}
