@@ -19,6 +19,7 @@ mod snmp;
 mod tables;
 mod text;
 mod timing;
+mod unwritten;
 mod watch;
 
 use std::path::PathBuf;

@@ -102,7 +102,7 @@ impl Watch {
             context.turn(|c| count(c, source, self.monitor.as_ref()));
             let now = self.monitor.as_ref().map(|m| m.now().time);
             if let Some(monitor) = self.monitor.as_ref().filter(|_| due.report(now, file)) {
-                page.print(monitor, context)?;
+                page.print_meanwhile(monitor, context)?;
             }
             if let Some(monitor) = &self.monitor {
                 self.told.outside.turn(monitor, source, &self.alarms);
@@ -213,12 +213,12 @@ impl Watch {
         Ok(())
     }
 
-    /// Closes what is open; gives the monitor for its report.
+    /// Closes what is open; gives the monitor for its report, and whether all alarms were written.
     pub(super) fn finish(
         mut self,
         source: &mut dyn Source,
         context: &mut Context,
-    ) -> Result<Monitor, Error> {
+    ) -> Result<(Monitor, Result<(), Error>), Error> {
         // The terminal is given back before anything is printed.
         self.told.screen = None;
         context.report().release();
@@ -240,10 +240,10 @@ impl Watch {
         if let Some(capture) = self.told.capture.take() {
             capture.finish(context);
         }
-        self.told.notices.finish(context);
+        let written = self.told.notices.finish(context);
         context.last_turn(|c| count(c, source, Some(&monitor)));
         told?;
-        Ok(monitor)
+        Ok((monitor, written))
     }
 }
 
