@@ -30,6 +30,7 @@ mod tsmon_decode;
 mod tsmon_defects;
 mod tsmon_endurance;
 mod tsmon_html;
+mod tsmon_json;
 mod tsmon_live;
 mod tsmon_outside;
 mod tsmon_profile;

@@ -5,9 +5,10 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use serde::Serialize;
 
+use super::unwritten::Unwritten;
 use crate::cli::{Context, Error};
 use crate::io::Hook;
 use crate::io::clock::{Clock, SystemClock};
@@ -42,6 +43,10 @@ pub(super) struct Notices {
     hook: Option<Hook>,
     /// On stderr too: of an input that goes on.
     logged: bool,
+    /// Lines that a file did not take.
+    unwritten: u64,
+    /// The file may end within a line.
+    torn: bool,
 }
 
 impl Notices {
@@ -70,13 +75,16 @@ impl Notices {
             lines,
             hook: command.map(Hook::new),
             logged,
+            unwritten: 0,
+            torn: false,
         })
     }
 
-    /// Tells an alarm.
+    /// Tells an alarm. A file that takes no more is said; measuring goes on, and the next alarm
+    /// is tried again.
     ///
     /// # Errors
-    /// When nobody reads stdout any more, or the file takes no more.
+    /// When nobody reads stdout any more.
     pub(super) fn tell(&mut self, alarm: &Alarm, context: &mut Context) -> Result<(), Error> {
         let time = SystemClock.wall().to_string();
         if self.logged {
@@ -97,8 +105,13 @@ impl Notices {
                 written.context("cannot write to stdout")?;
             }
             Lines::File(file, path) => {
+                let line = if self.torn { format!("\n{line}") } else { line };
                 let written = file.write_all(line.as_bytes());
-                written.with_context(|| format!("cannot write '{}'", path.display()))?;
+                self.torn = written.is_err();
+                if let Err(e) = written {
+                    self.unwritten += 1;
+                    context.event(&Unwritten::new(path, e.to_string()));
+                }
             }
         }
         Ok(())
@@ -113,10 +126,20 @@ impl Notices {
     }
 
     /// Waits a little for commands that run.
-    pub(super) fn finish(&mut self, context: &Context) {
+    ///
+    /// # Errors
+    /// When a file did not take all lines.
+    pub(super) fn finish(&mut self, context: &Context) -> Result<(), Error> {
         if let Some(hook) = &mut self.hook {
             hook.finish(PATIENCE);
             hook.drain_events(&mut |e| context.event(e));
+        }
+        match &self.lines {
+            Lines::File(_, path) if self.unwritten > 0 => {
+                let (n, path) = (self.unwritten, path.display());
+                Err(anyhow!("{n} alarms were not written to '{path}'").into())
+            }
+            _ => Ok(()),
         }
     }
 }
