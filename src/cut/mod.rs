@@ -20,7 +20,6 @@ pub mod find;
 pub mod line;
 pub mod material;
 pub mod retime;
-pub mod seam;
 pub mod survey;
 #[cfg(test)]
 mod tests;

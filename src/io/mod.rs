@@ -1,6 +1,7 @@
 //! The outside world: endpoints, sockets, files, pipes, clocks, signals.
 
 pub mod clock;
+mod control;
 mod direct;
 mod endpoint;
 mod error;
@@ -26,6 +27,7 @@ mod udp_sink;
 mod udp_source;
 mod writer;
 
+pub use control::{Command, ControlSocket};
 pub use direct::{DirectOutput, Moved};
 pub use endpoint::{
     DEFAULT_PORT, Endpoint, Host, Interface, ParseEndpointError, Protocol, SocketEndpoint,
