@@ -16,7 +16,7 @@ use crate::units::{Arrival, BitRate, Ticks27M};
 pub struct HealthOptions {
     /// The faults that count.
     pub on: Faults,
-    /// No packets for so long is a loss, and no picture or sound for so long but 500 ms at least is
+    /// No packets for so long is a loss, and no picture or sound for so long but 700 ms at least is
     /// a fault of it. 50 ms at least.
     pub timeout: Ticks27M,
     /// So many breaks of continuity counters in a second are a fault.
@@ -40,8 +40,8 @@ impl Default for HealthOptions {
 
 /// What is over after so long without being found again.
 const CLEAR_AFTER: Ticks27M = Ticks27M::from_millis(2_000);
-/// Picture and sound may come in bursts.
-const LEAST_ABSENCE: Ticks27M = Ticks27M::from_millis(500);
+/// Picture and sound may come in bursts: ISO/IEC 13818-1 §2.7.4 wants a stamp each 0.7 s.
+const LEAST_ABSENCE: Ticks27M = Ticks27M::from_millis(700);
 /// Over what a bit rate is measured.
 const RATE_OVER: Ticks27M = Ticks27M::SECOND;
 /// Without packets for so long, what must come again is not missed by itself: all is silent.

@@ -10,6 +10,7 @@ use crate::stream::codec::Codec;
 use crate::stream::continuity::Continuity;
 use crate::stream::pacer::Pacer;
 use crate::stream::restamp::whole_stamps;
+use crate::stream::timeline::Timeline;
 use crate::stream::{Batch, ProgramEvent, Programs};
 use crate::ts::{Packet, Pcr, Pid};
 use crate::units::{Arrival, StreamTime, Ticks27M};
@@ -85,6 +86,7 @@ pub(super) struct Input {
     /// Counts up when the line begins anew: what came before cannot be joined to what comes.
     pub(super) session: u32,
     base: Option<Ticks27M>,
+    last_pcr: Option<Pcr>,
     pub(super) last_arrival: Option<Arrival>,
     paused: bool,
     /// Packets given up for want of room.
@@ -107,6 +109,7 @@ impl Input {
                 .unwrap_or_else(|_| Box::new([0; Pid::COUNT])),
             session: 0,
             base: None,
+            last_pcr: None,
             last_arrival: None,
             paused: true,
             overflow: 0,
@@ -143,14 +146,34 @@ impl Input {
 
     /// The input ended, or was lost: what comes next is of another line.
     pub(super) fn restart(&mut self) {
+        self.renew();
+        self.continuity.reset();
+    }
+
+    /// The line begins anew.
+    fn renew(&mut self) {
         let mut due = Vec::new();
         self.pacer.finish(&mut |packet, at| due.push((*packet, at)));
         self.place(&due);
         self.pacer = clocked_by(self.description.as_ref());
-        self.continuity.reset();
+        self.held.clear();
         self.recovery = Recovery::new();
-        self.base = None;
+        (self.base, self.last_pcr) = (None, None);
         self.begin_session();
+    }
+
+    /// True when a PCR is none that the clock comes to from the last one.
+    fn jumps(&mut self, packet: &Packet) -> bool {
+        let clock = self.description.as_ref().map(|d| d.pcr_pid);
+        let Some(pcr) = packet.pcr().filter(|_| clock == Some(packet.pid())) else {
+            return false;
+        };
+        let longest = match packet.discontinuity() {
+            true => Timeline::LONGEST_ANNOUNCED_STEP,
+            false => Timeline::LONGEST_STEP,
+        };
+        let last = self.last_pcr.replace(pcr);
+        last.is_some_and(|last| (pcr - last).is_negative() || pcr - last > longest)
     }
 
     fn begin_session(&mut self) {
@@ -177,6 +200,10 @@ impl Input {
         {
             self.naming.push(packet, description.service);
         }
+        if self.jumps(packet) {
+            self.renew();
+            self.last_pcr = packet.pcr();
+        }
         let follows = self.continuity.step(packet).into();
         self.held.push_back(Held { follows, arrival });
         let mut due = Vec::new();
@@ -197,8 +224,7 @@ impl Input {
             self.pacer = clocked_by(Some(&description));
             self.held.clear();
             self.recovery = Recovery::new();
-            self.base = None;
-            self.begin_session();
+            (self.base, self.last_pcr) = (None, None);
         }
         let mut old = std::mem::take(&mut self.streams);
         self.places.fill(0);
@@ -248,26 +274,25 @@ impl Input {
     fn take_clock(&mut self, pcr: Pcr, at: StreamTime, arrival: Arrival) {
         let ticks = i64::try_from(pcr.ticks()).unwrap_or(0);
         let base = whole_stamps(Ticks27M::new(at.ticks() - ticks));
-        let turned = |before: Ticks27M| {
-            let by = (base - before).get().rem_euclid(Pcr::CIRCLE.get());
-            by != 0
-        };
-        let same = self.recovery.push(at, arrival);
-        if self.base.is_some_and(turned) || !same {
+        if !self.recovery.push(at, arrival) {
             self.begin_session();
         }
         self.base = Some(base);
     }
 
-    /// Forgets what came before `until` and `used` says is not wanted; and the oldest where there
-    /// is no room.
+    /// Packets that are kept.
+    pub(super) fn held(&self) -> usize {
+        self.streams.iter().map(InputStream::packets).sum()
+    }
+
+    /// Forgets what came before `until`, and the oldest where there is no room.
     pub(super) fn trim(&mut self, until: Arrival) {
         for stream in &mut self.streams {
             while stream.units.front().is_some_and(|u| u.arrival < until) {
                 stream.units.pop_front();
             }
         }
-        let mut packets: usize = self.streams.iter().map(InputStream::packets).sum();
+        let mut packets = self.held();
         while packets > MOST_PACKETS {
             let oldest = self
                 .streams

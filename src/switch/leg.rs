@@ -68,6 +68,8 @@ pub(super) struct LegStream {
     pub(super) newest: Option<StreamTime>,
     /// Units that were begun and never came whole.
     pub(super) torn: u64,
+    /// Units whose stamps are of another clock: they were left out.
+    pub(super) foreign: u64,
 }
 
 impl LegStream {
@@ -89,6 +91,7 @@ impl LegStream {
             follows: false,
             newest: None,
             torn: 0,
+            foreign: 0,
         }
     }
 
@@ -269,6 +272,12 @@ impl Leg {
                     leg.gate = Gate::Closed;
                 }
                 return None;
+            }
+            if unit.foreign {
+                drop_front(stream);
+                leg.follows = false;
+                leg.foreign += 1;
+                continue;
             }
             let due = unit.at() + offset;
             match leg.judge(stream, offset, edge, now) {

@@ -7,7 +7,7 @@ use super::input::Input;
 use super::layout::Layout;
 use super::leg::{Leg, Now};
 use super::output::{Out, Output};
-use super::plan::{OnAir, Plan, first_exit, plan};
+use super::plan::{Lag, OnAir, Plan, first_exit, plan};
 use super::policy::{Policy, PolicyOptions, Reason, Refused};
 use crate::stream::event::Event;
 use crate::stream::{Batch, Counters, Pending};
@@ -25,6 +25,9 @@ pub struct SwitchOptions {
     pub policy: PolicyOptions,
     /// The constant rate to stuff to.
     pub rate: Option<BitRate>,
+    /// Inputs of which the stamps are this far apart at most, as they leave, carry the same programme
+    /// with the same stamps: a splice from one to the other neither repeats nor skips a picture.
+    pub align: Option<Ticks27M>,
 }
 
 impl Default for SwitchOptions {
@@ -35,6 +38,7 @@ impl Default for SwitchOptions {
             health: HealthOptions::default(),
             policy: PolicyOptions::default(),
             rate: None,
+            align: None,
         }
     }
 }
@@ -113,6 +117,7 @@ pub struct Switch {
     advanced_to: Option<Arrival>,
     switches: u64,
     missing: Ticks27M,
+    foreign: u64,
     events: Pending<SwitchEvent>,
 }
 
@@ -147,6 +152,7 @@ impl Switch {
             advanced_to: None,
             switches: 0,
             missing: Ticks27M::ZERO,
+            foreign: 0,
             events: Pending::new(),
         }
     }
@@ -340,7 +346,11 @@ impl Switch {
             let alive = !gone && input.session == leg.session;
             Some(OnAir { leg, input, alive })
         });
-        if let Some(plan) = plan(old.as_ref(), &member.input, line, hold, at) {
+        let lag = Lag {
+            hold,
+            align: self.options.align,
+        };
+        if let Some(plan) = plan(old.as_ref(), &member.input, line, lag, at) {
             self.line = line;
             self.splice(wanted, &plan, now);
         }
@@ -515,6 +525,7 @@ impl Switch {
         let on_air = self.legs.last().map(|leg| leg.id);
         let output = &mut self.output;
         let (members, events) = (&mut self.members, &mut self.events);
+        let foreign = &mut self.foreign;
         self.legs.retain_mut(|leg| {
             let late = leg.left_at.is_some_and(|at| clock - at > LONGEST_LEAVE);
             if late {
@@ -524,6 +535,7 @@ impl Switch {
                 return true;
             }
             let torn = leg.streams.iter().map(|s| s.torn).sum::<u64>();
+            *foreign += leg.streams.iter().map(|s| s.foreign).sum::<u64>();
             if let Some(member) = members.get_mut(leg.input).filter(|_| torn > 0) {
                 member.torn += torn;
                 events.push(SwitchEvent::Torn {
@@ -626,9 +638,13 @@ impl Switch {
         let torn = self.members.iter().map(|m| m.torn).sum();
         out.set("torn_units_total", torn);
         let overflow = self.members.iter().map(|m| m.overflow).sum();
+        out.set("foreign_units_total", self.foreign);
         out.set("overflow_packets", overflow);
+        let held: usize = self.members.iter().map(|m| m.input.held()).sum();
+        out.set("held_packets", held as u64);
         if let Some(output) = &self.output {
             out.set("out_packets", output.packets);
+            out.set("passed_continuity_errors_total", output.breaks);
             out.set("stamps_not_moved_total", output.stamps_not_moved);
         }
     }

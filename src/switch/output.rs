@@ -7,7 +7,7 @@ use super::unit::{Follows, section_packets};
 use crate::si::SpliceInfo;
 use crate::stream::restamp::shift;
 use crate::stream::stuffing::Stuffer;
-use crate::ts::{ContinuityCounter, Packet, Pcr, Pid};
+use crate::ts::{ContinuityCounter, Dts, Packet, Pcr, PesHeader, Pid};
 use crate::units::{BitRate, StreamTime, Ticks27M};
 
 /// After so long without a PCR of the input one is sent alone: ISO/IEC 13818-1 §2.7.2 allows 100 ms.
@@ -25,7 +25,13 @@ pub(super) struct Lane {
     pub(super) owner: Option<u64>,
     /// Where its sound ended.
     pub(super) end: Option<StreamTime>,
+    /// When the last picture is decoded.
+    dts: Option<Dts>,
 }
+
+/// Pictures are decoded at least so long one after the other where an input that reorders more
+/// follows one that reorders less: its first pictures are decoded later than it says.
+const SQUEEZED: Ticks27M = Ticks27M::from_millis(3);
 
 /// The output.
 #[derive(Debug)]
@@ -40,6 +46,8 @@ pub(super) struct Output {
     last: StreamTime,
     stuffer: Option<Stuffer>,
     pub(super) packets: u64,
+    /// Breaks of counters that the input on air had, and the output has.
+    pub(super) breaks: u64,
     /// Stamps that could not be moved: their PES headers are cut.
     pub(super) stamps_not_moved: u64,
 }
@@ -55,6 +63,7 @@ impl Output {
             last: now,
             stuffer: rate.map(Stuffer::new),
             packets: 0,
+            breaks: 0,
             stamps_not_moved: 0,
         }
     }
@@ -152,7 +161,35 @@ impl Output {
         if let (Some(end), Some(lane)) = (next.end, self.lanes.get_mut(slot)) {
             lane.end = Some(end);
         }
+        if packet.payload_unit_start() {
+            self.order(slot, &mut packet);
+        }
         self.send_one(slot, pid, packet, next.follows, due, out);
+    }
+
+    /// Keeps the times at which pictures are decoded in order.
+    fn order(&mut self, slot: usize, packet: &mut Packet) {
+        let video = self.layout.slots().get(slot);
+        let video = video.is_some_and(|slot| slot.stream.codec.is_video());
+        let Some(lane) = self.lanes.get_mut(slot).filter(|_| video) else {
+            return;
+        };
+        let Some(header) = PesHeader::new(packet.payload()) else {
+            return;
+        };
+        let Some(mut decoded) = header.decode_time() else {
+            return;
+        };
+        if let Some(last) = lane.dts
+            && decoded - last < SQUEEZED
+            && decoded - last > -Ticks27M::SECOND
+        {
+            let later = last + SQUEEZED;
+            if PesHeader::set_dts(packet.payload_mut(), later) {
+                decoded = later;
+            }
+        }
+        lane.dts = Some(decoded);
     }
 
     fn send_one(
@@ -175,6 +212,7 @@ impl Output {
             (Some(last), Follows::Due) => last.next(),
             // What the input lost is lost in the output too: a decoder must know.
             (Some(last), Follows::Lost(lost)) => {
+                self.breaks += u64::from(lost > 0);
                 ContinuityCounter::wrapping(last.next().get().wrapping_add(lost))
             }
         };

@@ -11,6 +11,7 @@ use super::input::{Input, InputStream};
 use super::leg::{Leg, Now};
 use super::unit::Unit;
 use crate::stream::restamp::whole_stamps;
+use crate::ts::Pcr;
 use crate::units::{StreamTime, Ticks27M};
 
 /// A new input is moved later by this at most so that pictures meet.
@@ -35,6 +36,35 @@ pub(super) struct Plan {
     pub(super) missing: Ticks27M,
 }
 
+/// How packets leave after they came.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct Lag {
+    /// So long after.
+    pub(super) hold: Ticks27M,
+    /// Inputs of which the stamps are this far apart at most carry the same programme.
+    pub(super) align: Option<Ticks27M>,
+}
+
+impl Lag {
+    /// What is left of the hold where an input is sent sooner after it came: for its jitter.
+    const LEAST: Ticks27M = Ticks27M::from_millis(200);
+
+    /// The offset at which the stamps of an input are those of the one on air, whose offset is
+    /// `old`, where its own would be `own`. Stamps are points on their circle.
+    fn aligned(self, own: Ticks27M, old: Ticks27M) -> Option<Ticks27M> {
+        let circle = Pcr::CIRCLE.get();
+        let apart = (old - own).get().rem_euclid(circle);
+        let apart = Ticks27M::new(if apart > circle / 2 {
+            apart - circle
+        } else {
+            apart
+        });
+        let in_time = apart >= Self::LEAST - self.hold;
+        let same = self.align.is_some_and(|most| apart.abs() <= most);
+        (same && in_time).then(|| own + apart)
+    }
+}
+
 /// Where an input could be left: before this unit, and when what was presented by then ends, on
 /// its line.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -57,7 +87,7 @@ pub(super) fn plan(
     old: Option<&OnAir<'_>>,
     new: &Input,
     line: Ticks27M,
-    lag: Ticks27M,
+    lag: Lag,
     now: Now,
 ) -> Option<Plan> {
     let main = new.description.as_ref()?.main()?;
@@ -65,7 +95,9 @@ pub(super) fn plan(
     if !new.recovery.is_settled() {
         return None;
     }
-    let natural = line + new.recovery.delay()? + lag;
+    let own = line + new.recovery.delay()? + lag.hold;
+    let aligned = old.and_then(|old| lag.aligned(own, old.leg.offset));
+    let natural = aligned.unwrap_or(own);
     let points = stream.units.iter().chain(stream.gatherer.open());
     let points = points.filter(|unit| {
         let enters = !stream.codec.is_video() || unit.rap.is_some();
@@ -73,12 +105,13 @@ pub(super) fn plan(
             && unit.session == new.session
             && !unit.damaged
             && !unit.scrambled
+            && !unit.foreign
             && unit.at() + natural >= now.clock
     });
     let points = points.filter_map(|unit| Some((unit, unit.pts?)));
     let Some(old) = old else {
         let (unit, pts) = points.into_iter().next()?;
-        return Some(entry(unit, pts, natural, Ticks27M::ZERO, None));
+        return Some(entry(unit, pts, (own, natural), Ticks27M::ZERO, None));
     };
     let offset = old.leg.offset;
     let leaving = old.input.streams.get(old.leg.main)?;
@@ -95,8 +128,9 @@ pub(super) fn plan(
         let meets = |exit: &&Exit| exit.end + offset >= presents - half;
         if let Some(exit) = exits.iter().find(meets) {
             let moved = exit.end + offset - presents;
-            if moved <= MOST_MOVED {
-                return Some(entry(unit, pts, natural, moved, Some(*exit)));
+            let same = aligned.is_some() && moved > half;
+            if moved <= MOST_MOVED && !same {
+                return Some(entry(unit, pts, (own, natural), moved, Some(*exit)));
             }
             continue;
         }
@@ -108,15 +142,16 @@ pub(super) fn plan(
         return None;
     }
     let Some(last) = last else {
-        return Some(entry(unit, pts, natural, Ticks27M::ZERO, None));
+        return Some(entry(unit, pts, (own, natural), Ticks27M::ZERO, None));
     };
     let gap = pts + natural - (last.end + offset);
     let cadence = step.filter(|step| stream.step.is_none_or(|new| new == *step));
+    let cadence = cadence.filter(|_| aligned.is_none());
     let moved = cadence.map_or(Ticks27M::ZERO, |step| {
         let frames = (gap.get() + step.get() / 2).div_euclid(step.get());
         step * frames - gap
     });
-    let mut plan = entry(unit, pts, natural, moved, Some(last));
+    let mut plan = entry(unit, pts, (own, natural), moved, Some(last));
     plan.missing = gap + moved;
     Some(plan)
 }
@@ -131,7 +166,7 @@ pub(super) fn first_exit(leg: &Leg, input: &Input) -> Option<(u64, StreamTime)> 
 fn entry(
     unit: &Unit,
     pts: StreamTime,
-    natural: Ticks27M,
+    (own, natural): (Ticks27M, Ticks27M),
     moved: Ticks27M,
     exit: Option<Exit>,
 ) -> Plan {
@@ -139,7 +174,7 @@ fn entry(
     Plan {
         point: unit.serial,
         offset,
-        phase: offset - natural,
+        phase: offset - own,
         presents: pts,
         before: exit.map(|exit| exit.before),
         missing: Ticks27M::ZERO,

@@ -64,7 +64,7 @@ impl Recovery {
 
     /// True once the delay is more than the jitter of single packets.
     pub const fn is_settled(&self) -> bool {
-        self.taken >= 8
+        self.taken >= 4
     }
 }
 

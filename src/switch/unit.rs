@@ -8,6 +8,9 @@ use crate::stream::{SectionAssembler, SectionPacketizer};
 use crate::ts::{ContinuityCounter, Packet, PesHeader, Pts, Scrambling, Section, SectionBuf};
 use crate::units::{Arrival, StreamTime, Ticks27M};
 
+/// A stamp is not farther from its clock: H.222.0 §2.4.2.6 allows 10 s of delay for pictures.
+const FARTHEST: Ticks27M = Ticks27M::from_millis(12_000);
+
 /// How a packet follows the one before it of its PID.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(super) enum Follows {
@@ -61,6 +64,9 @@ pub(super) struct Unit {
     /// Packets are missing in it.
     pub(super) damaged: bool,
     pub(super) scrambled: bool,
+    /// Its stamps are of another clock than the one it came with: a sender begins anew, and its new
+    /// PCR is still to come.
+    pub(super) foreign: bool,
     /// A splice information section, not restamped yet.
     pub(super) splice: Option<Vec<u8>>,
     announced: Option<usize>,
@@ -75,7 +81,7 @@ impl Unit {
 
     /// True when all of it is there and can be decoded.
     pub(super) fn is_sound(&self) -> bool {
-        self.whole && !self.damaged && !self.scrambled
+        self.whole && !self.damaged && !self.scrambled && !self.foreign
     }
 
     /// The PES packet.
@@ -219,7 +225,9 @@ impl Gatherer {
         let dts = header.as_ref().and_then(PesHeader::dts);
         let dts = dts.map(crate::ts::Dts::to_pts).and_then(on_line);
         let announced = header.as_ref().map(PesHeader::packet_length);
+        let far = |stamp: StreamTime| (stamp - placed.at).abs() > FARTHEST;
         Unit {
+            foreign: pts.is_some_and(far),
             announced: announced.filter(|n| *n > 0).map(|n| usize::from(n) + 6),
             dts: dts.or(pts),
             pts,
@@ -242,6 +250,7 @@ impl Gatherer {
             whole: false,
             damaged: false,
             scrambled: false,
+            foreign: false,
             splice: None,
             announced: None,
             came: 0,

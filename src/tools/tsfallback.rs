@@ -78,7 +78,7 @@ use sending::Sending;
 /// `loss`: no packets for --timeout. `sync`: synchronisation lost. `psi`: no PAT or PMT for 0.5 s.
 /// `cc`: --cc-errors breaks of continuity counters in a second. `pcr`: PCRs over 100 ms apart, or a
 /// jump that is not announced. `video`, `audio`: no packet of a picture or sound that the PMT names for
-/// --timeout, 500 ms at least. `scrambled`: packets of picture or sound are. `bitrate`: outside of
+/// --timeout, 700 ms at least. `scrambled`: packets of picture or sound are. `bitrate`: outside of
 /// --bitrate over a second. A fault is over when it was not found for 2 s; `loss`, with the first
 /// packet.
 ///
@@ -169,6 +169,12 @@ pub struct Args {
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration,
           default_value = "0s", help_heading = "Output")]
     delay: Duration,
+
+    /// Take inputs of which the stamps are so far apart at most for the same programme with the same
+    /// stamps: a switch then neither repeats nor skips a picture
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration,
+          help_heading = "Output")]
+    align: Option<Duration>,
 
     /// Stuff with null packets to a constant rate: 8M, 4500k or bit/s
     #[arg(long, value_name = "RATE", help_heading = "Output")]
@@ -278,6 +284,7 @@ fn options(args: &Args) -> SwitchOptions {
             slate: args.slate.is_some(),
         },
         rate: args.cbr,
+        align: args.align.map(Ticks27M::from),
     }
 }
 

@@ -1,5 +1,7 @@
 //! `tsfallback`: the switch in simulated time, and the tool on real sockets.
 
+mod faults;
+mod seeds;
 mod sim;
 mod sockets;
 

@@ -21,7 +21,10 @@ pub(super) fn page(switch: &Switch, receptions: &[Reception], now: Arrival) -> S
         };
         let stem = key.strip_suffix("_total").unwrap_or(key);
         let help = "What the switch counts, as in --stats-json.";
-        page.family(&format!("tsfallback_{stem}_total"), Kind::Counter, help);
+        match key {
+            "held_packets" => page.family("tsfallback_held_packets", Kind::Gauge, help),
+            _ => page.family(&format!("tsfallback_{stem}_total"), Kind::Counter, help),
+        }
         page.sample(&[], *value as f64);
     }
     let inputs: Vec<_> = receptions

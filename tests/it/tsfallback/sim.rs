@@ -7,6 +7,7 @@ use headend::stream::Batch;
 use headend::stream::event::Value;
 use headend::stream::pacer::Pacer;
 use headend::stream::restamp::{Seam, shift};
+use headend::stream::stuffing::Stuffer;
 use headend::switch::{Switch, SwitchOptions};
 use headend::ts::Packet;
 use headend::units::{Arrival, StreamTime, Ticks27M};
@@ -33,10 +34,44 @@ pub struct Feed {
     pub alive: bool,
     /// One packet in so many is lost; none with 0.
     pub loss: usize,
-    /// Changes packets on their way; false loses them.
-    pub strike: Option<fn(&mut Packet) -> bool>,
+    /// What happens to its packets on their way.
+    pub strike: Strike,
     random: Random,
     last: Arrival,
+}
+
+/// What happens to the packets of a feed.
+#[derive(Copy, Clone, Debug, PartialEq)]
+pub enum Strike {
+    None,
+    /// transport_scrambling_control says that they are scrambled.
+    Scramble,
+    /// Those of this PID do not come.
+    Without(u16),
+    /// Half of them are noise behind their sync bytes.
+    Noise,
+}
+
+impl Strike {
+    /// False when the packet is lost.
+    fn befall(self, packet: &mut Packet, random: &mut Random) -> bool {
+        let pid = packet.pid().get();
+        match self {
+            Self::None => {}
+            Self::Scramble if (0x100..0x110).contains(&pid) && packet.has_payload() => {
+                packet.as_bytes_mut()[3] |= 0x80;
+            }
+            Self::Scramble => {}
+            Self::Without(lost) => return pid != lost,
+            Self::Noise if random.below(2) == 0 => {
+                for byte in &mut packet.as_bytes_mut()[1..] {
+                    *byte = random.next() as u8;
+                }
+            }
+            Self::Noise => {}
+        }
+        true
+    }
 }
 
 impl Feed {
@@ -55,10 +90,15 @@ impl Feed {
             shift: Ticks27M::ZERO,
             alive: true,
             loss: 0,
-            strike: None,
+            strike: Strike::None,
             random: Random::new(7),
             last: Arrival::default(),
         }
+    }
+
+    /// Nothing is wrong with it.
+    pub fn is_well(&self) -> bool {
+        self.alive && self.loss == 0 && self.strike == Strike::None
     }
 
     /// The next packet and when it comes.
@@ -92,7 +132,7 @@ impl Feed {
             }
             self.ready.pop_front();
             let lost = self.loss > 0 && self.random.below(self.loss) == 0;
-            let kept = self.strike.is_none_or(|strike| strike(&mut packet));
+            let kept = self.strike.befall(&mut packet, &mut self.random);
             if self.alive && kept && !lost {
                 let late = self.random.below(1 + self.jitter.get() as usize) as i64;
                 self.last = self.last.max(came + Ticks27M::new(late));
@@ -108,8 +148,12 @@ pub struct Sim {
     pub feeds: Vec<Feed>,
     pub now: Arrival,
     pub out: Vec<u8>,
+    /// When each packet of it left.
+    pub times: Vec<Arrival>,
     events: Vec<String>,
     last: Arrival,
+    /// At a constant rate what is more waits for its slot.
+    ahead: Ticks27M,
 }
 
 /// How often the switch is asked.
@@ -126,8 +170,13 @@ impl Sim {
             feeds,
             now: Arrival::default(),
             out: Vec::new(),
+            times: Vec::new(),
             events: Vec::new(),
             last: Arrival::from_ticks(i64::MIN),
+            ahead: match options.rate {
+                Some(_) => Stuffer::MOST_BEHIND,
+                None => Ticks27M::ZERO,
+            },
         }
     }
 
@@ -143,12 +192,14 @@ impl Sim {
                     self.switch.push(n, &batch);
                 }
             }
-            let (out, last, now) = (&mut self.out, &mut self.last, self.now);
+            let (out, times) = (&mut self.out, &mut self.times);
+            let (last, now, ahead) = (&mut self.last, self.now, self.ahead);
             self.switch.advance(now, &mut |packet, at| {
                 // Neither back in time nor ahead of it.
-                assert!(at >= *last - Ticks27M::from_millis(1) && at <= now);
+                assert!(at >= *last - Ticks27M::from_millis(1) && at <= now + ahead);
                 *last = at;
                 out.extend_from_slice(packet.as_bytes());
+                times.push(at);
             });
             let events = &mut self.events;
             self.switch.drain_events(&mut |event| {
