@@ -1,6 +1,6 @@
 complete -c tsfallback -s i -l input -d 'Where packets come from, in order of priority (can be repeated)' -r
 complete -c tsfallback -s o -l output -d 'Where packets go' -r
-complete -c tsfallback -l slate -d 'Play this file again and again while no input is good' -r -F
+complete -c tsfallback -l slate -d 'Play this file again and again while no input is good; or make a slate with ffmpeg, like the input that is on air: \'black\' or \'bars\' (\'./black\' is a file of that name)' -r
 complete -c tsfallback -l on -d 'The faults that count [default: all but bitrate]' -r
 complete -c tsfallback -l timeout -d 'No packets for so long is a loss: 50ms or more' -r
 complete -c tsfallback -l cc-errors -d 'So many breaks of continuity counters in a second are a fault' -r

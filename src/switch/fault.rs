@@ -34,7 +34,7 @@ faults! {
     Psi = "psi";
     /// Too many breaks of continuity counters in a second.
     Cc = "cc";
-    /// PCRs are over 100 ms apart, or jump.
+    /// PCRs were over 100 ms apart, or jumped, three times in a second.
     Pcr = "pcr";
     /// No packet comes of a picture that the PMT names.
     Video = "video";

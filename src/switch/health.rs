@@ -49,6 +49,44 @@ const SILENCE: Ticks27M = Ticks27M::from_millis(40);
 /// How often is looked whether packets are scrambled.
 const LOOK_EVERY: Ticks27M = Ticks27M::from_millis(20);
 
+/// So many errors of the clock in a second are a fault: one late PCR is jitter, and a jump is one.
+const PCR_ERRORS: usize = 3;
+
+/// Something that is a fault when it comes often within a second.
+#[derive(Debug)]
+struct Burst {
+    most: usize,
+    /// When it came, within the last second.
+    times: VecDeque<Ticks27M>,
+    until: Option<Ticks27M>,
+}
+
+impl Burst {
+    const fn of(most: usize) -> Self {
+        Self {
+            most,
+            times: VecDeque::new(),
+            until: None,
+        }
+    }
+
+    fn push(&mut self, at: Ticks27M) {
+        self.times.push_back(at);
+        let old = |time: &Ticks27M| at - *time > Ticks27M::SECOND;
+        while self.times.front().is_some_and(old) {
+            self.times.pop_front();
+        }
+        if self.times.len() >= self.most {
+            self.until = Some(at + CLEAR_AFTER);
+            self.times.pop_front();
+        }
+    }
+
+    fn goes_on(&self, now: Ticks27M) -> bool {
+        self.until.is_some_and(|until| now < until)
+    }
+}
+
 /// Follows one input.
 #[derive(Debug)]
 pub struct Health {
@@ -56,9 +94,8 @@ pub struct Health {
     monitor: Monitor,
     alarms: Alarms,
     last_arrival: Option<Arrival>,
-    /// Breaks of counters within the last second.
-    breaks: VecDeque<Ticks27M>,
-    breaks_until: Option<Ticks27M>,
+    breaks: Burst,
+    clock_errors: Burst,
     scrambled: u64,
     scrambled_at: Option<Arrival>,
     looked_at: Option<Arrival>,
@@ -90,8 +127,8 @@ impl Health {
             options,
             alarms: Alarms::new(CLEAR_AFTER),
             last_arrival: None,
-            breaks: VecDeque::new(),
-            breaks_until: None,
+            breaks: Burst::of(options.cc_errors),
+            clock_errors: Burst::of(PCR_ERRORS),
             scrambled: 0,
             scrambled_at: None,
             looked_at: None,
@@ -150,33 +187,19 @@ impl Health {
 
     fn take(&mut self, found: &[Finding]) {
         for finding in found {
-            if finding.check == Check::ContinuityCountError {
-                self.broke(finding.at.time);
-            } else if self.fault_of(finding).is_some() {
-                self.alarms.push(finding, &mut |_| {});
+            match self.fault_of(finding) {
+                Some(Fault::Cc) => self.breaks.push(finding.at.time),
+                Some(Fault::Pcr) => self.clock_errors.push(finding.at.time),
+                Some(_) => self.alarms.push(finding, &mut |_| {}),
+                None => {}
             }
-        }
-    }
-
-    /// A counter broke at `at` of the monitor's time.
-    fn broke(&mut self, at: Ticks27M) {
-        self.breaks.push_back(at);
-        while self
-            .breaks
-            .front()
-            .is_some_and(|t| at - *t > Ticks27M::SECOND)
-        {
-            self.breaks.pop_front();
-        }
-        if self.breaks.len() >= self.options.cc_errors {
-            self.breaks_until = Some(at + CLEAR_AFTER);
-            self.breaks.pop_front();
         }
     }
 
     /// What a finding is as a fault.
     fn fault_of(&self, finding: &Finding) -> Option<Fault> {
         match finding.check {
+            Check::ContinuityCountError => Some(Fault::Cc),
             Check::TsSyncLoss => Some(Fault::Sync),
             Check::PatError2 | Check::PmtError2 => Some(Fault::Psi),
             Check::PcrRepetitionError | Check::PcrDiscontinuityIndicatorError => Some(Fault::Pcr),
@@ -229,7 +252,6 @@ impl Health {
             let fault = match check {
                 Check::TsSyncLoss => Fault::Sync,
                 Check::PatError2 | Check::PmtError2 => Fault::Psi,
-                Check::PcrRepetitionError | Check::PcrDiscontinuityIndicatorError => Fault::Pcr,
                 _ => continue,
             };
             faults.set(fault, true);
@@ -244,10 +266,8 @@ impl Health {
         let loss = |last: Arrival| now - last >= self.options.timeout;
         faults.set(Fault::Loss, self.last_arrival.is_none_or(loss));
         let time = self.monitor.now().time;
-        faults.set(
-            Fault::Cc,
-            self.breaks_until.is_some_and(|until| time < until),
-        );
+        faults.set(Fault::Cc, self.breaks.goes_on(time));
+        faults.set(Fault::Pcr, self.clock_errors.goes_on(time));
         let recent = |at: Arrival| now - at < CLEAR_AFTER;
         faults.set(Fault::Scrambled, self.scrambled_at.is_some_and(recent));
         faults.set(Fault::Bitrate, self.rate_wrong);

@@ -54,6 +54,8 @@ pub(super) struct LegStream {
     pub(super) from: From,
     pub(super) until: Option<Until>,
     gate: Gate,
+    /// When its first picture or sound is presented.
+    pub(super) begins: Option<StreamTime>,
     /// Pictures presented before this follow a point at which was entered, and do not decode.
     floor: Option<StreamTime>,
     /// Packets of the unit in front that were sent.
@@ -73,8 +75,9 @@ pub(super) struct LegStream {
 }
 
 impl LegStream {
-    fn new(slot: Option<usize>, from: From, floor: Option<StreamTime>) -> Self {
+    fn new(slot: Option<usize>, from: From, begins: StreamTime, floor: Option<StreamTime>) -> Self {
         Self {
+            begins: Some(begins),
             slot,
             from,
             until: None,
@@ -93,6 +96,16 @@ impl LegStream {
             torn: 0,
             foreign: 0,
         }
+    }
+
+    /// A unit that stands before the point of entry, or follows it and does not decode.
+    pub(super) fn is_passed_over(&self, unit: &Unit) -> bool {
+        let before = matches!(self.from, From::Unit(serial) if unit.serial < serial);
+        before
+            || self
+                .floor
+                .zip(unit.pts)
+                .is_some_and(|(floor, pts)| pts < floor)
     }
 
     pub(super) fn is_open(&self) -> bool {
@@ -180,7 +193,7 @@ impl Leg {
                     _ => From::Presented(presents),
                 };
                 let floor = stream.codec.is_video().then_some(presents);
-                LegStream::new(*slot, from, floor)
+                LegStream::new(*slot, from, presents, floor)
             })
             .collect();
     }

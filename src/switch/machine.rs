@@ -1,5 +1,6 @@
 //! The switch: inputs, decisions, legs and the output together.
 
+use super::description::Description;
 use super::event::SwitchEvent;
 use super::fault::Faults;
 use super::health::{Health, HealthOptions};
@@ -9,6 +10,7 @@ use super::leg::{Leg, Now};
 use super::output::{Out, Output};
 use super::plan::{Lag, OnAir, Plan, first_exit, plan};
 use super::policy::{Policy, PolicyOptions, Reason, Refused};
+use crate::monitor::content::Measures;
 use crate::stream::event::Event;
 use crate::stream::{Batch, Counters, Pending};
 use crate::ts::Packet;
@@ -610,6 +612,13 @@ impl Switch {
             silence: member.input.last_arrival.map(|last| now - last),
             time_on_air: member.on_air,
         })
+    }
+
+    /// What is in the service of an input, as its tables and its pictures and sound tell.
+    pub fn content(&self, input: usize) -> Option<(&Description, Measures)> {
+        let member = self.members.get(input)?;
+        let description = member.input.description.as_ref()?;
+        Some((description, member.health.monitor().content()))
     }
 
     /// How long packets are held before they leave.

@@ -188,7 +188,9 @@ fn exits(leg: &Leg, stream: &InputStream) -> Vec<Exit> {
     };
     let video = stream.codec.is_video();
     let step = stream.step.filter(|_| video).unwrap_or_default();
-    let mut newest = state.newest;
+    // Before its first picture a leg ends where it begins.
+    let begins = state.begins.map(|at| at - step);
+    let mut newest = state.newest.or(begins);
     let mut exits: Vec<Exit> = Vec::new();
     // Units since the last exit.
     let mut since = 0;
@@ -198,6 +200,9 @@ fn exits(leg: &Leg, stream: &InputStream) -> Vec<Exit> {
     for unit in units.skip(begun) {
         if unit.session != leg.session {
             break;
+        }
+        if state.is_passed_over(unit) {
+            continue;
         }
         next = Some(unit.serial);
         let Some(pts) = unit.pts.filter(|_| unit.is_sound()) else {

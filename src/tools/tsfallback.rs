@@ -23,9 +23,11 @@ mod control;
 mod prometheus;
 mod reception;
 mod sending;
+mod slate;
 
 use reception::{How, Reception};
 use sending::Sending;
+use slate::{Slate, SlateChoice};
 
 /// One clean output that never stops, from several inputs
 ///
@@ -76,8 +78,8 @@ use sending::Sending;
 /// # FAULTS
 ///
 /// `loss`: no packets for --timeout. `sync`: synchronisation lost. `psi`: no PAT or PMT for 0.5 s.
-/// `cc`: --cc-errors breaks of continuity counters in a second. `pcr`: PCRs over 100 ms apart, or a
-/// jump that is not announced. `video`, `audio`: no packet of a picture or sound that the PMT names for
+/// `cc`: --cc-errors breaks of continuity counters in a second. `pcr`: PCRs over 100 ms apart, or
+/// jumps that are not announced, three times in a second. `video`, `audio`: no packet of a picture or sound that the PMT names for
 /// --timeout, 700 ms at least. `scrambled`: packets of picture or sound are. `bitrate`: outside of
 /// --bitrate over a second. A fault is over when it was not found for 2 s; `loss`, with the first
 /// packet.
@@ -123,9 +125,10 @@ pub struct Args {
     #[arg(short, long, value_name = "ENDPOINT", default_value = "-")]
     output: Endpoint,
 
-    /// Play this file again and again while no input is good
+    /// Play this file again and again while no input is good; or make a slate with ffmpeg, like
+    /// the input that is on air: 'black' or 'bars' ('./black' is a file of that name)
     #[arg(long, value_name = "FILE")]
-    slate: Option<PathBuf>,
+    slate: Option<SlateChoice>,
 
     /// The faults that count [default: all but bitrate]
     #[arg(
@@ -289,8 +292,12 @@ fn options(args: &Args) -> SwitchOptions {
 }
 
 fn check(args: &Args) -> Result<(), Error> {
-    let slate = args.slate.clone().map(Endpoint::File);
-    for input in args.input.iter().chain(&slate) {
+    let slate = match &args.slate {
+        Some(SlateChoice::File(path)) => Some(path.clone()),
+        _ => None,
+    };
+    let slate_file = slate.clone().map(Endpoint::File);
+    for input in args.input.iter().chain(&slate_file) {
         if is_same_file(input, &args.output) {
             let error = anyhow!("'{input}' is both input and output");
             return Err(Error::usage(error).hint("write to another file"));
@@ -300,9 +307,11 @@ fn check(args: &Args) -> Result<(), Error> {
     if standard.count() > 1 {
         return Err(Error::usage(anyhow!("stdin is named twice")).hint("one input can be '-'"));
     }
-    if let Some(slate) = args.slate.as_ref().filter(|path| !path.is_file()) {
+    if let Some(slate) = slate.filter(|path| !path.is_file()) {
         let error = anyhow!("the slate '{}' is no file", slate.display());
-        return Err(Error::usage(error).hint("--slate FILE plays a transport stream file"));
+        return Err(
+            Error::usage(error).hint("--slate takes a transport stream file, black or bars")
+        );
     }
     if args.on.contains(&Fault::Bitrate) != args.bitrate.is_some() && !args.on.is_empty()
         || args.on.is_empty() && args.bitrate.is_some()
@@ -317,7 +326,7 @@ fn check(args: &Args) -> Result<(), Error> {
 struct Running {
     switch: Switch,
     receptions: Vec<Reception>,
-    inputs: usize,
+    slate: Option<Slate>,
     sending: Sending,
     control: Option<ControlSocket>,
     notices: Notices,
@@ -354,20 +363,23 @@ pub fn run(args: Args, context: &mut Context) -> Result<Verdict, Error> {
     let notices = Notices::open(args.events.as_deref(), args.exec.as_deref())?;
     let page = args.prometheus.map(|at| metrics::serve(at, context));
     let stop = Arc::new(AtomicBool::new(false));
-    let slate = args.slate.clone().map(Endpoint::File);
-    let endpoints = args.input.iter().chain(&slate).enumerate();
-    let receptions = endpoints.map(|(n, endpoint)| {
+    let receptions = args.input.iter().map(|endpoint| {
         let how = How {
-            again: n == args.input.len(),
+            again: false,
             stop: Arc::clone(&stop),
         };
         Reception::start(endpoint.clone(), how)
     });
     let receptions = receptions.collect::<Result<Vec<_>, _>>()?;
+    let inputs = receptions.len();
+    let slate = args.slate.clone();
+    let slate = slate
+        .map(|choice| Slate::start(choice, inputs))
+        .transpose()?;
     let mut running = Running {
-        switch: Switch::new(options(&args), receptions.len()),
+        switch: Switch::new(options(&args), inputs + usize::from(slate.is_some())),
         receptions,
-        inputs: args.input.len(),
+        slate,
         sending,
         control: control.transpose()?,
         notices,
@@ -420,13 +432,13 @@ impl Running {
 
     /// True when every input has ended.
     fn is_over(&self) -> bool {
-        self.receptions.iter().take(self.inputs).all(|r| r.ended)
-            && self.receptions.len() == self.inputs
+        self.slate.is_none() && self.receptions.iter().all(|r| r.ended)
     }
 
     /// A turn of the loop; false when nobody takes the output any more.
     fn turn(&mut self, context: &mut Context) -> Result<bool, Error> {
-        for (n, reception) in self.receptions.iter_mut().enumerate() {
+        let slate = self.slate.as_mut().and_then(|s| s.reception.as_mut());
+        for (n, reception) in self.receptions.iter_mut().chain(slate).enumerate() {
             while reception.take(&mut self.batch) {
                 self.switch.push(n, &self.batch);
             }
@@ -437,10 +449,15 @@ impl Running {
                 self.switch.restarted(n);
             }
         }
+        if let Some(slate) = &mut self.slate {
+            slate.turn(&mut self.switch, context)?;
+        }
         let now = SystemClock.now();
         if let Some(command) = self.control.as_ref().and_then(ControlSocket::next) {
             let text = command.text.clone();
-            let answer = control::obey(&text, &mut self.switch, &self.receptions, self.inputs, now);
+            let all = receptions(&self.receptions, self.slate.as_ref());
+            let inputs = self.receptions.len();
+            let answer = control::obey(&text, &mut self.switch, &all, inputs, now);
             command.answer(&answer);
         }
         let sending = &mut self.sending;
@@ -462,7 +479,7 @@ impl Running {
                 news.push(event.into());
             }
         });
-        for reception in &self.receptions {
+        for reception in receptions(&self.receptions, self.slate.as_ref()) {
             reception.drain_events(&mut |e| context.event(e));
         }
         self.sending.drain_events(&mut |e| context.event(e));
@@ -487,13 +504,13 @@ impl Running {
         }
         self.updated = Some(Instant::now());
         if let Some(page) = &self.page {
-            let text = prometheus::page(&self.switch, &self.receptions, now);
+            let all = receptions(&self.receptions, self.slate.as_ref());
+            let text = prometheus::page(&self.switch, &all, now);
             *page.lock().unwrap_or_else(PoisonError::into_inner) = text;
         }
-        let on_air = self
-            .switch
-            .on_air()
-            .and_then(|n| self.receptions.get(n).map(|r| (n, r)));
+        let all = receptions(&self.receptions, self.slate.as_ref());
+        let on_air = self.switch.on_air();
+        let on_air = on_air.and_then(|n| all.get(n).map(|r| (n, r)));
         let status = match on_air {
             Some((n, reception)) => format!("input {} on air: {}", n + 1, reception.endpoint),
             None => "no input is good yet".to_owned(),
@@ -507,13 +524,20 @@ impl Running {
     fn count(&self, out: &mut dyn Counters) {
         self.switch.counters(out);
         self.sending.counters(out);
-        for (n, reception) in self.receptions.iter().enumerate() {
+        let all = receptions(&self.receptions, self.slate.as_ref());
+        for (n, reception) in all.iter().enumerate() {
             reception.counters(&mut Prefixed {
                 prefix: format!("input_{}_", n + 1),
                 out,
             });
         }
     }
+}
+
+/// The inputs, and the slate behind them when there is one.
+fn receptions<'a>(inputs: &'a [Reception], slate: Option<&'a Slate>) -> Vec<&'a Reception> {
+    let slate = slate.and_then(|slate| slate.reception.as_ref());
+    inputs.iter().chain(slate).collect()
 }
 
 /// Counters of one input among several.

@@ -1,6 +1,8 @@
 //! `tsfallback`: the switch in simulated time, and the tool on real sockets.
 
 mod faults;
+mod live;
+mod matrix;
 mod seeds;
 mod sim;
 mod sockets;

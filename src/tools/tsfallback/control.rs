@@ -66,7 +66,7 @@ fn order(text: &str, inputs: usize) -> Result<Order, String> {
 pub(super) fn obey(
     text: &str,
     switch: &mut Switch,
-    receptions: &[Reception],
+    receptions: &[&Reception],
     inputs: usize,
     now: Arrival,
 ) -> String {
@@ -98,7 +98,7 @@ pub(super) fn obey(
 /// How things are, as one JSON object; its keys are fixed, more may come to stand beside them.
 pub(super) fn status(
     switch: &Switch,
-    receptions: &[Reception],
+    receptions: &[&Reception],
     inputs: usize,
     now: Arrival,
 ) -> serde_json::Value {

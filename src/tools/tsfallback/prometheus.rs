@@ -8,7 +8,7 @@ use crate::switch::{Fault, InputStatus, Switch};
 use crate::units::{Arrival, BitRate};
 
 /// The page, in Prometheus' text format.
-pub(super) fn page(switch: &Switch, receptions: &[Reception], now: Arrival) -> String {
+pub(super) fn page(switch: &Switch, receptions: &[&Reception], now: Arrival) -> String {
     let mut page = Page::new();
     let truth = |yes: bool| if yes { 1.0 } else { 0.0 };
     page.family("tsfallback_info", Kind::Gauge, "Which version runs.");

@@ -124,7 +124,7 @@ impl Feed {
     }
 
     /// Takes what comes before `until`, and where it is on its way.
-    fn take(&mut self, until: Arrival, batch: &mut Batch) {
+    pub fn take(&mut self, until: Arrival, batch: &mut Batch) {
         loop {
             let (mut packet, came) = self.peek();
             if came >= until || batch.room() == 0 {
