@@ -44,7 +44,9 @@ impl InputStream {
         }
     }
 
-    fn push(&mut self, placed: Placed, place: Place) {
+    /// Takes a packet; true when a decoder can start at a unit that it completes.
+    fn push(&mut self, placed: Placed, place: Place) -> bool {
+        let mut enters = false;
         for unit in self.gatherer.push(placed, place).done {
             if let (Some(dts), Some(last)) = (unit.dts, self.last_dts) {
                 let step = dts - last;
@@ -53,8 +55,10 @@ impl InputStream {
                 }
             }
             self.last_dts = unit.dts.or(self.last_dts);
+            enters |= unit.is_sound() && (unit.rap.is_some() || !self.codec.is_video());
             self.units.push_back(unit);
         }
+        enters
     }
 
     fn packets(&self) -> usize {
@@ -88,6 +92,8 @@ pub(super) struct Input {
     base: Option<Ticks27M>,
     last_pcr: Option<Pcr>,
     pub(super) last_arrival: Option<Arrival>,
+    /// When the last unit came at which a decoder can start.
+    pub(super) last_point: Option<Arrival>,
     paused: bool,
     /// Packets given up for want of room.
     pub(super) overflow: u64,
@@ -111,6 +117,7 @@ impl Input {
             base: None,
             last_pcr: None,
             last_arrival: None,
+            last_point: None,
             paused: true,
             overflow: 0,
         }
@@ -253,8 +260,10 @@ impl Input {
                 self.take_clock(pcr, *at, held.arrival);
             }
             let Some(base) = self.base else { continue };
+            let main = self.description.as_ref().and_then(Description::main);
             let place = usize::from(self.places[packet.pid().index()]);
-            let Some(stream) = self.streams.get_mut(place.wrapping_sub(1)) else {
+            let number = place.wrapping_sub(1);
+            let Some(stream) = self.streams.get_mut(number) else {
                 continue;
             };
             let placed = Placed {
@@ -267,7 +276,9 @@ impl Input {
                 base,
                 session: self.session,
             };
-            stream.push(placed, place);
+            if stream.push(placed, place) && main == Some(number) {
+                self.last_point = Some(held.arrival);
+            }
         }
     }
 

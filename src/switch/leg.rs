@@ -108,12 +108,9 @@ impl LegStream {
                 .is_some_and(|(floor, pts)| pts < floor)
     }
 
-    pub(super) fn is_open(&self) -> bool {
-        self.gate == Gate::Open
-    }
-
-    pub(super) fn is_closed(&self) -> bool {
-        self.gate == Gate::Closed
+    /// Nothing more of it is sent.
+    pub(super) fn is_over(&self) -> bool {
+        self.gate == Gate::Closed && self.made.is_empty()
     }
 
     /// True when the unit in front was begun.
@@ -222,13 +219,12 @@ impl Leg {
     pub(super) fn close(&mut self) {
         for stream in &mut self.streams {
             stream.gate = Gate::Closed;
+            stream.made.clear();
         }
     }
 
     pub(super) fn is_over(&self) -> bool {
-        self.streams
-            .iter()
-            .all(|s| s.is_closed() && s.made.is_empty())
+        self.streams.iter().all(LegStream::is_over)
     }
 
     /// When the next packet of a stream is due, on the output's line: `None` when there is none
@@ -241,6 +237,7 @@ impl Leg {
         now: Now,
     ) -> Option<StreamTime> {
         let (offset, session, leaving) = (self.offset, self.session, self.left_at.is_some());
+        let past = self.left_at.is_some_and(|at| now.clock >= at);
         let silent = input
             .last_arrival
             .is_none_or(|at| now.arrival - at > STALLED);
@@ -256,7 +253,7 @@ impl Leg {
             }
             let open = stream.units.is_empty();
             let Some(unit) = front(stream) else {
-                if stalled && (leaving || input.session != session) {
+                if past || stalled && (leaving || input.session != session) {
                     leg.gate = Gate::Closed;
                 }
                 return None;

@@ -5,11 +5,13 @@ use super::event::SwitchEvent;
 use super::fault::Faults;
 use super::health::{Health, HealthOptions};
 use super::input::Input;
-use super::layout::Layout;
-use super::leg::{Leg, Now};
+use super::layout::{Layout, MAX_SLOTS};
+use super::leg::{Leg, LegStream, Now};
 use super::output::{Out, Output};
 use super::plan::{Lag, OnAir, Plan, first_exit, plan};
 use super::policy::{Policy, PolicyOptions, Reason, Refused};
+use super::repair::repair;
+use super::unit::Unit;
 use crate::monitor::content::Measures;
 use crate::stream::event::Event;
 use crate::stream::{Batch, Counters, Pending};
@@ -56,6 +58,10 @@ const KEPT: Ticks27M = Ticks27M::from_millis(1_500);
 const TRIM_EVERY: Ticks27M = Ticks27M::from_millis(100);
 /// An input that is left has so long to send what belongs before the splice.
 const LONGEST_LEAVE: Ticks27M = Ticks27M::SECOND;
+/// A damaged unit waits so long before it leaves for its twin to come.
+const LAST_CALL: Ticks27M = Ticks27M::from_millis(20);
+/// An input without a point to enter for so long has nothing to enter: GOPs are shorter.
+const POINTLESS: Ticks27M = Ticks27M::from_millis(12_000);
 /// An input without packets for so long has nothing to enter.
 const STALE: Ticks27M = Ticks27M::from_millis(1_000);
 
@@ -120,6 +126,7 @@ pub struct Switch {
     switches: u64,
     missing: Ticks27M,
     foreign: u64,
+    repaired: u64,
     events: Pending<SwitchEvent>,
 }
 
@@ -155,6 +162,7 @@ impl Switch {
             switches: 0,
             missing: Ticks27M::ZERO,
             foreign: 0,
+            repaired: 0,
             events: Pending::new(),
         }
     }
@@ -220,7 +228,17 @@ impl Switch {
         let fresh = |last: Arrival| now - last < STALE;
         let ready = member.input.description.is_some()
             && member.input.recovery.is_settled()
-            && member.input.last_arrival.is_some_and(fresh);
+            && member.input.last_arrival.is_some_and(fresh)
+            && member
+                .input
+                .last_point
+                .is_some_and(|at| now - at < POINTLESS);
+        if !ready && self.wanted.is_some_and(|wanted| wanted.input == n) {
+            // It was chosen, and there is nothing to enter any more: another may do.
+            self.wanted = None;
+            self.policy
+                .turned_down(self.legs.last().map(|leg| leg.input));
+        }
         if faults != member.faults {
             member.faults = faults;
             self.events.push(SwitchEvent::Faults { input: n, faults });
@@ -442,6 +460,7 @@ impl Switch {
     /// Sends what is due by `now`.
     fn send(&mut self, now: Arrival, out: Out<'_>) {
         let clock = clock_at(now, self.line);
+        self.repair(clock);
         let Some(mut output) = self.output.take() else {
             return;
         };
@@ -449,7 +468,7 @@ impl Switch {
             arrival: now,
             clock: clock.max(output.last()),
         };
-        while let Some((leg, stream, due)) = self.next(&mut output, at) {
+        while let Some((leg, stream, due)) = self.next(&output, at) {
             let due = due.max(output.last());
             if due > clock {
                 break;
@@ -463,35 +482,28 @@ impl Switch {
         self.end_legs(clock);
     }
 
-    /// The packet that is due first: of which leg and stream, and when.
-    fn next(&mut self, output: &mut Output, now: Now) -> Option<(usize, usize, StreamTime)> {
+    /// The packet that is due first: of which leg and stream, and when. A PID is one leg's after
+    /// the other, in the order in which they were entered.
+    fn next(&mut self, output: &Output, now: Now) -> Option<(usize, usize, StreamTime)> {
         let mut first: Option<(usize, usize, StreamTime)> = None;
+        // Slots that a leg before has not left.
+        let mut taken = [false; MAX_SLOTS];
         for (l, leg) in self.legs.iter_mut().enumerate() {
             let member = self.members.get_mut(leg.input)?;
             for n in 0..leg.streams.len() {
                 let Some(slot) = leg.streams.get(n).and_then(|s| s.slot) else {
                     continue;
                 };
-                let Some(lane) = output.lanes.get_mut(slot) else {
+                let end = output.lanes.get(slot).and_then(|lane| lane.end);
+                let Some(taken) = taken.get_mut(slot).filter(|taken| !**taken) else {
                     continue;
                 };
-                if lane.owner.is_some_and(|owner| owner != leg.id) {
-                    continue;
-                }
-                let due = leg.due(&mut member.input, n, lane.end, now);
-                let Some(stream) = leg.streams.get(n) else {
-                    continue;
-                };
-                if stream.is_open() || due.is_some() {
-                    lane.owner = Some(leg.id);
-                } else if stream.is_closed() && lane.owner == Some(leg.id) {
-                    lane.owner = None;
-                }
-                if let Some(due) = due
+                if let Some(due) = leg.due(&mut member.input, n, end, now)
                     && first.is_none_or(|(_, _, before)| due < before)
                 {
                     first = Some((l, n, due));
                 }
+                *taken = leg.streams.get(n).is_some_and(|s| !s.is_over());
             }
         }
         first
@@ -522,10 +534,51 @@ impl Switch {
         output.send(slot, next, by, due, out);
     }
 
+    /// Looks for twins of damaged units that are about to leave.
+    fn repair(&mut self, clock: StreamTime) {
+        for leg in &self.legs {
+            for n in 0..leg.streams.len() {
+                let inside = leg.streams.get(n).is_some_and(LegStream::is_inside);
+                loop {
+                    let stream = self
+                        .members
+                        .get_mut(leg.input)
+                        .and_then(|m| m.input.streams.get_mut(n));
+                    let Some(stream) = stream else { break };
+                    let mut units = stream.units.iter().enumerate().skip(usize::from(inside));
+                    let soon = |unit: &Unit| unit.at() + leg.offset - clock < LAST_CALL;
+                    let mut due = units.by_ref().take_while(|(_, unit)| soon(unit));
+                    let found = due.find(|(_, unit)| !unit.is_sound() && !unit.tried);
+                    let Some((place, _)) = found else { break };
+                    if let Some(unit) = stream.units.get_mut(place) {
+                        unit.tried = true;
+                    }
+                    let (codec, mut units) = (stream.codec, std::mem::take(&mut stream.units));
+                    let others = self.members.iter().enumerate();
+                    let others = others.filter(|(other, _)| *other != leg.input);
+                    let streams = others.flat_map(|(_, other)| &other.input.streams);
+                    for other in streams.filter(|other| other.codec == codec) {
+                        let repaired = repair(&mut units, place, &other.units);
+                        self.repaired += repaired as u64;
+                        if repaired > 0 {
+                            break;
+                        }
+                    }
+                    let stream = self
+                        .members
+                        .get_mut(leg.input)
+                        .and_then(|m| m.input.streams.get_mut(n));
+                    if let Some(stream) = stream {
+                        stream.units = units;
+                    }
+                }
+            }
+        }
+    }
+
     /// Forgets legs of which nothing more is to come.
     fn end_legs(&mut self, clock: StreamTime) {
         let on_air = self.legs.last().map(|leg| leg.id);
-        let output = &mut self.output;
         let (members, events) = (&mut self.members, &mut self.events);
         let foreign = &mut self.foreign;
         self.legs.retain_mut(|leg| {
@@ -544,10 +597,6 @@ impl Switch {
                     input: leg.input,
                     units: member.torn,
                 });
-            }
-            let lanes = output.iter_mut().flat_map(|o| &mut o.lanes);
-            for lane in lanes.filter(|lane| lane.owner == Some(leg.id)) {
-                lane.owner = None;
             }
             false
         });
@@ -648,6 +697,7 @@ impl Switch {
         out.set("torn_units_total", torn);
         let overflow = self.members.iter().map(|m| m.overflow).sum();
         out.set("foreign_units_total", self.foreign);
+        out.set("repaired_units_total", self.repaired);
         out.set("overflow_packets", overflow);
         let held: usize = self.members.iter().map(|m| m.input.held()).sum();
         out.set("held_packets", held as u64);

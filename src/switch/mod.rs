@@ -22,6 +22,7 @@ mod output;
 mod plan;
 mod policy;
 mod recovery;
+mod repair;
 mod tables;
 mod unit;
 

@@ -21,8 +21,6 @@ pub(super) type Out<'o> = &'o mut dyn FnMut(&Packet, StreamTime);
 pub(super) struct Lane {
     /// Of the last packet with a payload.
     counter: Option<ContinuityCounter>,
-    /// The leg that it is open to.
-    pub(super) owner: Option<u64>,
     /// Where its sound ended.
     pub(super) end: Option<StreamTime>,
     /// When the last picture is decoded.

@@ -26,8 +26,11 @@ impl PolicyOptions {
     pub const FROM_SLATE: Ticks27M = Ticks27M::from_millis(1_000);
     /// How long inputs are waited for at the beginning before the slate is taken.
     pub const PATIENCE: Ticks27M = Ticks27M::from_millis(3_000);
-    /// How long the first input is waited for at the beginning when another is usable.
+    /// How long an input of higher priority is waited for at the beginning when another is usable:
+    /// for it to begin at all.
     pub const FIRST_PATIENCE: Ticks27M = Ticks27M::from_millis(1_000);
+    /// The same where it has begun and has no fault: for its first random-access point.
+    pub const POINT_PATIENCE: Ticks27M = Ticks27M::from_millis(5_000);
 }
 
 impl Default for PolicyOptions {
@@ -75,6 +78,8 @@ struct State {
     /// There is something to enter.
     ready: bool,
     faults: Faults,
+    /// Something is known of it.
+    told: bool,
     usable_since: Option<Arrival>,
     left_at: Option<Arrival>,
 }
@@ -115,6 +120,7 @@ impl Policy {
             enabled: true,
             ready: false,
             faults: Faults::NONE,
+            told: false,
             usable_since: None,
             left_at: None,
         };
@@ -145,7 +151,7 @@ impl Policy {
     /// How an input is at `now`: whether something of it can be entered, and the faults that count.
     pub fn set(&mut self, input: usize, ready: bool, faults: Faults, now: Arrival) {
         if let Some(state) = self.inputs.get_mut(input) {
-            (state.ready, state.faults) = (ready, faults);
+            (state.ready, state.faults, state.told) = (ready, faults, true);
             state.note(now);
         }
     }
@@ -185,16 +191,22 @@ impl Policy {
         Ok(())
     }
 
+    /// The input that was decided for could not be entered: the one on air is this.
+    pub fn turned_down(&mut self, on_air: Option<usize>) {
+        self.on_air = on_air;
+    }
+
     /// Decides at `now`: tells the input that should be on air from now on when that is another one.
     pub fn decide(&mut self, now: Arrival) -> Option<(usize, Reason)> {
         let began = *self.began.get_or_insert(now);
         let (to, reason) = match self.on_air.and_then(|n| Some((n, self.inputs.get(n)?))) {
             None => {
                 let best = self.best(now)?;
-                let patience = match (self.is_slate(best), self.in_order().next()) {
-                    (true, _) => PolicyOptions::PATIENCE,
-                    (false, first) if first != Some(best) => PolicyOptions::FIRST_PATIENCE,
-                    _ => Ticks27M::ZERO,
+                let patience = match self.in_order().next() {
+                    Some(first) if first == best => Ticks27M::ZERO,
+                    Some(first) if self.has_begun(first) => PolicyOptions::POINT_PATIENCE,
+                    _ if self.is_slate(best) => PolicyOptions::PATIENCE,
+                    _ => PolicyOptions::FIRST_PATIENCE,
                 };
                 if now - began < patience {
                     return None;
@@ -257,6 +269,12 @@ impl Policy {
         usable()
             .find(|n| !held(n) && !slate(n))
             .or_else(|| usable().next())
+    }
+
+    /// True for an input that has come and has no fault, ready or not.
+    fn has_begun(&self, input: usize) -> bool {
+        let state = self.inputs.get(input);
+        state.is_some_and(|s| s.enabled && s.told && s.faults.is_empty())
     }
 
     fn is_slate(&self, input: usize) -> bool {

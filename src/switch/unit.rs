@@ -67,6 +67,8 @@ pub(super) struct Unit {
     /// Its stamps are of another clock than the one it came with: a sender begins anew, and its new
     /// PCR is still to come.
     pub(super) foreign: bool,
+    /// A twin was looked for.
+    pub(super) tried: bool,
     /// A splice information section, not restamped yet.
     pub(super) splice: Option<Vec<u8>>,
     announced: Option<usize>,
@@ -173,6 +175,10 @@ impl Gatherer {
         let packet = placed.packet;
         let starts = packet.payload_unit_start() && packet.has_payload();
         if starts && placed.follows != Follows::Repeat {
+            if let (Some(unit), Follows::Lost(_)) = (&mut self.open, placed.follows) {
+                // What is missing may be its end.
+                unit.damaged = true;
+            }
             gathered.done.extend(self.close());
             self.open = Some(self.begin(&placed, place));
         }
@@ -251,6 +257,7 @@ impl Gatherer {
             damaged: false,
             scrambled: false,
             foreign: false,
+            tried: false,
             splice: None,
             announced: None,
             came: 0,

@@ -107,8 +107,19 @@ use slate::{Slate, SlateChoice};
 ///
 /// # DAMAGE
 ///
-/// What an input on air loses is lost in the output: its continuity counters tell. Packets with
-/// transport_error_indicator are not passed on.
+/// Two inputs that carry the same packets (two paths of one encoder) are told by their content: a
+/// PES packet of the input on air that lost something leaves as the other one has it, if that came
+/// in time: it may be later by --delay and 0.2 s. What no input has is lost in the output too, and its
+/// continuity counters tell. With --align a switch between such inputs is exact to the picture.
+/// Packets with transport_error_indicator are not passed on.
+///
+/// # COUNTERS
+///
+/// In --stats and --stats-json: switches_total, missing_ms (of picture), torn_units_total,
+/// repaired_units_total (taken from another input), passed_continuity_errors_total,
+/// foreign_units_total (left out: their stamps are of another clock), overflow_packets,
+/// held_packets, stamps_not_moved_total (their PES headers are cut), out_packets; and of each input those of
+/// tsrecv(1), as input_1_in_packets.
 ///
 /// # MEMORY
 ///

@@ -3,11 +3,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use headend::stream::Batch;
 use headend::stream::event::Value;
 use headend::stream::pacer::Pacer;
 use headend::stream::restamp::{Seam, shift};
 use headend::stream::stuffing::Stuffer;
+use headend::stream::{Batch, Snapshot};
 use headend::switch::{Switch, SwitchOptions};
 use headend::ts::Packet;
 use headend::units::{Arrival, StreamTime, Ticks27M};
@@ -94,6 +94,12 @@ impl Feed {
             random: Random::new(7),
             last: Arrival::default(),
         }
+    }
+
+    /// The same, with another fate.
+    pub fn seeded(mut self, seed: u64) -> Self {
+        self.random = Random::new(seed);
+        self
     }
 
     /// Nothing is wrong with it.
@@ -213,6 +219,16 @@ impl Sim {
                 });
                 events.push(line);
             });
+        }
+    }
+
+    /// A counter of the switch.
+    pub fn counter(&self, key: &str) -> usize {
+        let mut counted = Snapshot::default();
+        self.switch.counters(&mut counted);
+        match counted.iter().find(|(k, _)| *k == key) {
+            Some((_, Value::Number(n))) => *n as usize,
+            _ => panic!("no {key}"),
         }
     }
 
