@@ -152,7 +152,7 @@ impl SlateFolder {
     }
 
     /// The name for the next slate.
-    pub fn next(&mut self) -> PathBuf {
+    pub fn fresh_path(&mut self) -> PathBuf {
         self.made += 1;
         self.path.join(format!("{}.ts", self.made))
     }

@@ -153,6 +153,9 @@ impl Input {
 
     /// The input ended, or was lost: what comes next is of another line.
     pub(super) fn restart(&mut self) {
+        if self.base.is_none() {
+            return;
+        }
         self.renew();
         self.continuity.reset();
     }

@@ -139,7 +139,7 @@ impl Slate {
         };
         let wanted = wanted.filter(|wanted| self.made.as_ref() != Some(wanted));
         if let (Some(wanted), Some(folder)) = (wanted, &mut self.folder) {
-            let path = folder.next();
+            let path = folder.fresh_path();
             self.job = Some(
                 std::thread::Builder::new()
                     .name("slate".into())
