@@ -168,7 +168,10 @@ impl Receiver {
                     }
                     return;
                 }
-                Err(e) => self.relay.post(&ReceptionNews::Failed(e.to_string())),
+                Err(e) => {
+                    let why = format!("{:#}", anyhow::Error::from(e));
+                    self.relay.post(&ReceptionNews::Failed(why));
+                }
             }
             self.signs.restarts.fetch_add(1, Ordering::Release);
             if began.elapsed() > BACKOFF.1 {
