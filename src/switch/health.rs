@@ -94,6 +94,8 @@ pub struct Health {
     monitor: Monitor,
     alarms: Alarms,
     last_arrival: Option<Arrival>,
+    /// No packet has come since synchronisation was lost.
+    unsynced: bool,
     breaks: Burst,
     clock_errors: Burst,
     scrambled: u64,
@@ -127,6 +129,7 @@ impl Health {
             options,
             alarms: Alarms::new(CLEAR_AFTER),
             last_arrival: None,
+            unsynced: false,
             breaks: Burst::of(options.cc_errors),
             clock_errors: Burst::of(PCR_ERRORS),
             scrambled: 0,
@@ -151,6 +154,7 @@ impl Health {
     /// Synchronisation was lost.
     pub fn sync_lost(&mut self) {
         self.monitor.sync_lost(self.monitor.packets());
+        self.unsynced = true;
     }
 
     /// Takes packets as they came.
@@ -167,6 +171,7 @@ impl Health {
             self.monitor.interrupted();
         }
         self.last_arrival = Some(last);
+        self.unsynced = false;
         let mut found = Vec::new();
         self.monitor.push(batch, &mut |f| found.push(f.clone()));
         self.take(&found);
@@ -256,6 +261,8 @@ impl Health {
             };
             faults.set(fault, true);
         }
+        // The alarm is raised with the packets that come after, if any do.
+        faults.set(Fault::Sync, self.unsynced || faults.has(Fault::Sync));
         for pid in self.alarms.subjects(Check::PidError) {
             if let Subject::Pid(pid) = pid
                 && let Some(fault) = self.kind_of(pid)

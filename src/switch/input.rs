@@ -29,6 +29,8 @@ pub(super) struct InputStream {
     pub(super) gatherer: Gatherer,
     /// From picture to picture, in the order of decoding.
     pub(super) step: Option<Ticks27M>,
+    /// When its last packet came.
+    pub(super) last_arrival: Option<Arrival>,
     last_dts: Option<StreamTime>,
 }
 
@@ -40,12 +42,14 @@ impl InputStream {
             units: VecDeque::new(),
             gatherer: Gatherer::new(codec, pid),
             step: None,
+            last_arrival: None,
             last_dts: None,
         }
     }
 
     /// Takes a packet; true when a decoder can start at a unit that it completes.
     fn push(&mut self, placed: Placed, place: Place) -> bool {
+        self.last_arrival = Some(place.arrival);
         let mut enters = false;
         for unit in self.gatherer.push(placed, place).done {
             if let (Some(dts), Some(last)) = (unit.dts, self.last_dts) {

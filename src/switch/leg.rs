@@ -14,6 +14,10 @@ use crate::units::{Arrival, StreamTime, Ticks27M};
 const SAME: Ticks27M = Ticks27M::from_millis(1);
 /// An input that was silent for so long does not complete what it has begun: jitter is less.
 const STALLED: Ticks27M = Ticks27M::from_millis(60);
+/// A stream without packets for so long, while others go on, does not complete what it has begun.
+const GONE: Ticks27M = Ticks27M::from_millis(400);
+/// A unit of which nothing came for so long is not begun before more comes.
+const UNCERTAIN: Ticks27M = Ticks27M::from_millis(150);
 /// Sound that is presented sooner than this cannot be sent any more.
 const TOO_LATE: Ticks27M = Ticks27M::from_millis(40);
 
@@ -72,6 +76,8 @@ pub(super) struct LegStream {
     pub(super) torn: u64,
     /// Units whose stamps are of another clock: they were left out.
     pub(super) foreign: u64,
+    /// Units that nobody can decode, as no CA system goes with them: they were left out.
+    pub(super) scrambled: u64,
 }
 
 impl LegStream {
@@ -95,6 +101,7 @@ impl LegStream {
             newest: None,
             torn: 0,
             foreign: 0,
+            scrambled: 0,
         }
     }
 
@@ -238,12 +245,14 @@ impl Leg {
     ) -> Option<StreamTime> {
         let (offset, session, leaving) = (self.offset, self.session, self.left_at.is_some());
         let past = self.left_at.is_some_and(|at| now.clock >= at);
-        let silent = input
-            .last_arrival
-            .is_none_or(|at| now.arrival - at > STALLED);
-        let stalled = silent || input.session != session;
+        let silent =
+            |last: Option<Arrival>, longest| last.is_none_or(|at| now.arrival - at > longest);
+        let stalled = silent(input.last_arrival, STALLED) || input.session != session;
+        let quiet = silent(input.last_arrival, UNCERTAIN);
         let leg = self.streams.get_mut(n)?;
         let stream = input.streams.get_mut(n)?;
+        let steady = stream.codec.is_video() || stream.codec.is_audio();
+        let stalled = stalled || steady && silent(stream.last_arrival, GONE);
         loop {
             if !leg.made.is_empty() {
                 return Some(leg.made_at + offset);
@@ -253,6 +262,11 @@ impl Leg {
             }
             let open = stream.units.is_empty();
             let Some(unit) = front(stream) else {
+                // Sections are few: what stands before the splice is there by then.
+                let past = match leg.until {
+                    Some(Until::Placed(at)) => now.clock >= at + offset,
+                    _ => past,
+                };
                 if past || stalled && (leaving || input.session != session) {
                     leg.gate = Gate::Closed;
                 }
@@ -289,8 +303,36 @@ impl Leg {
                 leg.foreign += 1;
                 continue;
             }
+            if unit.scrambled && leg.gate == Gate::Open {
+                match leg.until {
+                    // When it is presented is scrambled too.
+                    Some(Until::Presented(_)) => {
+                        leg.gate = Gate::Closed;
+                        return None;
+                    }
+                    Some(Until::Unit(serial)) if unit.serial >= serial => {}
+                    _ => {
+                        drop_front(stream);
+                        leg.follows = false;
+                        leg.scrambled += 1;
+                        continue;
+                    }
+                }
+            }
             let due = unit.at() + offset;
+            // Where its end is not known, only the silence of the whole input is strange.
+            let halted = match unit.is_measured() {
+                true => silent(stream.last_arrival, UNCERTAIN),
+                false => quiet,
+            };
+            let halted = halted && open;
             match leg.judge(stream, offset, edge, now) {
+                Judged::Pass if halted => {
+                    if leaving && stalled {
+                        leg.gate = Gate::Closed;
+                    }
+                    return None;
+                }
                 Judged::Pass => {}
                 Judged::Wait => {
                     if leaving && stalled {

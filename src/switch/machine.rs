@@ -127,6 +127,7 @@ pub struct Switch {
     missing: Ticks27M,
     foreign: u64,
     repaired: u64,
+    scrambled: u64,
     events: Pending<SwitchEvent>,
 }
 
@@ -163,6 +164,7 @@ impl Switch {
             missing: Ticks27M::ZERO,
             foreign: 0,
             repaired: 0,
+            scrambled: 0,
             events: Pending::new(),
         }
     }
@@ -580,7 +582,7 @@ impl Switch {
     fn end_legs(&mut self, clock: StreamTime) {
         let on_air = self.legs.last().map(|leg| leg.id);
         let (members, events) = (&mut self.members, &mut self.events);
-        let foreign = &mut self.foreign;
+        let (foreign, scrambled) = (&mut self.foreign, &mut self.scrambled);
         self.legs.retain_mut(|leg| {
             let late = leg.left_at.is_some_and(|at| clock - at > LONGEST_LEAVE);
             if late {
@@ -591,6 +593,7 @@ impl Switch {
             }
             let torn = leg.streams.iter().map(|s| s.torn).sum::<u64>();
             *foreign += leg.streams.iter().map(|s| s.foreign).sum::<u64>();
+            *scrambled += leg.streams.iter().map(|s| s.scrambled).sum::<u64>();
             if let Some(member) = members.get_mut(leg.input).filter(|_| torn > 0) {
                 member.torn += torn;
                 events.push(SwitchEvent::Torn {
@@ -698,6 +701,7 @@ impl Switch {
         let overflow = self.members.iter().map(|m| m.overflow).sum();
         out.set("foreign_units_total", self.foreign);
         out.set("repaired_units_total", self.repaired);
+        out.set("scrambled_units_total", self.scrambled);
         out.set("overflow_packets", overflow);
         let held: usize = self.members.iter().map(|m| m.input.held()).sum();
         out.set("held_packets", held as u64);

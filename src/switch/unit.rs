@@ -86,6 +86,11 @@ impl Unit {
         self.whole && !self.damaged && !self.scrambled && !self.foreign
     }
 
+    /// True when it says how long it is.
+    pub(super) const fn is_measured(&self) -> bool {
+        self.announced.is_some()
+    }
+
     /// The PES packet.
     pub(super) fn bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(self.came);

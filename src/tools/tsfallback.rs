@@ -50,7 +50,7 @@ use slate::{Slate, SlateChoice};
 ///
 /// Each input should carry one service; of a multiplex the first is taken, and that is said. PIDs
 /// that its PMT does not name (EIT, TDT, ECMs, null packets) are not passed on. An input that is
-/// scrambled cannot be entered.
+/// scrambled cannot be entered, and what is scrambled of the one on air is left out.
 ///
 /// # EXAMPLES
 ///
