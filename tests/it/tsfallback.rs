@@ -1,8 +1,12 @@
 //! `tsfallback`: the switch in simulated time, and the tool on real sockets.
 
 mod faults;
+mod lines;
 mod live;
 mod matrix;
+mod numbered;
+mod outcome;
+mod real;
 mod seeds;
 mod sim;
 mod sockets;

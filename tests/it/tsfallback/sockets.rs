@@ -26,7 +26,13 @@ pub struct Fallback {
 }
 
 impl Fallback {
+    /// Into the file `out.ts` of its folder.
     pub fn start(inputs: &[&str], more: &[&str]) -> Self {
+        Self::start_to("out.ts", inputs, more)
+    }
+
+    /// Into an endpoint.
+    pub fn start_to(output: &str, inputs: &[&str], more: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = |name: &str| folder.path().join(name);
         let mut tool = command("tsfallback");
@@ -36,7 +42,12 @@ impl Fallback {
         tool.args(more);
         tool.arg("--control").arg(file("control"));
         tool.arg("--events").arg(file("events"));
-        tool.arg("-o").arg(file("out.ts"));
+        let output = if output.contains("://") {
+            output.into()
+        } else {
+            file(output)
+        };
+        tool.arg("-o").arg(output);
         tool.stderr(File::create(file("log")).unwrap());
         let running = Running::spawn(&mut tool);
         let control = file("control");
