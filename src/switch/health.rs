@@ -281,3 +281,34 @@ impl Health {
         faults.among(self.options.on)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ts::Packet;
+
+    #[test]
+    fn a_loss_of_synchronisation_counts_before_the_next_packet_and_for_two_seconds_more() {
+        let mut health = Health::new(HealthOptions::default());
+        let at = |ms| Arrival::default() + Ticks27M::from_millis(ms);
+        let come = |health: &mut Health, ms| {
+            let mut batch = Batch::with_capacity(1);
+            assert!(batch.push(&Packet::NULL, at(ms)));
+            health.push(&batch);
+        };
+        come(&mut health, 0);
+        assert!(!health.faults(at(10)).has(Fault::Sync));
+        health.sync_lost();
+        assert!(health.faults(at(10)).has(Fault::Sync));
+        for ms in (20..2_000).step_by(20) {
+            come(&mut health, ms);
+            health.idle(at(ms));
+            assert!(health.faults(at(ms)).has(Fault::Sync), "{ms}");
+        }
+        for ms in (2_000..2_200).step_by(20) {
+            come(&mut health, ms);
+            health.idle(at(ms));
+        }
+        assert!(!health.faults(at(2_200)).has(Fault::Sync));
+    }
+}

@@ -290,3 +290,30 @@ fn what_one_of_two_paths_has_lost_is_taken_from_the_other() {
         assert!(longest < 161.0 && shortest > 39.0, "{longest} {shortest}");
     }
 }
+
+#[test]
+fn sound_that_breaks_off_or_is_scrambled_makes_room_at_once_and_leaves_nothing_torn() {
+    // (what, found after so many ms)
+    for (strike, found) in [(Strike::Without(0x101), 700.0), (Strike::Scramble, 20.0)] {
+        for ms in [0, 170, 310, 490, 620, 830] {
+            let mut sim = Sim::new(vec![Feed::new(&main_channel()), Feed::new(&backup())]);
+            sim.run_until(SECOND * 6 + Ticks27M::from_millis(ms));
+            sim.feeds[0].strike = strike;
+            sim.run_until(SECOND * 12);
+            sim.finish();
+            let file = sim.write("breaks-off.ts");
+            let what = || format!("{strike:?} {ms} ms\n{}", sim.log());
+            assert_eq!(sim.switched(), [1, 2], "{}", what());
+            assert_eq!(complaints(&file), "", "{}", what());
+            // A time-out with a GOP behind it is longer than stamps may be apart.
+            judge(&file, &["--ignore", "tstd,pts_interval"]);
+            let (longest, _) = steps(&stamps(&file, "a"));
+            // 100 ms, one GOP of the backup, and PES packets of some frames.
+            assert!(
+                longest <= found + 100.0 + 800.0 + 200.0,
+                "{longest}: {}",
+                what()
+            );
+        }
+    }
+}

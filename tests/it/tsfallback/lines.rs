@@ -183,6 +183,36 @@ impl Tap {
     }
 }
 
+/// Notes how late a thread of this machine is woken up at worst: what is late by less says nothing
+/// about the tool.
+pub struct Vigil {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<Duration>,
+}
+
+impl Vigil {
+    pub fn begin() -> Self {
+        const NAP: Duration = Duration::from_millis(2);
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let thread = std::thread::spawn(move || {
+            let mut worst = Duration::ZERO;
+            while !stopped.load(Ordering::Relaxed) {
+                let began = Instant::now();
+                std::thread::sleep(NAP);
+                worst = worst.max(began.elapsed().saturating_sub(NAP));
+            }
+            worst
+        });
+        Self { stop, thread }
+    }
+
+    pub fn end(self) -> Duration {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.join().unwrap()
+    }
+}
+
 /// What a relay does to a datagram; what it leaves is sent.
 pub type Damage = fn(&mut Vec<u8>, &mut Random);
 

@@ -92,6 +92,13 @@ impl Outcome {
             true => HICCUP,
             false => gap + FRAME_MS,
         };
+        // What is held for the delay may be entered before the fault, or long after.
+        if !self.delayed && (self.first.is_nan() || self.first > gap) {
+            wrong.push(format!(
+                "the backup comes {} ms after the fault",
+                self.first
+            ));
+        }
         if self.silence > allowed || self.pictureless > allowed {
             wrong.push(format!(
                 "silent for {} ms, without picture for {} ms",

@@ -8,11 +8,11 @@
 use std::fmt::Write as _;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 
-use super::lines::{Damage, Far, NEAR, Relay, Sender, Tap, delay_of, packets};
+use super::lines::{Damage, Far, NEAR, Relay, Sender, Tap, Vigil, delay_of, packets};
 use super::numbered::{Sound, pids, source};
 use super::outcome::{Outcome, longest, ms, packets_of_picture, packets_only_of};
 use super::sockets::Fallback;
@@ -27,6 +27,11 @@ const PORT: u16 = 5000;
 /// What the tool with a delay is told: its time-out and a GOP.
 const DELAY: &str = "1500ms";
 
+/// A run in which a thread was woken up later than this has failed by itself, if it has; it is made
+/// so often.
+const AWAKE: Duration = Duration::from_millis(50);
+const ATTEMPTS: usize = 4;
+
 /// What happens to the input on air.
 #[derive(Copy, Clone)]
 enum Strike {
@@ -40,7 +45,7 @@ struct Fault {
     strike: Strike,
     sound: Sound,
     options: &'static [&'static str],
-    /// How long the fault must last until it is one, in ms.
+    /// How long the fault lasts until it is found, in ms.
     found: f64,
     /// What is sent on until another input is entered is damaged itself.
     damaged: bool,
@@ -59,7 +64,7 @@ fn strike(test: &str, fault: &Fault) {
         let mut text = String::new();
         let mut wrong = String::new();
         for seed in 0..times {
-            let (outcomes, findings) = run(fault, seed);
+            let (outcomes, findings) = run_awake(fault, seed, &mut text);
             for outcome in outcomes {
                 writeln!(text, "{}", outcome.row(fault.name)).unwrap();
             }
@@ -72,6 +77,32 @@ fn strike(test: &str, fault: &Fault) {
     });
     let text = std::fs::read_to_string(&table).unwrap();
     eprintln!("{}\n{text}", Outcome::HEAD);
+}
+
+/// A run in which the machine ran the processes; on one that is too busy for that nothing is proved,
+/// and that is said.
+fn run_awake(fault: &Fault, seed: u64, text: &mut String) -> (Vec<Outcome>, Vec<String>) {
+    for _ in 0..ATTEMPTS {
+        let vigil = Vigil::begin();
+        let (outcomes, findings) = run(fault, seed);
+        let late = vigil.end();
+        if late < AWAKE || findings.is_empty() {
+            return (outcomes, findings);
+        }
+        writeln!(
+            text,
+            "{:14} this machine stood still for {late:?}: again",
+            fault.name
+        )
+        .unwrap();
+    }
+    writeln!(
+        text,
+        "SKIPPED: {}, since this machine is too busy for it",
+        fault.name
+    )
+    .unwrap();
+    (Vec::new(), Vec::new())
 }
 
 /// One run: what came of it in the output without and with delay, and what is wrong with it.
@@ -208,7 +239,8 @@ fn garbage_instead_of_packets() {
             strike: Strike::Damage(garbage),
             sound: Sound::Mp2,
             options: &[],
-            found: 500.0,
+            // At once.
+            found: 50.0,
             damaged: false,
         },
     );
@@ -231,7 +263,8 @@ fn packets_that_are_said_to_be_scrambled() {
             strike: Strike::Damage(scrambled),
             sound: Sound::Mp2,
             options: &[],
-            found: 500.0,
+            // At once.
+            found: 50.0,
             damaged: false,
         },
     );
@@ -272,7 +305,8 @@ fn one_datagram_in_ten_is_lost() {
             strike: Strike::Damage(lossy),
             sound: Sound::Mp2,
             options: &["--on", "loss,cc", "--cc-errors", "5"],
-            found: 500.0,
+            // Five of fourteen datagrams that are lost in a second.
+            found: 1000.0,
             damaged: true,
         },
     );
