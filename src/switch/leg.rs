@@ -16,7 +16,7 @@ const SAME: Ticks27M = Ticks27M::from_millis(1);
 const STALLED: Ticks27M = Ticks27M::from_millis(60);
 /// A stream without packets for so long, while others go on, does not complete what it has begun.
 const GONE: Ticks27M = Ticks27M::from_millis(400);
-/// A unit of which nothing came for so long is not begun before more comes.
+/// A unit that says how long it is, and of which nothing came for so long, is not begun.
 const UNCERTAIN: Ticks27M = Ticks27M::from_millis(150);
 /// Sound that is presented sooner than this cannot be sent any more.
 const TOO_LATE: Ticks27M = Ticks27M::from_millis(40);
@@ -248,7 +248,6 @@ impl Leg {
         let silent =
             |last: Option<Arrival>, longest| last.is_none_or(|at| now.arrival - at > longest);
         let stalled = silent(input.last_arrival, STALLED) || input.session != session;
-        let quiet = silent(input.last_arrival, UNCERTAIN);
         let leg = self.streams.get_mut(n)?;
         let stream = input.streams.get_mut(n)?;
         let steady = stream.codec.is_video() || stream.codec.is_audio();
@@ -320,19 +319,7 @@ impl Leg {
                 }
             }
             let due = unit.at() + offset;
-            // Where its end is not known, only the silence of the whole input is strange.
-            let halted = match unit.is_measured() {
-                true => silent(stream.last_arrival, UNCERTAIN),
-                false => quiet,
-            };
-            let halted = halted && open;
             match leg.judge(stream, offset, edge, now) {
-                Judged::Pass if halted => {
-                    if leaving && stalled {
-                        leg.gate = Gate::Closed;
-                    }
-                    return None;
-                }
                 Judged::Pass => {}
                 Judged::Wait => {
                     if leaving && stalled {
@@ -352,8 +339,12 @@ impl Leg {
                 }
             }
             // What an input has begun and does not go on with is not begun here.
-            let whole = front(stream).is_some_and(|unit| unit.whole);
-            if !whole && stalled {
+            let begun = front(stream).filter(|unit| !unit.whole);
+            let halted = |unit: &Unit| {
+                let measured = unit.is_measured() && silent(stream.last_arrival, UNCERTAIN);
+                stalled || measured
+            };
+            if begun.is_some_and(halted) {
                 if leaving {
                     leg.gate = Gate::Closed;
                 }
