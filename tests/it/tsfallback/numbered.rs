@@ -51,10 +51,11 @@ pub fn source(input: u8, sound: Sound) -> PathBuf {
         NUMBER.start,
     );
     let picture = ["testsrc2", "testsrc2", "testsrc", "smptebars"][usize::from(input)];
-    let (codec, frequency) = match sound {
-        Sound::Mp2 => ("mp2", tone(input)),
-        Sound::Aac => ("aac", tone(input)),
+    let codec = match sound {
+        Sound::Mp2 => "mp2",
+        Sound::Aac => "aac",
     };
+    let frequency = tone(input);
     let [a, b, c, d] = CODED.map(|row| row * 16);
     let pid = 0x100 * u32::from(input);
     ffmpeg_stream(
