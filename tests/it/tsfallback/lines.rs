@@ -160,15 +160,18 @@ impl Drop for Listener {
     }
 }
 
+/// Datagrams, and when they came.
+pub type Taken = Vec<(Instant, Vec<u8>)>;
+
 /// Notes each datagram of a group and when it came.
 pub struct Tap {
     listener: Listener,
-    taken: Arc<Mutex<Vec<(Instant, Vec<u8>)>>>,
+    taken: Arc<Mutex<Taken>>,
 }
 
 impl Tap {
     pub fn new(group: Ipv4Addr, port: u16, near: bool) -> Self {
-        let taken = Arc::new(Mutex::new(Vec::new()));
+        let taken = Arc::new(Mutex::new(Taken::new()));
         let theirs = Arc::clone(&taken);
         let listener = Listener::start(group, port, near, move |datagram| {
             let now = Instant::now();
@@ -177,7 +180,7 @@ impl Tap {
         Self { listener, taken }
     }
 
-    pub fn finish(self) -> Vec<(Instant, Vec<u8>)> {
+    pub fn finish(self) -> Taken {
         drop(self.listener);
         Arc::into_inner(self.taken).unwrap().into_inner().unwrap()
     }

@@ -13,7 +13,7 @@ use crate::harness::judge_says;
 /// One GOP, and what is allowed beside it and the time-out without a delay, in ms.
 const ALLOWED: f64 = 1000.0 + 100.0;
 /// With a delay the output goes on as if nothing had happened; a machine that is busy wakes late.
-const HICCUP: f64 = 150.0;
+const HICCUP: f64 = 250.0;
 /// Two inputs whose pictures come within this of one another are joined without any being shown
 /// again; farther apart, by what they are apart: they are not aligned by what they carry.
 const TOGETHER: f64 = 15.0;
