@@ -70,6 +70,13 @@ impl Far {
     }
 }
 
+impl Drop for Far {
+    /// A namespace goes some time after its last process: the cable must be gone for the next run.
+    fn drop(&mut self) {
+        let _ = Command::new("ip").args(["link", "del", NEAR]).status();
+    }
+}
+
 /// A process that sends a file at its own pace, from when it is let.
 pub struct Sender {
     running: Running,
