@@ -12,6 +12,8 @@ use crate::layers::sources;
 const MANUALS: &[(&str, Option<&str>)] = &[
     ("ring/", Some("tsring")),
     ("cut/", Some("tscut")),
+    ("switch/", Some("tsfallback")),
+    ("tools/tsfallback/", Some("tsfallback")),
     ("tools/tsmon/", Some("tsmon")),
     ("io/hook.rs", Some("tsmon")),
     ("io/pass.rs", Some("tsmon")),
