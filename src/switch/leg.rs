@@ -317,10 +317,17 @@ impl Leg {
                     return None;
                 }
             }
-            // What an input has begun and does not go on with is not begun here.
-            let whole = front(stream).is_some_and(|unit| unit.whole);
-            if !whole && stalled {
-                if leaving {
+            // What an input has begun and does not go on with is not begun here. Sound can wait for
+            // its end nearly until it is presented.
+            let Some(unit) = front(stream) else {
+                return None;
+            };
+            let early = unit
+                .pts
+                .is_some_and(|pts| pts + offset - now.clock > TOO_LATE);
+            let waits = stream.codec.is_audio() && (early || leaving);
+            if !unit.whole && (stalled || waits) {
+                if leaving && (stalled || !early) {
                     leg.gate = Gate::Closed;
                 }
                 return None;
