@@ -319,9 +319,7 @@ impl Leg {
             }
             // What an input has begun and does not go on with is not begun here. Sound can wait for
             // its end nearly until it is presented.
-            let Some(unit) = front(stream) else {
-                return None;
-            };
+            let unit = front(stream)?;
             let early = unit
                 .pts
                 .is_some_and(|pts| pts + offset - now.clock > TOO_LATE);
