@@ -70,6 +70,8 @@ pub(super) struct LegStream {
     made_by: Ticks27M,
     /// What comes next of the input follows what was sent last.
     follows: bool,
+    /// Where the sound ends that was sent.
+    pub(super) ended: Option<StreamTime>,
     /// The newest instant of presentation that was sent.
     pub(super) newest: Option<StreamTime>,
     /// Units that were begun and never came whole.
@@ -98,6 +100,7 @@ impl LegStream {
             made_at: StreamTime::default(),
             made_by: Ticks27M::ZERO,
             follows: false,
+            ended: None,
             newest: None,
             torn: 0,
             foreign: 0,
@@ -113,6 +116,11 @@ impl LegStream {
                 .floor
                 .zip(unit.pts)
                 .is_some_and(|(floor, pts)| pts < floor)
+    }
+
+    fn sounds_until(&mut self, end: Option<StreamTime>) {
+        self.ended = self.ended.max(end);
+        self.newest = self.newest.max(end);
     }
 
     /// Nothing more of it is sent.
@@ -135,8 +143,6 @@ pub(super) struct Next {
     pub(super) follows: Follows,
     /// A splice information section to be moved, which the packet begins.
     pub(super) splice: Option<Vec<u8>>,
-    /// Where sound ends that the packet completes, on the input's line.
-    pub(super) end: Option<StreamTime>,
 }
 
 /// How things stand for a leg.
@@ -286,7 +292,9 @@ impl Leg {
                     return Some(next.at + offset);
                 }
                 if !open {
-                    stream.units.pop_front();
+                    let unit = stream.units.pop_front();
+                    // Where it ends was not known when it began to leave.
+                    leg.sounds_until(unit.and_then(|unit| unit.end));
                     leg.sent = 0;
                     continue;
                 }
@@ -338,14 +346,16 @@ impl Leg {
                     return None;
                 }
             }
-            // What an input has begun and does not go on with is not begun here.
-            let begun = front(stream).filter(|unit| !unit.whole);
-            let halted = |unit: &Unit| {
-                let measured = unit.is_measured() && silent(stream.last_arrival, UNCERTAIN);
-                stalled || measured
-            };
-            if begun.is_some_and(halted) {
-                if leaving {
+            // What an input has begun and does not go on with is not begun here. Sound can wait for
+            // its end nearly until it is presented.
+            let unit = front(stream)?;
+            let halted = stalled || unit.is_measured() && silent(stream.last_arrival, UNCERTAIN);
+            let early = unit
+                .pts
+                .is_some_and(|pts| pts + offset - now.clock > TOO_LATE);
+            let waits = stream.codec.is_audio() && (early || leaving);
+            if !unit.whole && (halted || waits) {
+                if leaving && (halted || !early) {
                     leg.gate = Gate::Closed;
                 }
                 return None;
@@ -365,7 +375,6 @@ impl Leg {
                 base: leg.made_by,
                 follows: Follows::Due,
                 splice: None,
-                end: leg.newest.filter(|_| leg.made.is_empty()),
             });
         }
         let open = stream.units.is_empty();
@@ -384,16 +393,17 @@ impl Leg {
             base: unit.base,
             follows,
             splice: None,
-            end: None,
         };
         if leg.sent == 0 {
             next.splice = unit.splice.take();
             let presents = if sound { unit.end } else { unit.pts };
             leg.newest = leg.newest.max(presents.or(unit.pts));
-            next.end = presents.filter(|_| sound);
         }
         leg.sent += 1;
         leg.follows = true;
+        if sound {
+            leg.sounds_until(unit.end);
+        }
         if !open && leg.sent == unit.packets.len() {
             stream.units.pop_front();
             leg.sent = 0;
@@ -504,7 +514,7 @@ impl LegStream {
         }
         self.made.extend(made.unwrap_or_default());
         (self.made_at, self.made_by) = (placed, base);
-        self.newest = self.newest.max(end);
+        self.sounds_until(end);
         self.gate = Gate::Open;
         Judged::Made
     }
@@ -540,7 +550,7 @@ impl LegStream {
             self.made.extend(pes_packets(pid, &before));
             (self.made_at, self.made_by) = (unit.at(), base);
             let length = sounds_for(stream.codec, &before).unwrap_or_default();
-            self.newest = self.newest.max(Some(pts + length));
+            self.sounds_until(Some(pts + length));
         }
         self.gate = Gate::Closed;
         Judged::Made

@@ -470,7 +470,7 @@ impl Switch {
             arrival: now,
             clock: clock.max(output.last()),
         };
-        while let Some((leg, stream, due)) = self.next(&output, at) {
+        while let Some((leg, stream, due)) = self.next(&mut output, at) {
             let due = due.max(output.last());
             if due > clock {
                 break;
@@ -486,7 +486,7 @@ impl Switch {
 
     /// The packet that is due first: of which leg and stream, and when. A PID is one leg's after
     /// the other, in the order in which they were entered.
-    fn next(&mut self, output: &Output, now: Now) -> Option<(usize, usize, StreamTime)> {
+    fn next(&mut self, output: &mut Output, now: Now) -> Option<(usize, usize, StreamTime)> {
         let mut first: Option<(usize, usize, StreamTime)> = None;
         // Slots that a leg before has not left.
         let mut taken = [false; MAX_SLOTS];
@@ -505,7 +505,13 @@ impl Switch {
                 {
                     first = Some((l, n, due));
                 }
-                *taken = leg.streams.get(n).is_some_and(|s| !s.is_over());
+                let Some(stream) = leg.streams.get(n) else {
+                    continue;
+                };
+                *taken = !stream.is_over();
+                if let (Some(end), Some(lane)) = (stream.ended, output.lanes.get_mut(slot)) {
+                    lane.end = Some(end + leg.offset);
+                }
             }
         }
         first
@@ -528,10 +534,9 @@ impl Switch {
         let Some(slot) = leg.streams.get(stream).and_then(|s| s.slot) else {
             return;
         };
-        let Some(mut next) = leg.take(&mut member.input, stream) else {
+        let Some(next) = leg.take(&mut member.input, stream) else {
             return;
         };
-        next.end = next.end.map(|end| end + leg.offset);
         let by = next.base + leg.offset;
         output.send(slot, next, by, due, out);
     }

@@ -156,9 +156,6 @@ impl Output {
         if !shift(&mut packet, by) {
             self.stamps_not_moved += 1;
         }
-        if let (Some(end), Some(lane)) = (next.end, self.lanes.get_mut(slot)) {
-            lane.end = Some(end);
-        }
         if packet.payload_unit_start() {
             self.order(slot, &mut packet);
         }

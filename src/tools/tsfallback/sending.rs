@@ -51,6 +51,7 @@ impl Sending {
             departure,
             framing,
             stop,
+            grace: DELAY,
         };
         let sink = open_output(output, &options)?;
         let (feeder, outlet) = queue(Limits::default());

