@@ -20,7 +20,6 @@ mod snmp;
 mod tables;
 mod text;
 mod timing;
-mod unwritten;
 mod watch;
 
 use std::path::PathBuf;

@@ -22,6 +22,7 @@ mod readme;
 mod samples;
 mod systemd;
 mod tscut;
+mod tsfallback;
 mod tsmon;
 mod tsmon_buffers;
 mod tsmon_clocks;

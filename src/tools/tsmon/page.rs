@@ -6,9 +6,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
 
-use super::unwritten::Unwritten;
 use super::{Args, Form, html, learn, text};
-use crate::cli::{Context, Error};
+use crate::cli::{Context, Error, Unwritten};
 use crate::io::clock::{Clock, SystemClock};
 use crate::io::{Endpoint, StagedFile};
 use crate::monitor::Monitor;

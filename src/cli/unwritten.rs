@@ -1,4 +1,4 @@
-//! A file that takes no more, for one that measures on: a full disk is no reason to lose a stream.
+//! A file that takes no more, for one that goes on: a full disk is no reason to lose a stream.
 
 use std::path::Path;
 
@@ -6,13 +6,14 @@ use crate::stream::event::{Event, Severity, Value};
 
 /// `file_unwritten`: something could not be written to a file of `--events` or `--report-file`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Unwritten {
+pub struct Unwritten {
     file: String,
     why: String,
 }
 
 impl Unwritten {
-    pub(super) fn new(file: &Path, why: String) -> Self {
+    /// `file` did not take it, for this reason.
+    pub fn new(file: &Path, why: String) -> Self {
         Self {
             file: file.display().to_string(),
             why,
