@@ -148,7 +148,12 @@ impl UnitFinder {
     }
 
     /// What the stream said of itself since this was last asked.
-    pub(super) const fn take_told(&mut self) -> Option<Told> {
+    #[inline]
+    pub(super) fn take_told(&mut self) -> Option<Told> {
+        // It is large: most packets shall not move it.
+        if self.told.is_none() {
+            return None;
+        }
         self.told.take()
     }
 
@@ -187,6 +192,13 @@ impl UnitFinder {
             header: header as u8,
         };
         let at = self.place + header as u64;
+        if start.is_none()
+            && let Kind::Video(units) = &mut self.kind
+            && units.codes.pass(payload)
+        {
+            self.place += bytes.len() as u64;
+            return passing;
+        }
         if let Some(start) = start {
             self.stamp = start.decode_time();
             self.payload_start = at;
