@@ -148,12 +148,7 @@ impl UnitFinder {
     }
 
     /// What the stream said of itself since this was last asked.
-    #[inline]
-    pub(super) fn take_told(&mut self) -> Option<Told> {
-        // It is large: most packets shall not move it.
-        if self.told.is_none() {
-            return None;
-        }
+    pub(super) const fn take_told(&mut self) -> Option<Told> {
         self.told.take()
     }
 
