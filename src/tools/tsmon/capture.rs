@@ -292,26 +292,32 @@ impl Worker {
     fn copy(&self, wanted: &Wanted, path: &Path) -> anyhow::Result<u64> {
         let ring = Ring::open(Arc::new(Disk), &self.ring)?;
         let (from, to) = (wanted.at - self.before, wanted.at + self.after);
-        let mut cursor = ring.cursor(from, Some(to));
         let mut buffer = vec![0; BUFFER];
-        let mut staged = StagedFile::create(path)?;
+        // Older ones go only for one that fits in their place: it is measured first.
         let mut bytes = 0;
-        loop {
-            let (_, read) = cursor.read(&mut buffer, None)?;
-            if read == 0 {
-                break;
-            }
+        let mut cursor = ring.cursor(from, Some(to));
+        while let (_, read @ 1..) = cursor.read(&mut buffer, None)? {
             bytes += read as u64;
-            if bytes > self.most {
-                return Err(anyhow!("one extract is larger than --capture-bytes"));
-            }
-            self.make_room(read as u64, &wanted.stem)?;
-            staged.write(&buffer[..read])?;
         }
         if bytes == 0 {
             let ring = self.ring.display();
             return Err(anyhow!("{ring} holds nothing from {from} to {to}"));
         }
+        if bytes > self.most {
+            return Err(anyhow!("one extract is larger than --capture-bytes"));
+        }
+        self.make_room(bytes)?;
+        let mut staged = StagedFile::create(path)?;
+        let mut cursor = ring.cursor(from, Some(to));
+        let mut left = bytes;
+        while left > 0
+            && let (_, read @ 1..) = cursor.read(&mut buffer, None)?
+        {
+            let read = left.min(read as u64);
+            staged.write(&buffer[..read as usize])?;
+            left -= read;
+        }
+        let bytes = bytes - left;
         staged.place()?;
         let mut note = StagedFile::create(&path.with_extension("json"))?;
         note.write(wanted.alarm.as_bytes())?;
@@ -320,17 +326,15 @@ impl Worker {
     }
 
     /// Removes the oldest extracts until `more` bytes fit beside them.
-    fn make_room(&self, more: u64, now: &str) -> anyhow::Result<()> {
+    fn make_room(&self, more: u64) -> anyhow::Result<()> {
         let mut extracts = Vec::new();
         let mut all = 0;
         for entry in fs::read_dir(&self.into)? {
             let entry = entry?;
             let name = entry.file_name().to_string_lossy().into_owned();
             let size = entry.metadata().map_or(0, |m| m.len());
-            if is_extract(&name) || name.contains(now) {
-                all += size;
-            }
             if is_extract(&name) {
+                all += size;
                 extracts.push((name, size));
             }
         }
