@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::units::Ticks27M;
 
+use super::epoch_found;
 use super::error::RingError;
 use super::index::Index;
 use super::layout::{LOCK, Layout};
@@ -20,7 +21,7 @@ use super::summary::Gap;
 /// What is wrong in a ring.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Finding {
-    /// Settings cannot be believed: segments are placed by their stamps.
+    /// Settings cannot be believed or, of an epoch, are missing: they are told from the files.
     Settings {
         /// The file.
         name: String,
@@ -114,6 +115,9 @@ pub fn check(
         if mend {
             set_aside(storage, &damaged.path)?;
         }
+    }
+    if mend {
+        epoch_found::store(storage, dir, &layout)?;
     }
     let ring = Ring::of(Arc::clone(shared), dir, layout.clone());
     let missing = ring.missing_segments()?;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use crate::units::{Ticks27M, WallTime};
 
 use super::epoch;
+use super::epoch_found;
 use super::error::{RingError, RingEvent};
 use super::index::{GapCause, Index, Record, What};
 use super::index_writer::{IndexWriter, Lasting, extend_digest};
@@ -78,10 +79,11 @@ pub(super) fn open(
 
     let mut events = Vec::new();
     let mut layout = Layout::read(storage, dir)?;
-    for damaged in layout.damaged.drain(..) {
+    for damaged in &layout.damaged {
         set_aside(storage, &damaged.path)?;
         events.push(damaged.event());
     }
+    epoch_found::store(storage, dir, &layout)?;
     events.extend(
         layout
             .foreign
