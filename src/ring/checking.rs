@@ -10,6 +10,7 @@ use super::epoch_found;
 use super::error::RingError;
 use super::index::Index;
 use super::layout::{LOCK, Layout};
+use super::missing::Short;
 use super::neighbours::Around;
 use super::reader::Ring;
 use super::rebuild::Rebuild;
@@ -45,7 +46,7 @@ pub enum Finding {
         /// Which file.
         name: String,
     },
-    /// Segments between others are gone; nothing brings them back.
+    /// Segments between others are gone, or packets at the end of one; nothing brings them back.
     Missing {
         /// From when to when, and between which.
         gap: Gap,
@@ -170,6 +171,7 @@ fn look(
     };
     let path = name.path(dir, "ts");
     let newest = at + 1 == layout.segments.len();
+    let lost = Short::of(storage, dir, name);
     let state = if mend {
         OpenSegment::reopen(storage, dir, &layout.segments, at, None).map(|(_, repair)| repair)
     } else {
@@ -209,11 +211,14 @@ fn look(
         });
     }
     if mend {
-        let rebuild = Rebuild::begin(storage, dir, segments, bytes, Vec::new());
+        let known = lost.map(|short| short.record()).into_iter().collect();
+        let rebuild = Rebuild::begin(storage, dir, segments, bytes, known);
         rebuild
             .and_then(|rebuild| {
                 rebuild.map_or(Ok(()), |mut rebuild| {
-                    while !rebuild.step(storage, dir, !newest)? {}
+                    // Nothing is appended to one that is empty: the recorder removes it.
+                    let closed = !newest || bytes == 0;
+                    while !rebuild.step(storage, dir, closed)? {}
                     Ok(())
                 })
             })
