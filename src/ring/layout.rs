@@ -110,11 +110,23 @@ impl DamagedFile {
 }
 
 impl Layout {
-    /// Lists the ring in `dir`. Settings that cannot be believed are as good as missing.
+    /// Lists the ring in `dir`. Settings that cannot be believed, or whose segment lengths the
+    /// files contradict, are as good as missing.
     pub fn read(storage: &dyn Storage, dir: &Path) -> Result<Self, RingError> {
         let mut damaged = Vec::new();
         let settings = believed(Settings::load(storage, dir), dir, &mut damaged)?;
+        let known = settings.is_some();
         let mut layout = Self::read_with(storage, dir, settings)?;
+        let live = layout.segments.iter().filter(|s| s.epoch == 0);
+        let live: Vec<SegmentName> = live.copied().collect();
+        if let Some(why) = lengths::contradicted(storage, dir, &live).filter(|_| known) {
+            damaged.push(DamagedFile {
+                path: dir.join(SETTINGS),
+                name: SETTINGS.to_owned(),
+                why,
+            });
+            layout = Self::read_with(storage, dir, None)?;
+        }
         layout.damaged.splice(0..0, damaged);
         Ok(layout)
     }
@@ -143,17 +155,13 @@ impl Layout {
         for (number, numbers, kept) in loaded.iter().rev() {
             let number = *number;
             let (inside, lengths) = match kept {
-                Some(kept) => {
-                    let lengths = kept.lengths.clone();
-                    let inside = layout.place(storage, dir, number, numbers, &lengths);
-                    (inside, lengths)
-                }
+                Some(kept) => layout.checked(storage, dir, number, numbers, &kept.lengths),
                 None => layout.found(storage, dir, number, numbers, lengths.unwrap_or_default()),
             };
             let at = match (kept, inside.first()) {
                 (Some(kept), _) => WallTime::from_ticks(kept.at_ticks),
                 (None, Some(first)) => {
-                    layout.tell_missing(dir, number);
+                    layout.tell_damaged(dir, number, "it is missing".to_owned());
                     let others = loaded.iter().filter(|(other, ..)| *other != number).rev();
                     let others = others.flat_map(|(epoch, numbers, _)| unplaced(*epoch, numbers));
                     let others: Vec<SegmentName> = others.collect();
@@ -209,13 +217,34 @@ impl Layout {
         (inside, lengths)
     }
 
-    /// Tells of the settings of an epoch that are missing, unless they are damaged.
-    fn tell_missing(&mut self, ring: &Path, number: u32) {
+    /// The segments of an epoch whose settings are there, in order, and the lengths of their names:
+    /// those of the settings, unless the files contradict them.
+    fn checked(
+        &mut self,
+        storage: &dyn Storage,
+        ring: &Path,
+        number: u32,
+        numbers: &[Numbered],
+        lengths: &[LengthSince],
+    ) -> (Vec<SegmentName>, Vec<LengthSince>) {
+        let foreign = self.foreign.len();
+        let inside = self.place(storage, ring, number, numbers, lengths);
+        let why = lengths::contradicted(storage, ring, &inside);
+        let Some(why) = why.filter(|_| !lengths.is_empty()) else {
+            return (inside, lengths.to_vec());
+        };
+        self.foreign.truncate(foreign);
+        self.tell_damaged(ring, number, why);
+        self.found(storage, ring, number, numbers, lengths)
+    }
+
+    /// Tells what is wrong with the settings of an epoch, unless it was told.
+    fn tell_damaged(&mut self, ring: &Path, number: u32, why: String) {
         let path = epoch_dir(ring, number).join(EPOCH_SETTINGS);
         if !self.damaged.iter().any(|damaged| damaged.path == path) {
             self.damaged.push(DamagedFile {
                 name: format!("{EPOCH_PREFIX}{number}/{EPOCH_SETTINGS}"),
-                why: "it is missing".to_owned(),
+                why,
                 path,
             });
         }

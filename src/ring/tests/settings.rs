@@ -263,3 +263,69 @@ fn several_lengths_are_found_again() {
     assert_eq!(ticks(&after), ticks(&before));
     assert_reads_all(&bench);
 }
+
+#[test]
+fn a_length_that_the_files_contradict_is_not_believed() {
+    // 2 s are 54 000 000 ticks.
+    for (wrong, indexed) in [("108000000", true), ("27000000", true), ("81000000", false)] {
+        let (mut bench, sane) = ring();
+        let dir = Path::new(DIR);
+        let names = bench.ring().segments().to_vec();
+        for name in names.iter().filter(|_| !indexed) {
+            Storage::remove(&bench.disk, &name.path(dir, "idx")).unwrap();
+        }
+        let stamps = |bench: &Bench| -> Vec<Vec<u8>> {
+            let aux = names
+                .iter()
+                .map(|name| bench.disk.contents(&name.path(dir, "aux")));
+            aux.flatten().collect()
+        };
+        let before = stamps(&bench);
+        let ends = (bench.ring().first(), bench.ring().last());
+        let text = sane.replace("54000000", wrong);
+        bench.disk.put(Path::new(SETTINGS), text.as_bytes());
+        let ring = bench.ring();
+        assert_eq!(ring.layout().damaged.len(), 1, "{wrong}");
+        assert!(
+            ring.layout().damaged[0].why.contains("2.000 s"),
+            "{:?}",
+            ring.layout().damaged
+        );
+        assert_eq!((ring.first(), ring.last()), ends);
+        assert_eq!(ring.segment_length(), Some(ms(2_000)));
+        assert_reads_all(&bench);
+        assert!(findings(&bench)[0].starts_with("ring.json: segment"));
+        let (mut writer, events) = opened(&bench);
+        let events: Vec<&str> = events.iter().map(Event::name).collect();
+        assert_eq!(events, ["ring_settings_damaged", "ring_settings_found"]);
+        assert_eq!(writer.settings().length(), ms(2_000));
+        record(&mut bench, &mut writer, 5);
+        drop(writer);
+        let after = stamps(&bench);
+        for (before, after) in before.iter().zip(&after) {
+            assert!(after.starts_with(before), "{wrong}");
+        }
+        assert!(bench.ring().layout().epochs.is_empty());
+        assert_reads_all(&bench);
+    }
+}
+
+#[test]
+fn stamps_that_agree_are_not_rewritten_for_a_name() {
+    let (bench, _) = ring();
+    let dir = Path::new(DIR);
+    let name = bench.ring().segments()[2];
+    let other = SegmentName {
+        number: name.number + 500,
+        ..name
+    };
+    for extension in ["ts", "aux", "idx"] {
+        let path = name.path(dir, extension);
+        Storage::rename(&bench.disk, &path, &other.path(dir, extension)).unwrap();
+    }
+    let aux = bench.disk.contents(&other.path(dir, "aux")).unwrap();
+    check(&bench.storage(), dir, true, &mut |_| {}).unwrap();
+    assert_eq!(bench.disk.contents(&other.path(dir, "aux")).unwrap(), aux);
+    drop(bench.open());
+    assert_eq!(bench.disk.contents(&other.path(dir, "aux")).unwrap(), aux);
+}
