@@ -260,7 +260,11 @@ impl Layout {
         let names = storage.list(dir).map_err(RingError::io("listing", dir))?;
         let (mut numbers, mut epochs, mut sides) = (Vec::new(), Vec::new(), Vec::new());
         for entry in names {
-            match classify(&entry.name, entry.directory) {
+            let class = match entry.strange {
+                true => Class::Foreign,
+                false => classify(&entry.name, entry.directory),
+            };
+            match class {
                 Class::Packets(n) => numbers.push(n),
                 Class::Side(n) => sides.push((n, entry.name)),
                 Class::Epoch(k) if epoch == 0 => epochs.push(k),
