@@ -9,6 +9,7 @@
 //! - [`ring`]: the circular recorder's store; of the machines, it alone touches files
 //! - [`cut`]: a range of a recording as a stream of its own
 //! - [`monitor`]: what is wrong with a stream, and what is in it
+//! - [`switch`]: one output that never stops, from several inputs
 //! - [`io`]: the outside world: endpoints, clocks, signals
 //! - [`cli`]: what all command lines share
 //! - [`tools`]: one file a tool
@@ -28,6 +29,8 @@ pub mod ring;
 pub mod cut;
 
 pub mod monitor;
+
+pub mod switch;
 
 pub mod io;
 

@@ -5,6 +5,13 @@
 //! are escaped.
 
 use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::anyhow;
+
+use super::{Context, Error, Level};
+use crate::io;
 
 /// `Content-Type` of a page.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -75,6 +82,28 @@ impl Page {
     pub fn finish(self) -> String {
         self.text
     }
+}
+
+/// Serves a page at http://ADDR:PORT/metrics; it is empty until the first update.
+///
+/// # Errors
+/// When the address cannot be used.
+pub fn serve(at: SocketAddr, context: &Context) -> Result<Arc<Mutex<String>>, Error> {
+    let shared = Arc::new(Mutex::new(String::new()));
+    let told = Arc::clone(&shared);
+    let server = io::HttpServer::start(at, move |path| {
+        (path == "/metrics").then(|| io::Page {
+            kind: CONTENT_TYPE,
+            body: told.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+        })
+    });
+    let server = server.map_err(|e| {
+        Error::usage(anyhow!(e).context(format!("cannot serve metrics at {at}")))
+            .hint("'ss -ltnp' shows who holds the port; port 0 takes a free one")
+    })?;
+    let local = server.local_addr();
+    context.say(Level::Info, &format!("metrics at http://{local}/metrics"));
+    Ok(shared)
 }
 
 #[cfg(test)]

@@ -21,7 +21,6 @@ pub mod line;
 pub mod material;
 pub mod presented;
 pub mod retime;
-pub mod seam;
 pub mod survey;
 #[cfg(test)]
 mod tests;

@@ -6,10 +6,10 @@ use super::contents::Contents;
 use super::edit::{Action, Script, tail_only};
 use super::find::Point;
 use super::line::PlacedPcr;
-use super::seam::{SplitSound, split};
 use crate::stream::codec::Codec;
 use crate::stream::packetize::pes_packets;
 use crate::stream::rap::RapDetector;
+use crate::stream::split_sound::{SplitSound, split};
 use crate::ts::{Packet, Pcr, PesHeader, Pid, Pts, Scrambling, Section};
 use crate::units::Ticks27M;
 

@@ -97,12 +97,30 @@ impl Drop for Seat {
 }
 
 fn serve(connection: &mut TcpStream, page: &dyn Fn(&str) -> Option<Page>) -> io::Result<()> {
-    connection.set_write_timeout(Some(PATIENCE))?;
     let answer = match head(connection)? {
         Some(head) => answer(&head, page),
         None => message("400 Bad Request", "", None, true),
     };
-    connection.write_all(&answer)
+    send(connection, &answer, PATIENCE)
+}
+
+/// Writes an answer, for `patience` in all: who reads a byte at a time keeps no seat.
+fn send(connection: &mut TcpStream, answer: &[u8], patience: Duration) -> io::Result<()> {
+    let end = Instant::now() + patience;
+    let mut rest = answer;
+    while !rest.is_empty() {
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        connection.set_write_timeout(Some(left))?;
+        match connection.write(rest) {
+            Ok(n) => rest = &rest[n..],
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
 }
 
 /// Reads up to the empty line; `None` where it does not come in time or in [`HEAD`] bytes.
@@ -215,6 +233,22 @@ mod tests {
             connection.read_exact(&mut start).unwrap();
             assert_eq!(&start[9..], status.as_bytes());
         }
+    }
+
+    #[test]
+    fn who_reads_a_byte_at_a_time_is_left() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let mut reader = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut connection, _) = listener.accept().unwrap();
+        let slow = std::thread::spawn(move || while let Ok(1) = reader.read(&mut [0]) {});
+        // More than both ends buffer, and minutes of reading like that.
+        let answer = vec![b'x'; 256 << 20];
+        let begun = Instant::now();
+        assert!(send(&mut connection, &answer, Duration::from_millis(200)).is_err());
+        assert!(begun.elapsed() < Duration::from_secs(20));
+        connection.shutdown(std::net::Shutdown::Both).unwrap();
+        drop(connection);
+        slow.join().unwrap();
     }
 
     #[test]

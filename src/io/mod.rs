@@ -1,6 +1,7 @@
 //! The outside world: endpoints, sockets, files, pipes, clocks, signals.
 
 pub mod clock;
+mod control;
 mod direct;
 mod ending;
 mod endpoint;
@@ -18,6 +19,7 @@ mod recording;
 mod relay;
 pub mod signal;
 mod silence;
+mod slate;
 pub mod snmp;
 mod socket;
 mod source;
@@ -27,6 +29,7 @@ mod udp_sink;
 mod udp_source;
 mod writer;
 
+pub use control::{Command, ControlSocket};
 pub use direct::{DirectOutput, Moved};
 pub use ending::Ending;
 pub use endpoint::{
@@ -45,6 +48,7 @@ pub use reception::ReceptionEvent;
 pub use recording::Recording;
 pub use relay::{OwnedEvent, Relay};
 pub use silence::SilenceEvent;
+pub use slate::{SlateAudio, SlateFolder, SlateFormat, SlatePicture, SlateVideo, make_slate};
 pub use socket::SocketEvent;
 pub use source::{Departure, InputOptions, OutputOptions, Received, Sink, Source};
 pub use staged::StagedFile;

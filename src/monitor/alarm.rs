@@ -274,6 +274,12 @@ impl Alarms {
         checks
     }
 
+    /// What the alarms of a check that stand are about.
+    pub fn subjects(&self, check: Check) -> impl Iterator<Item = Subject> {
+        let of_it = self.standing.iter().filter(move |((c, _), _)| *c == check);
+        of_it.map(|(_, standing)| standing.subject)
+    }
+
     /// How many stand.
     pub fn len(&self) -> usize {
         self.standing.len()

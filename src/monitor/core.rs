@@ -1,5 +1,7 @@
 //! The monitor: one pass over the packets, from the header to the families of checks.
 
+use std::collections::VecDeque;
+
 use crate::si::{Service, ServiceId};
 use crate::stream::continuity::{Continuity, Step};
 use crate::stream::event::Subject;
@@ -83,8 +85,8 @@ pub struct Monitor {
     packets: u64,
     transport_errors: u64,
     sync_losses: u64,
-    /// Places of sync losses that were told and not reached, in order.
-    losses: std::collections::VecDeque<u64>,
+    /// Places of sync losses that were told and not reached, in order, and how many there.
+    losses: VecDeque<(u64, u64)>,
     next_tick: Ticks27M,
     /// What is looked at ends here.
     end: Ticks27M,
@@ -109,7 +111,7 @@ impl Monitor {
             packets: 0,
             transport_errors: 0,
             sync_losses: 0,
-            losses: std::collections::VecDeque::new(),
+            losses: VecDeque::new(),
             next_tick: TICK,
             end: options.span.unwrap_or(Ticks27M::MAX),
             network: options.network,
@@ -123,10 +125,10 @@ impl Monitor {
     /// what is told later counts where the stream stands then.
     pub fn sync_lost(&mut self, packets: u64) {
         self.sync_losses += 1;
-        if self.losses.len() < MAX_LOSSES_AHEAD {
-            self.losses.push_back(packets);
-        } else if let Some(last) = self.losses.back().copied() {
-            self.losses.push_back(last);
+        let full = self.losses.len() >= MAX_LOSSES_AHEAD;
+        match self.losses.back_mut() {
+            Some((place, count)) if full || *place == packets => *count += 1,
+            _ => self.losses.push_back((packets, 1)),
         }
     }
 
@@ -209,7 +211,7 @@ impl Monitor {
         if self
             .losses
             .front()
-            .is_some_and(|place| *place <= at.position)
+            .is_some_and(|(place, _)| *place <= at.position)
         {
             self.lose_sync(at, out);
         }
@@ -297,14 +299,14 @@ impl Monitor {
             tally: &mut self.tally,
             out,
         };
-        while self
-            .losses
-            .front()
-            .is_some_and(|place| *place <= at.position)
+        while let Some((place, count)) = self.losses.front().copied()
+            && place <= at.position
         {
             self.losses.pop_front();
-            for check in [Check::SyncByteError, Check::TsSyncLoss] {
-                findings.push(&Finding::new(check, Subject::Stream, at));
+            for _ in 0..count {
+                for check in [Check::SyncByteError, Check::TsSyncLoss] {
+                    findings.push(&Finding::new(check, Subject::Stream, at));
+                }
             }
         }
         self.families.reset(at);
@@ -321,7 +323,7 @@ impl Monitor {
 
     /// The stream has ended.
     pub fn finish(&mut self, out: &mut dyn FnMut(&Finding)) {
-        self.losses.iter_mut().for_each(|place| *place = 0);
+        self.losses.iter_mut().for_each(|(place, _)| *place = 0);
         let at = Moment {
             position: self.packets,
             time: self.clock.end(),

@@ -99,6 +99,14 @@ impl Pacer {
         Self::default()
     }
 
+    /// A pacer that follows the PCRs of this PID.
+    pub fn clocked_by(pid: Pid) -> Self {
+        Self {
+            clock: Some(pid),
+            ..Self::default()
+        }
+    }
+
     /// Takes the next packet; gives those whose instants are now known, in order.
     pub fn push(&mut self, packet: &Packet, out: &mut impl FnMut(&Packet, StreamTime)) {
         let pcr = packet

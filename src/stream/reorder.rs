@@ -11,13 +11,15 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::event::{Event, Severity, Value};
+use super::event::Event;
 use super::{Counters, Pending, RtpHeader};
 use crate::units::{Arrival, Ticks27M};
 
+mod event;
 mod memory;
 mod strays;
 
+pub use event::ReorderEvent;
 use memory::{Memory, print};
 use strays::{Strays, distance};
 
@@ -35,56 +37,6 @@ const OLD_LIFE: Ticks27M = Ticks27M::new(2 * 27_000_000);
 const OLD_BACK: i16 = 4096;
 /// And how far behind the last that came.
 const OLD_AHEAD: i16 = 64;
-
-/// What the order of RTP datagrams shows.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub enum ReorderEvent {
-    /// Datagrams never came, or came when it was too late.
-    Lost {
-        /// How many in a row.
-        datagrams: u64,
-        /// The sequence number of the first.
-        first: u16,
-    },
-    /// The sequence starts anew: another sender, or the same one after a restart.
-    Restarted {
-        /// The synchronisation source now.
-        ssrc: u32,
-    },
-    /// Datagrams fitted nowhere, and were dropped.
-    Strayed {
-        /// How many.
-        datagrams: u64,
-    },
-}
-
-impl Event for ReorderEvent {
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Lost { .. } => "rtp_lost",
-            Self::Restarted { .. } => "rtp_restarted",
-            Self::Strayed { .. } => "rtp_strayed",
-        }
-    }
-
-    fn severity(&self) -> Severity {
-        match self {
-            Self::Lost { .. } => Severity::Error,
-            Self::Restarted { .. } | Self::Strayed { .. } => Severity::Warning,
-        }
-    }
-
-    fn fields(&self, field: &mut dyn FnMut(&'static str, Value)) {
-        match *self {
-            Self::Lost { datagrams, first } => {
-                field("lost_datagrams", Value::from(datagrams));
-                field("first_sequence", Value::from(u64::from(first)));
-            }
-            Self::Restarted { ssrc } => field("ssrc", Value::from(u64::from(ssrc))),
-            Self::Strayed { datagrams } => field("lost_datagrams", Value::from(datagrams)),
-        }
-    }
-}
 
 /// What became of a datagram.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]

@@ -168,6 +168,18 @@ impl Stuffer {
         self.slot += 1;
     }
 
+    /// Gives what stands in the slots before `until`, where nothing will be due any more.
+    pub fn fill(&mut self, until: StreamTime, out: &mut impl FnMut(&Packet, StreamTime)) {
+        let Some(origin) = self.origin else { return };
+        let mut at = self.slot_time(origin);
+        while at < until {
+            out(&self.filler(at), at);
+            self.stuffed += 1;
+            self.slot += 1;
+            at = self.slot_time(origin);
+        }
+    }
+
     /// Remembers the clock that goes out in this packet, and the counter of its PID.
     fn note(&mut self, packet: &Packet, at: StreamTime) {
         let (pid, counter) = (packet.pid(), packet.continuity_counter());

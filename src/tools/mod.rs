@@ -1,6 +1,7 @@
 //! One file a tool: its manual (the doc comment of `Args`), its options, its `run`.
 
 pub mod tscut;
+pub mod tsfallback;
 pub mod tsmon;
 pub mod tsrecv;
 pub mod tsring;
@@ -26,6 +27,10 @@ pub const ALL: &[Tool] = &[
     Tool {
         name: "tscut",
         command: crate::cli::command::<tscut::Args>,
+    },
+    Tool {
+        name: "tsfallback",
+        command: crate::cli::command::<tsfallback::Args>,
     },
     Tool {
         name: "tsmon",

@@ -12,6 +12,7 @@ use crate::io::{Endpoint, Recording, is_same_file};
 use crate::si::ServiceSelector;
 
 mod delivery;
+mod fault;
 mod output;
 mod passes;
 mod report;

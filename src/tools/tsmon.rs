@@ -1,6 +1,7 @@
 //! Measures a transport stream, and says what is wrong with it.
 
 mod capture;
+mod choices;
 mod content;
 mod decode;
 mod heard;
@@ -24,17 +25,16 @@ mod watch;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
 
 use self::capture::CaptureArgs;
+use self::choices::{ClockChoice, Form, Least};
 use self::learn::LearnArgs;
 pub use self::measure::run;
 use self::outside::OutsideArgs;
 use crate::cli::{Common, ToolArgs};
-use crate::io::{Endpoint, Source};
+use crate::io::Endpoint;
 use crate::monitor::clocks::Demarcation;
-use crate::monitor::{Priority, TimeSource};
-use crate::stream::Framing;
 
 /// Measure a transport stream, and say what is wrong with it
 ///
@@ -142,12 +142,87 @@ use crate::stream::Framing;
 /// Nothing is decoded: pictures are what sequence headers and parameter sets say, sound what its
 /// frame headers say, groups of pictures reach from one random-access point to the next. Bit rates
 /// are those of packets of 188 bytes over whole seconds; a service's is that of its PMT, clock,
-/// streams and ECMs, a table's, under `tables` in JSON, that of the bytes of its sections. Splice information (SCTE 35) is logged once a command, its repeats counted;
-/// its pre-roll is what the program's clock lacks to the splice when the command arrives. In JSON
-/// all of this stands under `content`; the logs hold the newest 256 entries.
+/// streams and ECMs, a table's that of the bytes of its sections. Splice information (SCTE 35) is
+/// logged once a command, its repeats counted; its pre-roll is what the program's clock lacks to the
+/// splice when the command arrives. The logs hold the newest 256 entries.
 ///
 /// `--report html` is one page without references to anything outside, with plots over time of at
 /// most 720 points, in the light or dark colours of the reader's browser.
+///
+/// # JSON
+///
+/// `--report json` prints one object. A key keeps its meaning; others may come to stand beside it.
+/// The unit stands in its name; `_total` is a count; `_ms` of a place is since the first packet,
+/// `_packet` so many packets before it. What is not known or not measured is null. PIDs and ids
+/// are numbers. What is `over_time` has `stretch_ms` and `points`, each
+/// [since when in ms, smallest, mean, largest].
+///
+/// ```text
+/// packets, bytes              all, damaged packets included; of these null_packets and
+///                             transport_errors; sync_losses
+/// duration_ms, bitrate_bps    0 where nothing tells the time
+/// transport_stream_id         of the PAT
+/// services[]                  id, name, provider, type, pmt_pid, pcr_pid, pids (PMT, clock and
+///                             streams), bitrate_bps of these, scrambled
+/// pids[]                      pid, kind, codec, language, services; packets, bitrate_bps,
+///                             duplicates, continuity_errors, scrambled_packets, pcr_count,
+///                             pts_count, first_ms, last_ms
+/// checks.NAME                 number, priority, judged, reason (why not, or not as a whole);
+///                             count, error_seconds, first_ms, last_ms, first_packet, last_packet
+/// clocks                      filter, arrival_resolution_ns (what is less says nothing)
+/// clocks.pcrs[]               pid, service, pcrs_total, announced_discontinuities_total,
+///                             transport_rate_bps, constant_rate
+///   .interval                 min_us, mean_us, p50_us, p95_us, p99_us, max_us (quantiles within 3 %)
+///   .accuracy                 PCR_AC: judged, reason, judged_pcrs_total, not_judged_pcrs_total;
+///                             min_ns, max_ns, rms_ns
+///   .overall_jitter           PCR_OJ: early_ns, late_ns
+///   .frequency                offset_hz over 27 MHz, offset_ppm, uncertainty_ppm, drift_hz_per_s;
+///                             within_limit (30 ppm), reason why that is not judged
+/// clocks.stamps[]             pid, service, pts_total, pts_before_dts_total,
+///                             dts_not_increasing_total, scrambled
+///   .pts_pcr, .dts_pcr        min_ms, mean_ms, max_ms ahead of the program's clock
+///   .av_offset                sound against picture: mean_ms, of ten seconds each first_ms,
+///                             last_ms, min_ms, max_ms; trend_ms_per_hour
+/// tables                      sections_total, crc_errors_total, untimed_sections_total
+/// tables.tables[]             pid, table_id, table, table_id_extension, transport_stream_id,
+///                             original_network_id, version, last_section, sections_total,
+///                             bytes_total, rate_bps; of the same section interval_min_ms,
+///                             interval_mean_ms, interval_max_ms; limit_ms, limit_is_advice,
+///                             late_total, too_close_total, withdrawn
+/// tables.rates[]              pid, table, sections_total, bytes_total, mean_bps, min_bps, max_bps
+/// network                     arrivals_total, inter_arrival (keys as of an interval),
+///                             inter_arrival_us_over_time, kernel_drops_datagrams
+///   .mdi                      newest (DF:MLR), media_rate_bps, constant_rate, intervals_total,
+///                             df_min_ms, df_mean_ms, df_p95_ms, df_max_ms, df_us_over_time
+///   .mdi.mlr_by_rtp           newest_packets (of a second), worst_packets, packets_total;
+///                             mlr_by_continuity likewise
+///   .bursts                   least_packets (what counts), bursts_total, longest_packets,
+///                             longest_us
+///   .rtp                      lost_datagrams, reordered_datagrams, duplicate_datagrams,
+///                             late_datagrams
+/// content.total, .stuffing    packets, mean_bps, min_bps, max_bps (of a second)
+/// content.services[]          id, rate (those keys; ECMs count here)
+/// content.pids[]              pid, rate, scrambled, key_changes_total
+///   .audio                    codec, sample_rate_hz, channels, layout, bit_rate_bps, changes_total
+///   .loudness                 integrated_lufs, short_term_lufs, range_lu (--decode)
+///   .video                    codec, profile, level, width, height, frame_rate, frame_rate_hz,
+///                             sample_aspect, display_aspect, interlaced, chroma, bit_depth,
+///                             changes_total
+///   .gops                     random_access_total, whole_total, open_ms; of pictures and
+///                             duration_ms each min, mean, max
+/// content.splice_pids[]       pid, heartbeats_total, damaged_total
+/// content.splices             entries_total; entries[]: at_ms, at_packet, pid, service, command,
+///                             event_id, cancelled, out_of_network, immediate, splice_pts,
+///                             pre_roll_ms, duration_ms, repeats_total, last_ms; segmentations[]:
+///                             event_id, cancelled, type_id, type_name, duration_ms, upid
+/// content.guide               entries[]: at_ms, at_packet, service, place, event_id, title, start,
+///                             duration_ms
+/// content.scrambling          entries[]: at_ms, at_packet, pid, scrambled
+/// buffers.streams[]           pid, service, not_judged (why), access_units_total, resets_total,
+///                             delay_highest_ms, delay_lowest_ms
+///   .buffers[]                buffer, size_bytes, highest_bytes, lowest_bytes, leak_bps
+/// buffers.systems[]           service, buffers[]
+/// ```
 ///
 /// # PROFILES
 ///
@@ -177,12 +252,15 @@ use crate::stream::Framing;
 /// # DECODING
 ///
 /// With `--decode` one ffmpeg decodes the first picture and up to eight sounds of the first service
-/// that has any, beside the measuring. `video_black` and `video_frozen` are found after 2 s,
-/// `audio_silent` after 5 s below -60 dB; `from_ms` counts from the first picture or sound. How
-/// loud sound is (EBU R 128) stands beside it, renewed each 2 s. At most 2 s or 16 MiB wait for
-/// ffmpeg: what a live input, or `--pass`, brings beyond that is not decoded, and that is said
-/// (`queue_overflow`); nothing waits for ffmpeg there. When ffmpeg dies or is missing, that is said (`exec_died`) and it is started
-/// again, after half a second at first and half a minute at last; measuring goes on.
+/// that has any, beside the measuring; when its PIDs become others, another ffmpeg takes over.
+/// `video_black` and `video_frozen` are found after 2 s, `audio_silent` after 5 s below -60 dB;
+/// `from_ms` counts from the first picture or sound. How loud sound is (EBU R 128) stands beside
+/// it, renewed each 2 s. At most 2 s or 16 MiB wait for ffmpeg: what a live input, or `--pass`,
+/// brings beyond that is not decoded, and that is said (`queue_overflow`); nothing waits for ffmpeg
+/// there. A file or a pipe without `--pass` is read no faster than ffmpeg decodes, and who writes
+/// to the pipe waits, too: an INPUT of its own or `--pass` is for what goes on by itself. When
+/// ffmpeg dies or is missing, that is said (`exec_died`) and it is started again, after half a
+/// second at first and half a minute at last; measuring goes on.
 ///
 /// # ALARMS
 ///
@@ -224,13 +302,15 @@ use crate::stream::Framing;
 ///
 /// Beside alarms: `command_failed`, `command_killed` and `command_dropped` of `--exec`,
 /// `measuring_skipped` of `--pass` (what was passed on without being measured), `extract_taken`,
-/// `extract_failed`, `extract_left_out` and `extract_removed` of `--capture`. Those of INPUT are
-/// tsrecv's.
+/// `extract_failed`, `extract_left_out` and `extract_removed` of `--capture`, and `file_unwritten`:
+/// a file of `--events`, or of `--report-file` with `--interval`, took no more (a full disk);
+/// measuring and passing go on, the next one is tried again. Those of INPUT are tsrecv's.
 ///
 /// # EXIT STATUS
 ///
 /// 0, or 1 when a check that `--fail-on` names found something, or nothing came that could be
-/// judged; 2 for wrong usage, 3 when the input fails.
+/// judged: no packet, or neither a PAT nor a clock by which one is missed; 2 for wrong usage, 3
+/// when the input fails, or a file did not take the report or all alarms.
 ///
 /// # MEMORY
 ///
@@ -409,66 +489,6 @@ impl ToolArgs for Args {
         match &self.work {
             Some(Work::Learn(learn)) => &learn.common,
             None => &self.common,
-        }
-    }
-}
-
-/// How a report is written.
-#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum Form {
-    /// For a person, on one screen
-    #[default]
-    Text,
-    /// One JSON object
-    Json,
-    /// One page with plots, for a browser
-    Html,
-    /// A profile learned from the stream
-    #[value(skip)]
-    Profile,
-}
-
-/// The least priority that counts.
-#[derive(Copy, Clone, Debug, PartialEq, Eq, ValueEnum)]
-enum Least {
-    /// The stream cannot be decoded
-    P1,
-    /// What should be watched all the time, too
-    P2,
-    /// All of TR 101 290
-    P3,
-}
-
-impl Least {
-    const fn priority(self) -> Priority {
-        match self {
-            Self::P1 => Priority::One,
-            Self::P2 => Priority::Two,
-            Self::P3 => Priority::Three,
-        }
-    }
-}
-
-/// What tells the time.
-#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, ValueEnum)]
-enum ClockChoice {
-    /// Arrivals on live inputs and where packets carry them, PCRs elsewhere
-    #[default]
-    Auto,
-    /// The arrivals: of a pipe too
-    Arrival,
-    /// The PCRs of one PID
-    Pcr,
-}
-
-impl ClockChoice {
-    /// What tells the time of an input that has shown its first packets.
-    fn source(self, source: &dyn Source) -> TimeSource {
-        let timed = source.is_live() || source.framing() == Some(Framing::Timed);
-        match self {
-            Self::Auto if timed => TimeSource::Arrival,
-            Self::Auto | Self::Pcr => TimeSource::Pcr,
-            Self::Arrival => TimeSource::Arrival,
         }
     }
 }

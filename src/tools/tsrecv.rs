@@ -1,6 +1,5 @@
 //! Receives a stream, or plays a file, into a pipe, a file or a socket.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::thread::JoinHandle;
@@ -13,19 +12,21 @@ use crate::cli::{Common, Context, Error, ToolArgs, Verdict};
 use crate::io::clock::{Clock, SystemClock};
 use crate::io::queue::{Feeder, Limits, queue};
 use crate::io::{
-    Departure, Ending, Endpoint, EndpointError, InputOptions, OutputEvent, OutputOptions, Received,
-    Relay, Source, is_same_file, open_input, open_output,
+    Departure, Ending, Endpoint, EndpointError, OutputEvent, OutputOptions, Received, Relay,
+    Source, is_same_file, open_input, open_output,
 };
-use crate::stream::playout::{Playout, PlayoutOptions};
+use crate::stream::playout::Playout;
 use crate::stream::stuffing::RateExceeded;
-use crate::stream::{Batch, Counters, Framing};
-use crate::ts::{Pid, PidSet};
-use crate::units::{BitRate, Ticks27M};
+use crate::stream::{Batch, Counters};
+use crate::ts::Pid;
+use crate::units::BitRate;
 
 mod looped;
+mod plan;
 mod writer;
 
 use looped::Looped;
+use plan::Plan;
 use writer::{OUT_PACKETS, UNKNOWN_FRAMING, Writer};
 
 /// Receive, play out and filter transport streams
@@ -200,11 +201,6 @@ const TURN: Duration = Duration::from_millis(100);
 const DRAIN: Duration = Duration::from_secs(2);
 /// How long after that request a writer that hangs, on a disk or a program, is left behind.
 const ABANDON: Duration = Duration::from_secs(6);
-/// How long after a request to stop live packets are waited for: a live playout holds them back for
-/// 200 ms, and a relay for less. Those of a file are there another time.
-const GRACE: Ticks27M = Ticks27M::from_millis(300);
-/// How long after its arrival a datagram leaves: what gathered on the way in leaves evenly.
-const RELAY_DELAY: Ticks27M = Ticks27M::from_millis(5);
 
 /// A factor, in thousandths.
 fn speed(text: &str) -> Result<u32, String> {
@@ -216,128 +212,6 @@ fn speed(text: &str) -> Result<u32, String> {
     } else {
         Err("write a factor from 0.001 to 1000".to_owned())
     }
-}
-
-/// What the loop sees.
-struct Plan {
-    input: Endpoint,
-    input_options: InputOptions,
-    output: Endpoint,
-    again: Option<PathBuf>,
-    wanted: Option<PidSet>,
-    playing: Option<PlayoutOptions>,
-    /// Packets wait for their departures: a socket sees to that itself, a pipe needs help.
-    paced: bool,
-    /// The packets of a file get the arrival times that its PCRs give them.
-    dates: bool,
-    framing: Option<Framing>,
-    departure: Departure,
-    /// For how long packets are waited for once the end was asked for.
-    grace: Ticks27M,
-}
-
-impl Plan {
-    fn new(args: &Args) -> Result<Self, Error> {
-        let (input, output) = endpoints(args)?;
-        let file = match &input {
-            Endpoint::File(path) if path.is_file() => Some(path.clone()),
-            _ => None,
-        };
-        if args.again && file.is_none() {
-            let words = format!("--loop plays a file again and again, and '{input}' is none");
-            return Err(Error::usage(anyhow!(words)).hint("tsrecv --loop FILE OUTPUT"));
-        }
-        if matches!(input, Endpoint::Socket(_)) && args.speed.is_some() {
-            let words = format!("--speed plays a file, and '{input}' comes at its own speed");
-            return Err(Error::usage(anyhow!(words)).hint("--pace lets it leave by its own clock"));
-        }
-        let to_socket = matches!(output, Endpoint::Socket(_));
-        let paced = args.pace || args.speed.is_some() || file.is_some() && to_socket;
-        let playing = (paced || args.cbr.is_some()).then(|| PlayoutOptions {
-            speed_permille: args.speed.unwrap_or(1000),
-            rate: args.cbr,
-            live: file.is_none(),
-        });
-        let delay = match playing {
-            Some(_) => Ticks27M::ZERO,
-            None => RELAY_DELAY,
-        };
-        let evenly = to_socket && (paced || file.is_none());
-        Ok(Self {
-            input_options: InputOptions {
-                reorder: args.reorder,
-                dedup: args.dedup,
-                keep_headers: true,
-                ..InputOptions::default()
-            },
-            wanted: wanted(args),
-            playing,
-            paced,
-            dates: args.timed && playing.is_none() && file.is_some(),
-            framing: match (args.timed, args.plain) {
-                (true, _) => Some(Framing::Timed),
-                (_, true) => Some(Framing::Plain),
-                _ => None,
-            },
-            departure: if evenly {
-                Departure::ByArrival { delay }
-            } else {
-                Departure::AtOnce
-            },
-            grace: match file {
-                Some(_) => Ticks27M::ZERO,
-                None => GRACE,
-            },
-            again: file.filter(|_| args.again),
-            input,
-            output,
-        })
-    }
-}
-
-/// Input and output, each named by its option or by its place.
-fn endpoints(args: &Args) -> Result<(Endpoint, Endpoint), Error> {
-    let twice = |what: &str, option: &Endpoint, place: &Endpoint| {
-        let words =
-            format!("{what} is named twice: '{option}' by an option, '{place}' by its place");
-        Error::usage(anyhow!(words))
-    };
-    match (&args.input, &args.input_operand, &args.output) {
-        (Some(input), Some(place), None) => {
-            let hint = format!("'-o {place}' makes it the OUTPUT");
-            return Err(twice("INPUT", input, place).hint(hint));
-        }
-        (Some(input), Some(place), Some(_)) => {
-            return Err(twice("INPUT", input, place).hint("leave one of them out"));
-        }
-        _ => {}
-    }
-    if let (Some(output), Some(place)) = (&args.output, &args.output_operand) {
-        return Err(twice("OUTPUT", output, place).hint("leave one of them out"));
-    }
-    let pick = |a: &Option<Endpoint>, b: &Option<Endpoint>| {
-        a.clone()
-            .or_else(|| b.clone())
-            .unwrap_or(Endpoint::Standard)
-    };
-    let input = pick(&args.input, &args.input_operand);
-    Ok((input, pick(&args.output, &args.output_operand)))
-}
-
-/// The PIDs that pass; `None` when all do.
-fn wanted(args: &Args) -> Option<PidSet> {
-    if args.pid.is_empty() && args.drop_pid.is_empty() && !args.drop_null {
-        return None;
-    }
-    let mut wanted = match args.pid.is_empty() {
-        true => PidSet::all(),
-        false => args.pid.iter().copied().collect(),
-    };
-    let null = args.drop_null.then_some(Pid::NULL);
-    for pid in args.drop_pid.iter().copied().chain(null) {
-        wanted.remove(pid);
-    }
-    Some(wanted)
 }
 
 /// Receives on this thread and writes on another, until the input ends or the end is asked for.

@@ -53,12 +53,15 @@ fn synopsis(command: &Command, page: &mut Roff) {
     }
 }
 
-/// Paragraphs, examples (`$ ` lines and what they print, indented) and headings of a manual.
+/// Paragraphs, examples (`$ ` lines and what they print, indented), tables (lines with columns) and
+/// headings of a manual.
 fn manual(text: &str, page: &mut Roff) {
     let mut example = false;
     let mut paragraph = false;
     for line in text.lines() {
-        let code = line.trim_start().starts_with("$ ") || example && line.starts_with("    ");
+        let columns = line.trim().contains("   ");
+        let command = line.trim_start().starts_with("$ ");
+        let code = command || columns || example && line.starts_with("    ");
         if example && !code {
             page.control("EE", []);
             paragraph = false;

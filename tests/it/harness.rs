@@ -344,14 +344,23 @@ pub fn judged(file: &Path, options: &[&str]) -> serde_json::Value {
 /// Asks the independent checker of `tests/judge`; fails the test when it finds something.
 #[track_caller]
 pub fn judge(file: &Path, options: &[&str]) {
+    if let Some(said) = judge_says(file, options) {
+        panic!("{said}");
+    }
+}
+
+/// What the independent checker of `tests/judge` finds; nothing where all is well.
+pub fn judge_says(file: &Path, options: &[&str]) -> Option<String> {
     let output = run_judge(file, options);
-    assert!(
-        output.status.success(),
-        "the judge of {} says:\n{}{}",
-        file.display(),
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let said = || {
+        format!(
+            "the judge of {} says:\n{}{}",
+            file.display(),
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr)
+        )
+    };
+    (!output.status.success()).then(said)
 }
 
 /// A generator of numbers that is the same everywhere: xorshift64*.

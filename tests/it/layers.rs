@@ -11,6 +11,7 @@ const LAYERS: &[&[&str]] = &[
     &["si"],
     &["stream"],
     &["ring", "cut", "monitor"],
+    &["switch"],
     &["io"],
     &["cli"],
     &["tools"],
@@ -34,7 +35,9 @@ const OUTSIDE: &[&str] = &[
 ];
 
 /// Layers without clock, socket, log or environment.
-const PURE: &[&str] = &["units", "ts", "si", "stream", "ring", "cut", "monitor"];
+const PURE: &[&str] = &[
+    "units", "ts", "si", "stream", "ring", "cut", "monitor", "switch",
+];
 
 /// `ring`'s storage on real files: the one place below `io` that touches the outside.
 const STORAGE: &str = "ring/disk.rs";

@@ -350,6 +350,8 @@ fn the_status_says_no_where_a_check_of_that_priority_found_something() {
     assert_eq!(status("p2", damaged), 1);
     assert_eq!(status("p1", holed(&[1005])), 1);
     assert_eq!(status("p3", Vec::new()), 1, "nothing was judged");
+    // Sync bytes in the right places, and neither a PAT nor a clock.
+    assert_eq!(status("p1", vec![0x47; 188 * 1000]), 1);
     let usage = Run::new("tsmon").args(["--fail-on", "p4"]).run();
     usage.expect(2, &["p1, p2, p3"]);
 }
@@ -383,6 +385,32 @@ fn a_report_file_is_replaced_as_a_whole_and_stdout_stays_silent() {
     let report: Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
     assert_eq!(report["packets"], 5000);
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn a_full_disk_stops_neither_the_passing_nor_the_measuring() {
+    let stream = holed(&[1005, 4305]);
+    let run = |args: &[&str]| {
+        let run = Run::new("tsmon").args(["--pass"]).args(args);
+        run.stdin(stream.clone()).run()
+    };
+    let events = run(&["--events", "/dev/full"]);
+    let words = ["file_unwritten", "were not written to '/dev/full'"];
+    // The report is there in spite of it, with what was found behind the first alarm.
+    let events = events.expect(3, &words);
+    assert!(events.stderr.contains("continuity_count_error"));
+    let report = run(&["--report-file", "/dev/full", "--interval", "1ms"]);
+    let report = report.expect(3, &["file_unwritten"]);
+    for ran in [events, report] {
+        assert!(ran.stdout == stream, "{} bytes", ran.stdout.len());
+    }
+}
+
+#[test]
+fn a_report_file_that_cannot_be_made_is_wrong_usage_before_anything_is_measured() {
+    let run = Run::new("tsmon").args(["--report-file", "/nowhere/report", "-"]);
+    let ran = run.stdin(holed(&[])).run();
+    ran.expect(2, &["/nowhere/report"]);
 }
 
 #[test]

@@ -66,6 +66,49 @@ fn black_frozen_and_silent_stretches_are_found_and_shorter_ones_are_not() {
     }
 }
 
+#[test]
+fn pids_that_become_others_are_decoded_too_and_a_pmt_that_never_comes_is_not_waited_for() {
+    // Of more than a turn of the loop reads at once.
+    let part = |name: &str, picture: &str, tables: &str| {
+        let stream = ffmpeg_stream(
+            name,
+            &format!(
+                "-f lavfi -i {picture}size=320x240:rate=25:duration=6 -c:v libx264 \
+                 -preset ultrafast -g 25 -muxrate 5M {tables}"
+            ),
+        );
+        fs::read(stream).unwrap()
+    };
+    let moving = part("decode-moving-256", "testsrc2=", "-mpegts_start_pid 256");
+    let black = part(
+        "decode-black-512",
+        "color=black:",
+        "-mpegts_start_pid 512 -tables_version 1",
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let both = folder.path().join("both.ts");
+    fs::write(&both, [&moving[..], &black[..]].concat()).unwrap();
+    let (report, said) = decoded(&both, None);
+    assert_eq!(found(&report, "video_black"), Ok(1), "{said}");
+
+    // The PAT names a second program, whose PMT a filter has taken out.
+    let mut partial = black;
+    for packet in partial.as_chunks_mut::<188>().0 {
+        if packet[1] & 0x1F == 0 && packet[2] == 0 {
+            // pointer_field 0, one program: section_length 13; two programs: 17.
+            let section = &mut packet[5..];
+            assert_eq!((section[0], section[2]), (0, 13));
+            section[2] = 17;
+            section[12..16].copy_from_slice(&[0, 2, 0xFF, 0x00]);
+            let crc = headend::ts::crc32(&section[..16]);
+            section[16..20].copy_from_slice(&crc.to_be_bytes());
+        }
+    }
+    fs::write(&both, partial).unwrap();
+    let (report, said) = decoded(&both, None);
+    assert_eq!(found(&report, "video_black"), Ok(1), "{said}");
+}
+
 /// EBU Tech 3341: a stereo tone of 1 kHz at -23 dBFS in both channels is -23 LUFS.
 #[test]
 fn a_tone_of_minus_23_decibels_is_minus_23_lufs() {

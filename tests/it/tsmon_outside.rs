@@ -451,6 +451,28 @@ fn an_alarm_takes_its_extract_of_the_ring() {
             let log = folder.path().join("log");
             assert!(read(&log).contains("extract_taken"), "{}", read(&log));
             stop(tsmon, &log);
+            // For one that is larger than all together may be, none goes.
+            let kept = extracts(".ts");
+            let second = tempfile::tempdir().unwrap();
+            let (ring, into) = (ring.to_str().unwrap(), into.to_str().unwrap());
+            let options = [
+                "--capture",
+                ring,
+                "--into",
+                into,
+                "--before",
+                "1s",
+                "--after",
+                "1s",
+            ];
+            let options = [&options[..], &["--capture-bytes", "100kB"]].concat();
+            let small = monitor(second.path(), &options);
+            let log = second.path().join("log");
+            wait_for("an extract that is too large", || {
+                read(&log).contains("larger than --capture-bytes")
+            });
+            assert_eq!(extracts(".ts"), kept);
+            stop(small, &log);
             drop(recorder);
         },
     );

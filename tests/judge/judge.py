@@ -328,9 +328,12 @@ def judge(file, options, name="-"):
     cut = limit is not None and reader.packets >= limit
     run.finish(cut)
     total = reference.elapsed(reader.packets * 188) if reference is not None else None
-    run.tables.finish(total, options.require)
+    # how much later than the last PCR a file ends is known of a constant rate alone
+    known = total if total is None or reference.constant else reference.elapsed(
+        min(reader.packets * 188, reference.epochs[-1][2]))
+    run.tables.finish(known, options.require)
     clocks = judge_clocks(run, samples, findings, options)
-    absences(run, samples, findings, total, reference, options)
+    absences(run, samples, findings, known, reference, options)
     return verdict(run, reader, findings, options, name, clocks, best, total)
 
 

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::finding::{Buffer, Fault, Place, Reporter};
-use super::main_buffers::{Behind, End, Piece};
+use super::main_buffers::{Behind, End, Piece, PieceAmount};
 use super::measured::{Measured, Over, TOLERANCE};
 use super::model::{Main, Model, NO_PARAMETERS, Reason, Signalled, Transfer, aac, wide_subtitles};
 use super::quantity::{Amount, Fine, Interval};
@@ -100,7 +100,7 @@ impl Chain {
             place: 0,
             valid: 0,
             data: 0,
-            transport: TransportBuffer::new(1),
+            transport: TransportBuffer::new(Amount::ZERO, 1),
             behind: Behind::Nothing,
             waiting: VecDeque::new(),
             planned: 0,
@@ -165,7 +165,7 @@ impl Chain {
         }
         self.model = model;
         if let Ok(model) = model {
-            self.transport = TransportBuffer::new(model.rate);
+            self.transport = TransportBuffer::new(Amount::bytes(model.transport), model.rate);
             self.behind = Behind::new(&model.main);
         }
         self.reset();
@@ -272,16 +272,12 @@ impl Chain {
         let from = interval.start_of(place.position);
         let to = from + interval.packet;
         let passed = self.transport.arrive(from, to);
-        self.measured.transport.high(passed.level);
-        let size = Amount::bytes(transport);
-        if self.over[0].begins(passed.level, size) {
-            report.fault(
-                place,
-                Buffer::Transport,
-                Fault::Overflow,
-                passed.level,
-                size,
-            );
+        if let Some(level) = self.transport.record(&passed) {
+            self.measured.transport.high(level);
+        }
+        if self.over[0].becomes(self.transport.is_over(&passed)) {
+            let (level, size) = (self.transport.level(&passed), Amount::bytes(transport));
+            report.fault(place, Buffer::Transport, Fault::Overflow, level, size);
         }
         if self.transport.is_stuck(to) {
             report.not_empty(place, Buffer::Transport);
@@ -295,8 +291,8 @@ impl Chain {
             let piece = Piece {
                 begin: passed.end - Fine(span),
                 end: passed.end,
-                amount: Amount::bytes(bytes.into()),
-                header: Amount::bytes(header.into()),
+                amount: PieceAmount::bytes(bytes),
+                header: PieceAmount::bytes(header),
                 after: self.place,
             };
             self.behind.push(piece);
@@ -316,6 +312,7 @@ impl Chain {
     }
 
     /// Units begin in the packet that brought the bytes from `before` on.
+    #[inline(never)]
     fn take_begun(
         &mut self,
         before: u64,
@@ -385,7 +382,7 @@ impl Chain {
                 None => {
                     // Before the first stamp nothing is known: out with it.
                     unit.judged = false;
-                    Fine(i64::MIN)
+                    Fine::EARLIEST
                 }
             };
             unit.decoded = Some(at);
@@ -406,6 +403,7 @@ impl Chain {
     }
 
     /// Looks for the places of units in the schedule of their stream.
+    #[inline(never)]
     fn plan(&mut self) {
         let Behind::Scheduled(buffers) = &mut self.behind else {
             return;
@@ -420,14 +418,14 @@ impl Chain {
                 decoded,
                 delivery: unit.delivery,
             };
-            let plan = if decoded == Fine(i64::MIN) {
+            let plan = if decoded == Fine::EARLIEST {
                 Plan::NotYet
             } else {
                 buffers.plan(&planned)
             };
             match plan {
                 Plan::Made => {}
-                Plan::NotYet => (unit.judged, unit.decoded) = (false, Some(Fine(i64::MIN))),
+                Plan::NotYet => (unit.judged, unit.decoded) = (false, Some(Fine::EARLIEST)),
                 Plan::Contradiction => {
                     self.measured.contradictions += 1;
                     return self.reset();
@@ -439,7 +437,9 @@ impl Chain {
 
     /// Takes out of the buffers what is due by `now`.
     fn decode(&mut self, now: Fine, report: &mut Reporter<'_, '_>) {
-        self.plan();
+        if matches!(self.behind, Behind::Scheduled(_)) {
+            self.plan();
+        }
         while let Some(unit) = self.waiting.front() {
             let (Some(time), Some(end)) = (unit.decoded, unit.end) else {
                 break;
@@ -448,7 +448,7 @@ impl Chain {
                 break;
             }
             if let Behind::Scheduled(buffers) = &self.behind
-                && (self.planned == 0 || time > Fine(i64::MIN) && !buffers.knows(time))
+                && (self.planned == 0 || time > Fine::EARLIEST && !buffers.knows(time))
             {
                 // Without a unit behind it, nobody knows how its last bytes go on.
                 break;
@@ -472,6 +472,7 @@ impl Chain {
         self.multiplex(place, report);
     }
 
+    #[inline(never)]
     fn remove(
         &mut self,
         time: Fine,
@@ -499,7 +500,7 @@ impl Chain {
                     video.low_delay,
                 )
             }
-            (Behind::Scheduled(buffers), Main::Video(_)) if time == Fine(i64::MIN) => {
+            (Behind::Scheduled(buffers), Main::Video(_)) if time == Fine::EARLIEST => {
                 // It is not in the schedule.
                 return buffers.discard(end.data);
             }
@@ -530,7 +531,7 @@ impl Chain {
         let Ok(Model {
             main: Main::Video(video),
             ..
-        }) = self.model
+        }) = &self.model
         else {
             return;
         };

@@ -83,6 +83,7 @@ impl Reporter<'_, '_> {
     }
 
     /// 3.3: a buffer holds more than it can.
+    #[cold]
     pub(super) fn fault(
         &mut self,
         place: Place,
@@ -101,6 +102,7 @@ impl Reporter<'_, '_> {
     }
 
     /// 3.3: an access unit is not whole in its buffer when it is decoded.
+    #[cold]
     pub(super) fn missing(
         &mut self,
         place: Place,
@@ -120,6 +122,7 @@ impl Reporter<'_, '_> {
     }
 
     /// 3.9: a buffer was not empty for a second.
+    #[cold]
     pub(super) fn not_empty(&mut self, place: Place, buffer: Buffer) {
         let finding = self
             .finding(Check::EmptyBufferError, place)
@@ -128,6 +131,7 @@ impl Reporter<'_, '_> {
     }
 
     /// 3.10: a unit waits too long.
+    #[cold]
     pub(super) fn delayed(&mut self, place: Place, delay: Fine, limit: Fine) {
         let finding = self
             .finding(Check::DataDelayError, place)

@@ -14,11 +14,27 @@ use super::scheduled::ScheduledBuffers;
 pub(super) struct Piece {
     pub(super) begin: Fine,
     pub(super) end: Fine,
-    pub(super) amount: Amount,
+    pub(super) amount: PieceAmount,
     /// Those of them, the first, that are of a PES header.
-    pub(super) header: Amount,
+    pub(super) header: PieceAmount,
     /// The place behind the last of them.
     pub(super) after: u64,
+}
+
+/// An [`Amount`] of a packet's bytes at most, 4e13: pieces wait in thousands and are copied.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct PieceAmount(i64);
+
+impl PieceAmount {
+    pub(super) const fn bytes(n: u8) -> Self {
+        Self(n as i64 * Amount::BYTE.0 as i64)
+    }
+}
+
+impl From<PieceAmount> for Amount {
+    fn from(piece: PieceAmount) -> Self {
+        Self(piece.0.into())
+    }
 }
 
 /// Where a unit ends.
@@ -41,23 +57,46 @@ pub(super) struct Removal {
 }
 
 /// Bn: what comes stays until it is decoded.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct MainBuffer {
     pieces: VecDeque<Piece>,
+    /// What has come by then is in it, though pieces of it may wait.
+    until: Fine,
     reached: u64,
     removed: u64,
 }
 
 impl MainBuffer {
+    const fn new() -> Self {
+        Self {
+            pieces: VecDeque::new(),
+            until: Fine::EARLIEST,
+            reached: 0,
+            removed: 0,
+        }
+    }
+
     /// Empties it; the next byte is at `place`.
     pub(super) fn reset(&mut self, place: u64) {
         self.pieces.clear();
+        self.until = Fine::EARLIEST;
         (self.reached, self.removed) = (place, place);
     }
 
-    /// Takes in what has come whole by `until`.
+    /// Pieces that may wait until a unit is taken out: before that nobody asks for the level.
+    const FEW: usize = 64;
+
+    /// Takes in what has come whole by `until`, at the latest when it is asked for.
+    #[inline]
     pub(super) fn advance(&mut self, until: Fine) {
-        while let Some(piece) = self.pieces.front().filter(|p| p.end <= until) {
+        self.until = self.until.max(until);
+        if self.pieces.len() >= Self::FEW {
+            self.take_in();
+        }
+    }
+
+    fn take_in(&mut self) {
+        while let Some(piece) = self.pieces.front().filter(|p| p.end <= self.until) {
             self.reached = piece.after;
             self.pieces.pop_front();
         }
@@ -70,7 +109,8 @@ impl MainBuffer {
 
     /// At `time` the unit that ends at `end` is taken out.
     pub(super) fn remove(&mut self, time: Fine, end: u64) -> Removal {
-        self.advance(time);
+        self.until = self.until.max(time);
+        self.take_in();
         let mut reached = Amount::bytes(self.reached);
         if let Some(piece) = self.pieces.front() {
             reached += part(piece, time);
@@ -93,9 +133,9 @@ fn part(piece: &Piece, time: Fine) -> Amount {
         return Amount::ZERO;
     }
     if gone >= all {
-        return piece.amount;
+        return piece.amount.into();
     }
-    Amount(piece.amount.0 * i128::from(gone.0) / i128::from(all.0.max(1)))
+    Amount(Amount::from(piece.amount).0 * i128::from(gone.0) / i128::from(all.0.max(1)))
 }
 
 /// MBn and EBn by the leak method: what is in MBn goes to EBn at Rbx while that is not full.
@@ -108,8 +148,9 @@ pub(super) struct VideoBuffers {
     size: Amount,
     /// Up to when it has been followed.
     time: Option<Fine>,
-    /// Places: what has come into MBn, gone on to EBn, been decoded.
-    reached: Amount,
+    /// What is in MBn.
+    held: Amount,
+    /// Places: what has gone on to EBn, been decoded.
     passed: Amount,
     removed: Amount,
     /// When MBn was last empty.
@@ -128,7 +169,7 @@ impl VideoBuffers {
             rate,
             size,
             time: None,
-            reached: Amount::ZERO,
+            held: Amount::ZERO,
             passed: Amount::ZERO,
             removed: Amount::ZERO,
             empty: Fine::default(),
@@ -141,15 +182,15 @@ impl VideoBuffers {
         self.pieces.clear();
         self.time = None;
         let place = Amount::bytes(place);
-        (self.reached, self.passed, self.removed) = (place, place, place);
-        self.highest = Amount::ZERO;
+        (self.passed, self.removed) = (place, place);
+        (self.held, self.highest) = (Amount::ZERO, Amount::ZERO);
     }
 
     /// Follows what has come whole by `until`.
     pub(super) fn advance(&mut self, until: Fine) {
         while let Some(piece) = self.pieces.front().copied().filter(|p| p.end <= until) {
             self.pieces.pop_front();
-            self.enter(&piece, piece.amount, piece.end);
+            self.enter(&piece, piece.amount.into(), piece.end);
         }
     }
 
@@ -167,7 +208,7 @@ impl VideoBuffers {
             self.enter(&piece, come, time);
             if let Some(front) = self.pieces.front_mut() {
                 front.begin = time;
-                front.amount -= come;
+                front.amount = PieceAmount(front.amount.0 - come.0 as i64);
             }
         }
         if let Some(now) = self.time
@@ -218,32 +259,39 @@ impl VideoBuffers {
 
     /// Nothing comes until `until`.
     fn drain(&mut self, until: Fine) {
-        self.flow(Amount::ZERO, until);
+        if self.held == Amount::ZERO {
+            // It is empty, as before most packets.
+            self.empty = until;
+            self.time = Some(until);
+        } else {
+            self.flow(Amount::ZERO, until);
+        }
     }
 
-    /// `amount` comes evenly until `until`. While the inflow is even and the ceiling stands, what
-    /// has passed is the least of three lines, and their least at the end is exact: what Rbx
-    /// takes, what has come, what EBn holds.
+    /// `amount` comes evenly until `until`. While the inflow is even and what is decoded stands, what
+    /// goes on is the least of three lines, and their least at the end is exact: what Rbx takes, what
+    /// has come, what EBn has room for.
     fn flow(&mut self, amount: Amount, until: Fine) {
         let now = self.time.unwrap_or(until);
         let span = until.max(now) - now;
-        let held = self.reached - self.passed;
-        self.reached += amount;
-        let leaked = self.passed + Amount::flow(self.rate, span);
-        let ceiling = (self.removed + self.size).max(self.passed);
-        self.passed = leaked.min(self.reached).min(ceiling);
-        let level = self.reached - self.passed;
-        if level <= Amount::BYTE {
+        let leaked = Amount::flow(self.rate, span);
+        let room = (self.removed + self.size - self.passed).max(Amount::ZERO);
+        let held = self.held;
+        let come = held + amount;
+        let gone = leaked.min(come).min(room);
+        self.passed += gone;
+        self.held = come - gone;
+        if self.held <= Amount::BYTE {
             self.empty = until;
-        } else if leaked >= self.reached && amount > Amount::ZERO {
+        } else if leaked >= come && amount > Amount::ZERO {
             // Rbx would have emptied it; has it, before EBn was full?
-            let gain = Amount::flow(self.rate, span) - amount;
+            let gain = leaked - amount;
             let meeting = amount.0 * held.0 / gain.0.max(1);
-            if self.reached.0 - amount.0 + meeting <= ceiling.0 {
+            if held.0 + meeting <= room.0 {
                 self.empty = self.empty.max(now);
             }
         }
-        self.highest = self.highest.max(level);
+        self.highest = self.highest.max(self.held);
         self.time = Some(until.max(now));
     }
 }
@@ -261,7 +309,7 @@ pub(super) enum Behind {
 impl Behind {
     pub(super) fn new(main: &Main) -> Self {
         match main {
-            Main::One(_) => Self::One(MainBuffer::default()),
+            Main::One(_) => Self::One(MainBuffer::new()),
             Main::Video(v) if v.transfer == Transfer::Leak => {
                 Self::Video(VideoBuffers::new(v.leak, v.elementary))
             }
@@ -317,5 +365,35 @@ impl Behind {
             Self::Scheduled(buffers) => buffers.discard(end.data),
             Self::Nothing => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_that_wait_are_in_the_buffer_when_a_unit_is_taken_out() {
+        // A piece of 184 bytes each 10 units of time; the unit is taken out half way through the
+        // 101st: 18 492 bytes have come, 9200 of them are the unit's.
+        let mut buffer = MainBuffer::new();
+        buffer.reset(0);
+        for n in 0..200 {
+            buffer.pieces.push_back(Piece {
+                begin: Fine(n * 10),
+                end: Fine(n * 10 + 10),
+                amount: PieceAmount::bytes(184),
+                header: PieceAmount::bytes(0),
+                after: (n as u64 + 1) * 184,
+            });
+            buffer.advance(Fine(n * 10 + 5).min(Fine(1000)));
+        }
+        let removal = buffer.remove(Fine(1005), 9200);
+        assert_eq!(removal.before, Amount::bytes(18_492));
+        assert_eq!(removal.left, Amount::bytes(9292));
+        assert_eq!(removal.missing, Amount::ZERO);
+        // One that comes whole only with the last piece lacks half of it.
+        let removal = buffer.remove(Fine(1995), 200 * 184);
+        assert_eq!(removal.missing, Amount::bytes(92));
     }
 }

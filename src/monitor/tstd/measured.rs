@@ -53,7 +53,12 @@ pub(super) struct Over(bool);
 
 impl Over {
     pub(super) fn begins(&mut self, level: Amount, size: Amount) -> bool {
-        let over = level > size + TOLERANCE;
+        self.becomes(level > size + TOLERANCE)
+    }
+
+    /// The same, when it is known whether it is above.
+    #[inline]
+    pub(super) fn becomes(&mut self, over: bool) -> bool {
         !std::mem::replace(&mut self.0, over) && over
     }
 }

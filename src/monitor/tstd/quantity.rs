@@ -8,14 +8,19 @@ use std::ops::{Add, AddAssign, Sub, SubAssign};
 
 use crate::units::Ticks27M;
 
-/// An instant of a program's clock, or a span of it: 1/1024 of a tick (36 ps); the range is ten
-/// years.
+/// An instant of a program's clock, or a span of it: 1/1024 of a tick (36 ps). Within
+/// [`EARLIEST`](Self::EARLIEST) and [`LATEST`](Self::LATEST), which is two years and a half, the sum of
+/// two is in range: the packets' arithmetic does not look for it.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Fine(pub(super) i64);
 
 impl Fine {
     pub(super) const PER_TICK: i64 = 1024;
     pub(super) const SECOND: Self = Self::of(Ticks27M::SECOND);
+    /// Before every instant: so far that no span from it leaves the range.
+    pub(super) const EARLIEST: Self = Self(i64::MIN / 2);
+    /// As late as an instant, and as long as a span, may be.
+    pub(super) const LATEST: Self = Self(i64::MAX / 4);
 
     pub(super) const fn of(span: Ticks27M) -> Self {
         Self(span.get().saturating_mul(Self::PER_TICK))
@@ -29,14 +34,14 @@ impl Fine {
 impl Add for Fine {
     type Output = Self;
     fn add(self, rhs: Self) -> Self {
-        Self(self.0.saturating_add(rhs.0))
+        Self(self.0.wrapping_add(rhs.0))
     }
 }
 
 impl Sub for Fine {
     type Output = Self;
     fn sub(self, rhs: Self) -> Self {
-        Self(self.0.saturating_sub(rhs.0))
+        Self(self.0.wrapping_sub(rhs.0))
     }
 }
 
@@ -57,7 +62,9 @@ impl Amount {
 
     /// What comes at a rate in bits a second in a span.
     pub(super) fn flow(bits_per_second: u64, span: Fine) -> Self {
-        Self(i128::from(bits_per_second) * i128::from(span.0.max(0)))
+        // Without signs it is one multiplication; below 2^127, for the span is below 2^63.
+        let span = u64::try_from(span.0).unwrap_or(0);
+        Self((u128::from(bits_per_second) * u128::from(span)) as i128)
     }
 
     /// `n` bits divided by `d`.
@@ -74,8 +81,11 @@ impl Amount {
     /// How long it takes at a rate in bits a second, rounded down, and the remainder that was left.
     pub(super) fn time_at(self, bits_per_second: u64) -> (Fine, u64) {
         let rate = i128::from(bits_per_second.max(1));
-        let fine = i64::try_from(self.0 / rate).unwrap_or(i64::MAX);
-        (Fine(fine), u64::try_from(self.0 % rate).unwrap_or(0))
+        let fine = i64::try_from(self.0 / rate).map_or(Fine::LATEST, Fine);
+        (
+            fine.min(Fine::LATEST),
+            u64::try_from(self.0 % rate).unwrap_or(0),
+        )
     }
 }
 

@@ -137,6 +137,7 @@ impl ScheduledBuffers {
             header,
             ..
         } = *piece;
+        let (amount, header) = (Amount::from(amount), Amount::from(header));
         let span = i128::from((end - begin).0);
         let between = begin + Fine((span * header.0 / amount.0.max(1)) as i64);
         if header > Amount::ZERO {
@@ -205,7 +206,8 @@ impl ScheduledBuffers {
                     Some(last) => last.max(earliest),
                 };
                 let bytes = Amount::bytes(unit.end.saturating_sub(unit.start));
-                let end = begin + bytes.time_at(schedule.buffer.rate_bps).0;
+                // A nonsensical rate may lead far.
+                let end = (begin + bytes.time_at(schedule.buffer.rate_bps).0).min(Fine::LATEST);
                 *last = Some(end);
                 if before.is_none_or(|before| begin > before) {
                     self.steps.push_back(Step {

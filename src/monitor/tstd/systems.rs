@@ -40,7 +40,7 @@ pub(super) struct Systems {
 impl Systems {
     pub(super) fn new() -> Self {
         Self {
-            transport: TransportBuffer::new(RATE),
+            transport: TransportBuffer::new(TRANSPORT, RATE),
             level: Amount::ZERO,
             time: None,
             over: [Over::default(); 2],
@@ -66,10 +66,13 @@ impl Systems {
         let from = interval.start_of(place.position);
         let to = from + interval.packet;
         let passed = self.transport.arrive(from, to);
-        self.transport_seen.high(passed.level);
-        if self.over[0].begins(passed.level, TRANSPORT) {
+        if let Some(level) = self.transport.record(&passed) {
+            self.transport_seen.high(level);
+        }
+        if self.over[0].becomes(self.transport.is_over(&passed)) {
+            let level = self.transport.level(&passed);
             let buffer = Buffer::SystemsTransport;
-            report.fault(place, buffer, Fault::Overflow, passed.level, TRANSPORT);
+            report.fault(place, buffer, Fault::Overflow, level, TRANSPORT);
         }
         if self.transport.is_stuck(to) {
             report.not_empty(place, Buffer::SystemsTransport);

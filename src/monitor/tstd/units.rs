@@ -187,6 +187,13 @@ impl UnitFinder {
             header: header as u8,
         };
         let at = self.place + header as u64;
+        if start.is_none()
+            && let Kind::Video(units) = &mut self.kind
+            && units.codes.pass(payload)
+        {
+            self.place += bytes.len() as u64;
+            return passing;
+        }
         if let Some(start) = start {
             self.stamp = start.decode_time();
             self.payload_start = at;

@@ -1,4 +1,5 @@
 use super::*;
+use crate::stream::event::Value;
 use proptest::prelude::*;
 
 fn at(ms: i64) -> Arrival {

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::str::FromStr;
 
-use super::ringed::RingFault;
+use super::fault::RingFault;
 use crate::cli::Ends;
 use crate::ring::{Ring, SegmentName};
 use crate::units::{Ticks27M, WallTime};

@@ -3,9 +3,10 @@
 use std::fmt;
 use std::io;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
+use super::fault::RingFault;
 use super::passes::{Choice, EpochArg};
 use super::scale::wall;
 use crate::cli::Ends;
@@ -14,8 +15,7 @@ use crate::cut::survey::Plan;
 use crate::ring::RingEvent;
 use crate::ring::index::What;
 use crate::ring::{
-    Access, BLOCK_BYTES, DamagedFile, Disk, Gap, Ring, RingError, SILENCE, SegmentName, Stamps,
-    StoredFile,
+    Access, BLOCK_BYTES, DamagedFile, Disk, Gap, Ring, SILENCE, SegmentName, Stamps, StoredFile,
 };
 use crate::ts::{PACKET_SIZE, Packet, Pts};
 use crate::units::{StreamTime, Ticks27M, WallTime};
@@ -27,40 +27,6 @@ const FIRST_BYTES: usize = 1 << 16;
 const LONGEST_BLOCK: Ticks27M = Ticks27M::SECOND;
 /// Stamps looked at together.
 const STAMPS: usize = 8192;
-
-/// Why a ring cannot be cut from.
-#[derive(Debug)]
-pub(super) enum RingFault {
-    /// It cannot be opened.
-    Ring(RingError),
-    /// A segment was let go before it was reached.
-    Gone(String),
-    /// A segment cannot be read; its path.
-    Read(PathBuf, io::Error),
-    /// No part of the ring has that epoch; those that there are.
-    NoEpoch(u32, Vec<u32>),
-}
-
-impl fmt::Display for RingFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Ring(e) => e.fmt(f),
-            Self::Gone(name) => write!(f, "the ring let {name} go before it was read"),
-            Self::Read(path, _) => write!(f, "cannot read '{}'", path.display()),
-            Self::NoEpoch(epoch, _) => write!(f, "the ring has no epoch {epoch}"),
-        }
-    }
-}
-
-impl std::error::Error for RingFault {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Read(_, e) => Some(e),
-            Self::Ring(e) => e.source(),
-            Self::Gone(_) | Self::NoEpoch(..) => None,
-        }
-    }
-}
 
 /// A segment, and where it stands among the bytes of all.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::anyhow;
 
-use super::ringed::RingFault;
+use super::fault::RingFault;
 use crate::cli::{Ends, Error, visible};
 use crate::cut::error::SurveyError;
 use crate::units::{StreamTime, WallTime};

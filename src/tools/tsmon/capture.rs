@@ -7,7 +7,8 @@ use std::collections::{HashMap, VecDeque};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -140,7 +141,9 @@ struct Wanted {
 
 /// Takes extracts.
 pub struct Capture {
-    wanted: Option<SyncSender<Wanted>>,
+    wanted: Option<Sender<Wanted>>,
+    /// How many were asked for and not taken yet: [`WAITING`] at most.
+    waiting: Arc<AtomicUsize>,
     thread: Option<JoinHandle<()>>,
     relay: Relay,
     on: Priority,
@@ -165,7 +168,8 @@ impl CaptureArgs {
         let made = fs::create_dir_all(into);
         made.with_context(|| format!("cannot make '{}'", into.display()))
             .map_err(Error::usage)?;
-        let (sender, receiver) = sync_channel(WAITING);
+        let (sender, receiver) = channel();
+        let waiting = Arc::default();
         let relay = Relay::default();
         let worker = Worker {
             ring: ring.clone(),
@@ -174,6 +178,7 @@ impl CaptureArgs {
             after: Ticks27M::from(self.after),
             most: self.capture_bytes.get(),
             relay: relay.clone(),
+            count: Arc::clone(&waiting),
             waiting: VecDeque::new(),
         };
         let thread = std::thread::Builder::new()
@@ -181,6 +186,7 @@ impl CaptureArgs {
             .spawn(move || worker.run(&receiver))?;
         Ok(Some(Capture {
             wanted: Some(sender),
+            waiting,
             thread: Some(thread),
             relay,
             on: self.capture_on.priority(),
@@ -199,16 +205,19 @@ impl Capture {
         if !alarm.raised || alarm.check.priority() > self.on || too_soon {
             return;
         }
+        if self.waiting.load(Ordering::Relaxed) >= WAITING {
+            let event = CaptureEvent::LeftOut { check: alarm.check };
+            return self.relay.post(&event);
+        }
         self.last.insert(alarm.check, at);
         let wanted = Wanted {
             at,
             stem: stem(at, alarm),
             alarm: serde_json::to_string_pretty(alarm).unwrap_or_default(),
         };
-        let sent = self.wanted.as_ref().map(|sender| sender.try_send(wanted));
-        if matches!(sent, Some(Err(TrySendError::Full(_)))) {
-            self.relay
-                .post(&CaptureEvent::LeftOut { check: alarm.check });
+        if let Some(sender) = &self.wanted {
+            self.waiting.fetch_add(1, Ordering::Relaxed);
+            let _ = sender.send(wanted);
         }
     }
 
@@ -242,6 +251,8 @@ struct Worker {
     after: Ticks27M,
     most: u64,
     relay: Relay,
+    /// How many wait, those included that are on their way here.
+    count: Arc<AtomicUsize>,
     waiting: VecDeque<Wanted>,
 }
 
@@ -274,32 +285,39 @@ impl Worker {
                 why: format!("{why:#}"),
             },
         };
+        self.count.fetch_sub(1, Ordering::Relaxed);
         self.relay.post(&event);
     }
 
     fn copy(&self, wanted: &Wanted, path: &Path) -> anyhow::Result<u64> {
         let ring = Ring::open(Arc::new(Disk), &self.ring)?;
         let (from, to) = (wanted.at - self.before, wanted.at + self.after);
-        let mut cursor = ring.cursor(from, Some(to));
         let mut buffer = vec![0; BUFFER];
-        let mut staged = StagedFile::create(path)?;
+        // Older ones go only for one that fits in their place: it is measured first.
         let mut bytes = 0;
-        loop {
-            let (_, read) = cursor.read(&mut buffer, None)?;
-            if read == 0 {
-                break;
-            }
+        let mut cursor = ring.cursor(from, Some(to));
+        while let (_, read @ 1..) = cursor.read(&mut buffer, None)? {
             bytes += read as u64;
-            if bytes > self.most {
-                return Err(anyhow!("one extract is larger than --capture-bytes"));
-            }
-            self.make_room(read as u64, &wanted.stem)?;
-            staged.write(&buffer[..read])?;
         }
         if bytes == 0 {
             let ring = self.ring.display();
             return Err(anyhow!("{ring} holds nothing from {from} to {to}"));
         }
+        if bytes > self.most {
+            return Err(anyhow!("one extract is larger than --capture-bytes"));
+        }
+        self.make_room(bytes)?;
+        let mut staged = StagedFile::create(path)?;
+        let mut cursor = ring.cursor(from, Some(to));
+        let mut left = bytes;
+        while left > 0
+            && let (_, read @ 1..) = cursor.read(&mut buffer, None)?
+        {
+            let read = left.min(read as u64);
+            staged.write(&buffer[..read as usize])?;
+            left -= read;
+        }
+        let bytes = bytes - left;
         staged.place()?;
         let mut note = StagedFile::create(&path.with_extension("json"))?;
         note.write(wanted.alarm.as_bytes())?;
@@ -308,17 +326,15 @@ impl Worker {
     }
 
     /// Removes the oldest extracts until `more` bytes fit beside them.
-    fn make_room(&self, more: u64, now: &str) -> anyhow::Result<()> {
+    fn make_room(&self, more: u64) -> anyhow::Result<()> {
         let mut extracts = Vec::new();
         let mut all = 0;
         for entry in fs::read_dir(&self.into)? {
             let entry = entry?;
             let name = entry.file_name().to_string_lossy().into_owned();
             let size = entry.metadata().map_or(0, |m| m.len());
-            if is_extract(&name) || name.contains(now) {
-                all += size;
-            }
             if is_extract(&name) {
+                all += size;
                 extracts.push((name, size));
             }
         }
@@ -359,6 +375,31 @@ fn is_extract(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::monitor::{Alarms, Finding, Moment};
+    use crate::stream::event::Subject;
+
+    #[test]
+    fn an_alarm_more_than_wait_is_left_out_and_said() {
+        let (sender, receiver) = channel();
+        let mut capture = Capture {
+            wanted: Some(sender),
+            waiting: Arc::default(),
+            thread: None,
+            relay: Relay::default(),
+            on: Priority::Four,
+            every: Ticks27M::ZERO,
+            last: HashMap::new(),
+        };
+        let finding = Finding::new(Check::CrcError, Subject::Stream, Moment::default());
+        for _ in 0..WAITING + 3 {
+            // Nobody takes them over.
+            Alarms::new(Ticks27M::ZERO).push(&finding, &mut |alarm| capture.alarm(alarm));
+        }
+        assert_eq!(receiver.try_iter().count(), WAITING);
+        let mut said = Vec::new();
+        capture.relay.drain_events(&mut |e| said.push(e.name()));
+        assert_eq!(said, ["extract_left_out"; 3]);
+    }
 
     #[test]
     fn only_what_we_named_is_ours_to_remove() {

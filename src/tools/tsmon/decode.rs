@@ -1,5 +1,5 @@
 //! `--decode`: black and frozen pictures, silence and loudness, by one ffmpeg beside the
-//! measuring, which never waits for it.
+//! measuring. What is live, or passed on, never waits for it; a file or a pipe does.
 
 mod lines;
 
@@ -16,6 +16,7 @@ use crate::io::queue::{Feeder, Limits, Outlet, Taken, queue};
 use crate::io::{Endpoint, EndpointError, OutputOptions, Relay, Sink, open_output};
 use crate::monitor::content::Loudness;
 use crate::monitor::{Alarms, Check, Finding, Monitor};
+use crate::si::ServiceId;
 use crate::stream::Batch;
 use crate::stream::event::{Event, Subject, Value};
 use crate::ts::Pid;
@@ -25,6 +26,9 @@ use crate::units::Ticks27M;
 const TURN: Duration = Duration::from_millis(100);
 /// What ffmpeg said and nobody has asked for yet, at most.
 const MAX_SAID: usize = 4096;
+
+/// How long is waited for PMTs that do not come: a filter may have taken their services out.
+const PMT_PATIENCE: Ticks27M = Ticks27M::new(2 * 27_000_000);
 
 /// What is heard of ffmpeg.
 #[derive(Copy, Clone, Debug)]
@@ -38,6 +42,9 @@ enum Heard {
 
 /// One ffmpeg that decodes one service.
 pub(super) struct Decode {
+    service: ServiceId,
+    /// What ffmpeg was asked: the PIDs of the service are in it.
+    command: String,
     feeder: Feeder,
     writer: Option<JoinHandle<()>>,
     relay: Relay,
@@ -60,10 +67,13 @@ impl Decode {
     /// # Errors
     /// When not even a shell can be started.
     pub(super) fn start(monitor: &Monitor, live: bool) -> Option<Result<Self, EndpointError>> {
-        if !monitor.programs().is_complete() {
+        let programs = monitor.programs();
+        if !programs.is_complete() && monitor.now().time < PMT_PATIENCE {
             return None;
         }
-        let request = monitor.programs().services().find_map(lines::request)?;
+        let mut services = programs.services();
+        let (service, request) = services.find_map(|s| Some((s.id, lines::request(s)?)))?;
+        let command = request.command.clone();
         let stop = Arc::new(AtomicBool::new(false));
         let options = OutputOptions {
             stop: Arc::clone(&stop),
@@ -83,6 +93,8 @@ impl Decode {
             heard: Arc::clone(&heard),
         };
         Some(Ok(Self {
+            service,
+            command,
             feeder,
             writer: Some(std::thread::spawn(move || writer.run())),
             relay,
@@ -95,6 +107,18 @@ impl Decode {
             maybe_black: None,
             loudness: BTreeMap::new(),
         }))
+    }
+
+    /// True when the tables name other PIDs for the service by now, or it is gone: ffmpeg decodes
+    /// what nobody sends any more.
+    pub(super) fn is_outdated(&self, monitor: &Monitor) -> bool {
+        let programs = monitor.programs();
+        match programs.service(self.service).map(lines::request) {
+            Some(Some(request)) => request.command != self.command,
+            // Its PMT is on its way, or names nothing for now.
+            Some(None) => false,
+            None => programs.is_complete(),
+        }
     }
 
     /// Hands on packets: those of a live input at once or never, those of a file when there is

@@ -12,7 +12,7 @@ use super::watch::{Told, Watch};
 use super::{Args, Form, Least, Work};
 use crate::cli::{Context, Error, Verdict};
 use crate::io::{Endpoint, InputOptions, PassSource, Source, open_input};
-use crate::monitor::{Alarms, Check, Monitor};
+use crate::monitor::{self, Alarms, Check, Monitor};
 
 /// Measures until the input ends or the end is asked for, and prints the report.
 ///
@@ -77,9 +77,10 @@ pub fn run(mut args: Args, context: &mut Context) -> Result<Verdict, Error> {
         context.report().hold();
     }
     let watched = watch.run(&args, &mut *source, &mut page, context);
-    let monitor = watch.finish(&mut *source, context)?;
+    let (monitor, written) = watch.finish(&mut *source, context)?;
     page.print(&monitor, context)?;
     watched?;
+    written?;
     Ok(judge(args.fail_on, &monitor))
 }
 
@@ -103,8 +104,15 @@ fn judge(fail_on: Option<Least>, monitor: &Monitor) -> Verdict {
     };
     let failed =
         |check: &&Check| check.priority() <= least.priority() && monitor.count(**check).count > 0;
-    match monitor.packets() == 0 || Check::ALL.iter().any(|check| failed(&check)) {
+    match shows_nothing(monitor) || Check::ALL.iter().any(|check| failed(&check)) {
         true => Verdict::No,
         false => Verdict::Yes,
     }
+}
+
+/// True when no packet came, or none of a PAT, nor a clock by which it would be missed.
+fn shows_nothing(monitor: &Monitor) -> bool {
+    let has_pat = monitor.programs().transport_stream_id().is_some();
+    let missed = monitor.verdict(Check::PatError2) == monitor::Verdict::Judged;
+    monitor.packets() == 0 || !has_pat && !missed
 }

@@ -1,22 +1,14 @@
 //! Where alarms are told: JSON lines, and a command that is run.
 
-use std::fs::{File, OpenOptions};
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::Path;
 
-use anyhow::Context as _;
 use serde::Serialize;
 
-use crate::cli::{Context, Error};
-use crate::io::Hook;
+use crate::cli::{self, Context, Error};
 use crate::io::clock::{Clock, SystemClock};
 use crate::monitor::Alarm;
 use crate::si::ServiceId;
 use crate::ts::Pid;
-
-/// What running commands are given at the end.
-const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A line of `--events`: when by the wall clock, and what.
 #[derive(Serialize)]
@@ -26,20 +18,11 @@ struct Line<'a> {
     alarm: &'a Alarm,
 }
 
-/// Where the lines go.
-#[derive(Debug)]
-enum Lines {
-    Nowhere,
-    Answer,
-    File(File, PathBuf),
-}
-
 /// Tells alarms.
 #[derive(Debug)]
 pub(super) struct Notices {
     input: String,
-    lines: Lines,
-    hook: Option<Hook>,
+    told: cli::Notices,
     /// On stderr too: of an input that goes on.
     logged: bool,
 }
@@ -55,69 +38,39 @@ impl Notices {
         input: String,
         logged: bool,
     ) -> Result<Self, Error> {
-        let lines = match events {
-            None => Lines::Nowhere,
-            Some(path) if path == Path::new("-") => Lines::Answer,
-            Some(path) => {
-                let file = OpenOptions::new().append(true).create(true).open(path);
-                let file = file.with_context(|| format!("cannot open '{}'", path.display()));
-                let file = file.map_err(|e| Error::usage(e).hint("--events takes a file or -"))?;
-                Lines::File(file, path.to_owned())
-            }
-        };
         Ok(Self {
             input,
-            lines,
-            hook: command.map(Hook::new),
+            told: cli::Notices::open(events, command)?,
             logged,
         })
     }
 
-    /// Tells an alarm.
+    /// Tells an alarm. A file that takes no more is said; measuring goes on.
     ///
     /// # Errors
-    /// When nobody reads stdout any more, or the file takes no more.
+    /// When nobody reads stdout any more.
     pub(super) fn tell(&mut self, alarm: &Alarm, context: &mut Context) -> Result<(), Error> {
         let time = SystemClock.wall().to_string();
         if self.logged {
             context.event(alarm);
         }
-        if let Some(hook) = &mut self.hook {
-            hook.run(environment(alarm, &self.input, &time)?);
+        if self.told.has_command() {
+            self.told.run(environment(alarm, &self.input, &time)?);
         }
-        if matches!(self.lines, Lines::Nowhere) {
-            return Ok(());
-        }
-        let line = serde_json::to_string(&Line { time, alarm })? + "\n";
-        match &mut self.lines {
-            Lines::Nowhere => {}
-            Lines::Answer => {
-                let out = context.answer();
-                let written = out.write_all(line.as_bytes()).and_then(|()| out.flush());
-                written.context("cannot write to stdout")?;
-            }
-            Lines::File(file, path) => {
-                let written = file.write_all(line.as_bytes());
-                written.with_context(|| format!("cannot write '{}'", path.display()))?;
-            }
-        }
-        Ok(())
+        self.told.line(&Line { time, alarm }, context)
     }
 
     /// To be called in every turn.
     pub(super) fn turn(&mut self, context: &Context) {
-        if let Some(hook) = &mut self.hook {
-            hook.turn();
-            hook.drain_events(&mut |e| context.event(e));
-        }
+        self.told.turn(context);
     }
 
     /// Waits a little for commands that run.
-    pub(super) fn finish(&mut self, context: &Context) {
-        if let Some(hook) = &mut self.hook {
-            hook.finish(PATIENCE);
-            hook.drain_events(&mut |e| context.event(e));
-        }
+    ///
+    /// # Errors
+    /// When a file did not take all lines.
+    pub(super) fn finish(&mut self, context: &Context) -> Result<(), Error> {
+        self.told.finish(context)
     }
 }
 

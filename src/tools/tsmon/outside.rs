@@ -13,7 +13,7 @@ use super::snmp;
 use crate::cli::report::Level;
 use crate::cli::{Context, Error, metrics};
 use crate::io::snmp::{PassPersist, TrapSender};
-use crate::io::{Endpoint, HttpServer, Page, Source};
+use crate::io::{Endpoint, Source};
 use crate::monitor::{Alarm, Alarms, Monitor};
 use crate::stream::Counters;
 use crate::stream::event::Value;
@@ -80,7 +80,10 @@ impl OutsideArgs {
     /// # Errors
     /// Where an address cannot be used, or stdin is wanted twice.
     pub fn open(&self, input: &Endpoint, context: &Context) -> Result<Outside, Error> {
-        let page = self.prometheus.map(|at| serve(at, context)).transpose()?;
+        let page = self
+            .prometheus
+            .map(|at| metrics::serve(at, context))
+            .transpose()?;
         let traps = self.snmp_trap.as_deref().map(|to| {
             TrapSender::open(to, &self.community).map_err(|e| {
                 Error::usage(anyhow!(e).context(format!("cannot send traps to '{to}'")))
@@ -111,25 +114,6 @@ impl OutsideArgs {
             last_packet: None,
         })
     }
-}
-
-/// Serves a page that is empty until the first update.
-fn serve(at: SocketAddr, context: &Context) -> Result<Arc<Mutex<String>>, Error> {
-    let shared = Arc::new(Mutex::new(String::new()));
-    let told = Arc::clone(&shared);
-    let server = HttpServer::start(at, move |path| {
-        (path == "/metrics").then(|| Page {
-            kind: metrics::CONTENT_TYPE,
-            body: told.lock().unwrap_or_else(PoisonError::into_inner).clone(),
-        })
-    });
-    let server = server.map_err(|e| {
-        Error::usage(anyhow!(e).context(format!("cannot serve metrics at {at}")))
-            .hint("'ss -ltnp' shows who holds the port; port 0 takes a free one")
-    })?;
-    let local = server.local_addr();
-    context.say(Level::Info, &format!("metrics at http://{local}/metrics"));
-    Ok(shared)
 }
 
 /// Answers snmpd in a thread of its own until it closes our stdin.

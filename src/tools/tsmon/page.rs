@@ -1,12 +1,13 @@
 //! Where the report goes, and in which form.
 
+use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
 
 use super::{Args, Form, html, learn, text};
-use crate::cli::{Context, Error};
+use crate::cli::{Context, Error, Unwritten};
 use crate::io::clock::{Clock, SystemClock};
 use crate::io::{Endpoint, StagedFile};
 use crate::monitor::Monitor;
@@ -41,9 +42,38 @@ impl Page {
             let hint = "add --report-file FILE.html";
             return Err(Error::usage(anyhow!(words)).hint(hint));
         }
+        if let Some(path) = &page.file
+            && fs::metadata(path).map_or(true, |m| m.is_file())
+        {
+            // Now, and not when hours of measuring are to be written.
+            StagedFile::create(path).map_err(Error::usage)?;
+        }
         Ok(page)
     }
 
+    /// A report on the way, of which another follows: a file that does not take it is said, and
+    /// measuring goes on.
+    ///
+    /// # Errors
+    /// When nobody reads stdout any more.
+    pub(super) fn print_meanwhile(
+        &self,
+        monitor: &Monitor,
+        context: &mut Context,
+    ) -> Result<(), Error> {
+        match (self.print(monitor, context), &self.file) {
+            (Err(e), Some(file)) => {
+                context.event(&Unwritten::new(file, e.to_string()));
+                Ok(())
+            }
+            (printed, _) => printed,
+        }
+    }
+
+    /// The report as it is now.
+    ///
+    /// # Errors
+    /// When its file cannot be written, or nobody reads stdout any more.
     pub(super) fn print(&self, monitor: &Monitor, context: &mut Context) -> Result<(), Error> {
         let report = monitor.report();
         let text = match self.form {

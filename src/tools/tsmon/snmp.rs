@@ -23,9 +23,16 @@ impl FromStr for Arc {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let arcs = text.strip_prefix('.').unwrap_or(text).split('.');
         let arcs: Option<Vec<u32>> = arcs.map(|arc| arc.parse().ok()).collect();
+        // The first two are encoded in one number (X.690 8.19.4): there are three roots, and below
+        // the first two of them 40 arcs.
+        let is_encoded = |arcs: &[u32]| match *arcs {
+            [0 | 1, second, ..] => second < 40,
+            [first, ..] => first == 2,
+            [] => false,
+        };
         match arcs {
-            Some(arcs) if (3..=32).contains(&arcs.len()) => Ok(Self(arcs)),
-            _ => Err("an object identifier is 3 to 32 numbers with dots between"),
+            Some(arcs) if (3..=32).contains(&arcs.len()) && is_encoded(&arcs) => Ok(Self(arcs)),
+            _ => Err("an object identifier is 3 to 32 numbers with dots between, as 1.3.6.1.4.1.N"),
         }
     }
 }
@@ -140,7 +147,7 @@ mod tests {
         assert_eq!(Arc::default().to_string(), ".1.3.6.1.4.1.32473.1");
         assert_eq!("1.3.6.1.4.1.32473.1".parse(), Ok(Arc::default()));
         assert_eq!(".1.3.6.1.4.1.32473.1".parse(), Ok(Arc::default()));
-        for wrong in ["", "1.3", "1.3.6.x", "1..3", "1.3.6."] {
+        for wrong in ["", "1.3", "1.3.6.x", "1..3", "1.3.6.", "3.1.1", "1.40.1"] {
             assert!(wrong.parse::<Arc>().is_err(), "{wrong}");
         }
     }

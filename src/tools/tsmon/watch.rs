@@ -102,7 +102,7 @@ impl Watch {
             context.turn(|c| count(c, source, self.monitor.as_ref()));
             let now = self.monitor.as_ref().map(|m| m.now().time);
             if let Some(monitor) = self.monitor.as_ref().filter(|_| due.report(now, file)) {
-                page.print(monitor, context)?;
+                page.print_meanwhile(monitor, context)?;
             }
             if let Some(monitor) = &self.monitor {
                 self.told.outside.turn(monitor, source, &self.alarms);
@@ -172,6 +172,11 @@ impl Watch {
         let Some(monitor) = self.monitor.as_mut().filter(|_| !self.undecoded) else {
             return;
         };
+        if let Some(mut decode) = self.decode.take_if(|decode| decode.is_outdated(monitor)) {
+            decode.finish(context);
+            let news = &mut |alarm: &Alarm| self.news.push(alarm.clone());
+            decode.turn(monitor, &mut self.alarms, news, context);
+        }
         if self.decode.is_none() {
             match Decode::start(monitor, live) {
                 None => {}
@@ -208,12 +213,12 @@ impl Watch {
         Ok(())
     }
 
-    /// Closes what is open; gives the monitor for its report.
+    /// Closes what is open; gives the monitor for its report, and whether all alarms were written.
     pub(super) fn finish(
         mut self,
         source: &mut dyn Source,
         context: &mut Context,
-    ) -> Result<Monitor, Error> {
+    ) -> Result<(Monitor, Result<(), Error>), Error> {
         // The terminal is given back before anything is printed.
         self.told.screen = None;
         context.report().release();
@@ -235,10 +240,10 @@ impl Watch {
         if let Some(capture) = self.told.capture.take() {
             capture.finish(context);
         }
-        self.told.notices.finish(context);
+        let written = self.told.notices.finish(context);
         context.last_turn(|c| count(c, source, Some(&monitor)));
         told?;
-        Ok(monitor)
+        Ok((monitor, written))
     }
 }
 

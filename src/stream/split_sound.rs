@@ -4,8 +4,8 @@
 //! begin or end that much beside the picture; so the packet that an edge falls into is rewritten
 //! on either side, with the frames of that side and the stamp of its first.
 
-use crate::stream::access_unit::audio_frames;
-use crate::stream::codec::Codec;
+use super::access_unit::audio_frames;
+use super::codec::Codec;
 use crate::ts::{PesHeader, Pts};
 use crate::units::Ticks27M;
 
