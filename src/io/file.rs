@@ -128,6 +128,15 @@ impl FileSource {
         })
     }
 
+    /// Has the arrival headers of a regular file come out as they are in it: a copy is the same
+    /// each time. Of anything else arrivals count from now.
+    pub(super) fn keep_headers(mut self, keep: bool) -> Self {
+        if keep && self.kind == Kind::Regular {
+            self.framer.keep_headers();
+        }
+        self
+    }
+
     /// Waits until there is something to read.
     fn wait(&mut self, patience: Duration) -> Result<bool, InputError> {
         if self.kind == Kind::Regular {

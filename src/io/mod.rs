@@ -68,8 +68,14 @@ pub fn open_input(
     options: &InputOptions,
 ) -> Result<Box<dyn Source>, InputError> {
     match endpoint {
-        Endpoint::Standard => Ok(Box::new(FileSource::stdin()?)),
-        Endpoint::File(path) => Ok(Box::new(FileSource::open(path)?)),
+        Endpoint::Standard => {
+            let source = FileSource::stdin()?;
+            Ok(Box::new(source.keep_headers(options.keep_headers)))
+        }
+        Endpoint::File(path) => {
+            let source = FileSource::open(path)?;
+            Ok(Box::new(source.keep_headers(options.keep_headers)))
+        }
         Endpoint::Socket(socket) => Ok(Box::new(UdpSource::open(socket, options)?)),
         Endpoint::Exec(command) => Ok(Box::new(ExecSource::open(endpoint.to_string(), command)?)),
     }

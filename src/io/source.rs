@@ -105,6 +105,9 @@ pub struct InputOptions {
     /// Drops datagrams without RTP that are, byte for byte, one of the last; see `stream::Repeats`.
     /// RTP ones are always dropped by their sequence numbers.
     pub dedup: bool,
+    /// Packets of 192 bytes keep the arrival headers that they have in a regular file, which lie
+    /// up to 40 s after now, so that a copy of it is the same each time.
+    pub keep_headers: bool,
 }
 
 impl Default for InputOptions {
@@ -113,6 +116,7 @@ impl Default for InputOptions {
             linger: Self::FILTER_LINGER,
             reorder: Self::REORDER,
             dedup: false,
+            keep_headers: false,
         }
     }
 }

@@ -6,9 +6,11 @@ use std::sync::Arc;
 
 use crate::units::Ticks27M;
 
+use super::epoch_found;
 use super::error::RingError;
 use super::index::Index;
 use super::layout::{LOCK, Layout};
+use super::missing::Short;
 use super::neighbours::Around;
 use super::reader::Ring;
 use super::rebuild::Rebuild;
@@ -20,7 +22,7 @@ use super::summary::Gap;
 /// What is wrong in a ring.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Finding {
-    /// Settings cannot be believed: segments are placed by their stamps.
+    /// Settings cannot be believed or, of an epoch, are missing: they are told from the files.
     Settings {
         /// The file.
         name: String,
@@ -44,7 +46,7 @@ pub enum Finding {
         /// Which file.
         name: String,
     },
-    /// Segments between others are gone; nothing brings them back.
+    /// Segments between others are gone, or packets at the end of one; nothing brings them back.
     Missing {
         /// From when to when, and between which.
         gap: Gap,
@@ -115,6 +117,9 @@ pub fn check(
             set_aside(storage, &damaged.path)?;
         }
     }
+    if mend {
+        epoch_found::store(storage, dir, &layout)?;
+    }
     let ring = Ring::of(Arc::clone(shared), dir, layout.clone());
     let missing = ring.missing_segments()?;
     let mut looked_at = layout.segments.len();
@@ -166,6 +171,7 @@ fn look(
     };
     let path = name.path(dir, "ts");
     let newest = at + 1 == layout.segments.len();
+    let lost = Short::of(storage, dir, name);
     let state = if mend {
         OpenSegment::reopen(storage, dir, &layout.segments, at, None).map(|(_, repair)| repair)
     } else {
@@ -205,11 +211,14 @@ fn look(
         });
     }
     if mend {
-        let rebuild = Rebuild::begin(storage, dir, segments, bytes, Vec::new());
+        let known = lost.map(|short| short.record()).into_iter().collect();
+        let rebuild = Rebuild::begin(storage, dir, segments, bytes, known);
         rebuild
             .and_then(|rebuild| {
                 rebuild.map_or(Ok(()), |mut rebuild| {
-                    while !rebuild.step(storage, dir, !newest)? {}
+                    // Nothing is appended to one that is empty: the recorder removes it.
+                    let closed = !newest || bytes == 0;
+                    while !rebuild.step(storage, dir, closed)? {}
                     Ok(())
                 })
             })

@@ -37,20 +37,18 @@ impl Storage for Disk {
         let mut names = Vec::new();
         for entry in fs::read_dir(dir)? {
             let entry = entry?;
-            let mut kind = entry.file_type()?;
-            if !kind.is_file() && !kind.is_dir() {
-                // What a link leads to counts; one that leads nowhere is as good as absent.
-                let Ok(metadata) = fs::metadata(entry.path()) else {
-                    continue;
-                };
-                kind = metadata.file_type();
+            let mut kind = Some(entry.file_type()?);
+            if kind.is_some_and(|kind| !kind.is_file() && !kind.is_dir()) {
+                // What a link leads to counts, where it leads somewhere.
+                let metadata = fs::metadata(entry.path());
+                kind = metadata.ok().map(|metadata| metadata.file_type());
             }
-            if kind.is_file() || kind.is_dir() {
-                names.push(DirEntry {
-                    name: entry.file_name().to_string_lossy().into_owned(),
-                    directory: kind.is_dir(),
-                });
-            }
+            let directory = kind.is_some_and(|kind| kind.is_dir());
+            names.push(DirEntry {
+                name: entry.file_name().to_string_lossy().into_owned(),
+                directory,
+                strange: !directory && !kind.is_some_and(|kind| kind.is_file()),
+            });
         }
         Ok(names)
     }
@@ -222,20 +220,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_link_that_leads_nowhere_is_not_there() {
+    fn a_link_that_leads_nowhere_is_strange() {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("1.ts"), "x").unwrap();
         fs::create_dir(folder.path().join("epoch-1")).unwrap();
         std::os::unix::fs::symlink("1.ts", folder.path().join("2.ts")).unwrap();
         std::os::unix::fs::symlink("/nonexistent", folder.path().join("3.ts")).unwrap();
+        std::os::unix::fs::symlink("4.ts", folder.path().join("4.ts")).unwrap();
         let mut found: Vec<_> = Disk
             .list(folder.path())
             .unwrap()
             .into_iter()
-            .map(|entry| (entry.name, entry.directory))
+            .map(|entry| (entry.name, entry.directory, entry.strange))
             .collect();
         found.sort();
-        let expected = [("1.ts", false), ("2.ts", false), ("epoch-1", true)];
-        assert_eq!(found, expected.map(|(name, dir)| (name.to_owned(), dir)));
+        let expected = [
+            ("1.ts", false, false),
+            ("2.ts", false, false),
+            ("3.ts", false, true),
+            ("4.ts", false, true),
+            ("epoch-1", true, false),
+        ];
+        assert_eq!(
+            found,
+            expected.map(|(name, dir, strange)| (name.to_owned(), dir, strange))
+        );
     }
 }

@@ -168,8 +168,9 @@ pub enum RingEvent {
         /// The segment length.
         segment: Ticks27M,
     },
-    /// The settings of the ring or of an epoch cannot be believed: they are as good as missing. A
-    /// recorder keeps the file aside, who reads leaves it alone.
+    /// The settings of the ring or of an epoch cannot be believed, and are as good as missing, or
+    /// those of an epoch are missing. A recorder keeps the file aside and makes another, who reads
+    /// leaves it alone.
     SettingsDamaged {
         /// The file.
         name: String,

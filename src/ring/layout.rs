@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use crate::ts::{PACKET_SIZE, SYNC_BYTE};
 use crate::units::{Ticks27M, WallTime};
 
+use super::epoch_found;
 use super::error::{RingError, RingEvent};
+use super::lengths;
 use super::neighbours;
-use super::settings::{ASIDE, EpochSettings, LengthSince, SETTINGS, Settings};
+use super::settings::{ASIDE, EPOCH_SETTINGS, EpochSettings, LengthSince, SETTINGS, Settings};
 use super::stamps::{LATEST, Stamps};
 use super::storage::{Access, Storage};
 
@@ -86,7 +88,7 @@ pub struct Layout {
     pub damaged: Vec<DamagedFile>,
 }
 
-/// A settings file that cannot be believed.
+/// A settings file that cannot be believed, or that is missing where there was one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DamagedFile {
     /// The file.
@@ -108,11 +110,23 @@ impl DamagedFile {
 }
 
 impl Layout {
-    /// Lists the ring in `dir`. Settings that cannot be believed are as good as missing.
+    /// Lists the ring in `dir`. Settings that cannot be believed, or whose segment lengths the
+    /// files contradict, are as good as missing.
     pub fn read(storage: &dyn Storage, dir: &Path) -> Result<Self, RingError> {
         let mut damaged = Vec::new();
         let settings = believed(Settings::load(storage, dir), dir, &mut damaged)?;
+        let known = settings.is_some();
         let mut layout = Self::read_with(storage, dir, settings)?;
+        let live = layout.segments.iter().filter(|s| s.epoch == 0);
+        let live: Vec<SegmentName> = live.copied().collect();
+        if let Some(why) = lengths::contradicted(storage, dir, &live).filter(|_| known) {
+            damaged.push(DamagedFile {
+                path: dir.join(SETTINGS),
+                name: SETTINGS.to_owned(),
+                why,
+            });
+            layout = Self::read_with(storage, dir, None)?;
+        }
         layout.damaged.splice(0..0, damaged);
         Ok(layout)
     }
@@ -126,23 +140,40 @@ impl Layout {
         let mut layout = Self::default();
         let lengths = settings.as_ref().map(|s| s.lengths.as_slice());
         let (live, epochs) = layout.list(storage, dir, 0)?;
-        let mut segments = layout.place(storage, dir, 0, &live, lengths.unwrap_or_default());
+        let live = layout.place(storage, dir, 0, &live, lengths.unwrap_or_default());
+        let mut segments = live.clone();
+        let mut loaded = Vec::with_capacity(epochs.len());
         for number in epochs {
             let path = epoch_dir(dir, number);
-            let (numbers, _) = layout.list(storage, &path, number)?;
-            // An epoch without its settings (a power loss) still has an order: by its names.
-            let loaded = EpochSettings::load(storage, &path);
-            let kept = believed(loaded, dir, &mut layout.damaged).unwrap_or_default();
-            let lengths = match &kept {
-                Some(kept) => kept.lengths.clone(),
-                None => lengths.unwrap_or_default().to_vec(),
+            let kept = EpochSettings::load(storage, &path);
+            let kept = believed(kept, dir, &mut layout.damaged).unwrap_or_default();
+            loaded.push((number, layout.list(storage, &path, number)?.0, kept));
+        }
+        let mut placed = Vec::with_capacity(loaded.len());
+        // The instants of epochs never decrease with their numbers.
+        let mut most = WallTime::from_ticks(i64::MAX);
+        for (number, numbers, kept) in loaded.iter().rev() {
+            let number = *number;
+            let (inside, lengths) = match kept {
+                Some(kept) => layout.checked(storage, dir, number, numbers, &kept.lengths),
+                None => layout.found(storage, dir, number, numbers, lengths.unwrap_or_default()),
             };
-            let inside = layout.place(storage, dir, number, &numbers, &lengths);
-            let at = match (&kept, inside.first()) {
+            let at = match (kept, inside.first()) {
                 (Some(kept), _) => WallTime::from_ticks(kept.at_ticks),
-                (None, Some(first)) => first.start,
+                (None, Some(first)) => {
+                    layout.tell_damaged(dir, number, "it is missing".to_owned());
+                    let others = loaded.iter().filter(|(other, ..)| *other != number).rev();
+                    let others = others.flat_map(|(epoch, numbers, _)| unplaced(*epoch, numbers));
+                    let others: Vec<SegmentName> = others.collect();
+                    let told = epoch_found::set_back_to(storage, dir, &live, &inside, &others);
+                    told.unwrap_or(first.start).min(most)
+                }
                 (None, None) => continue,
             };
+            most = most.min(at);
+            placed.push((number, at, lengths, inside));
+        }
+        for (number, at, lengths, inside) in placed.into_iter().rev() {
             layout.epochs.push(Epoch {
                 number,
                 at,
@@ -167,6 +198,58 @@ impl Layout {
         Ok(layout)
     }
 
+    /// The segments of an epoch whose settings are missing, in order, and the lengths their names
+    /// were made with: as its files show or, where they show none, those of the live part.
+    fn found(
+        &mut self,
+        storage: &dyn Storage,
+        ring: &Path,
+        number: u32,
+        numbers: &[Numbered],
+        live: &[LengthSince],
+    ) -> (Vec<SegmentName>, Vec<LengthSince>) {
+        let foreign = self.foreign.len();
+        let by_stamps = self.place(storage, ring, number, numbers, &[]);
+        self.foreign.truncate(foreign);
+        let found = lengths::found(storage, ring, &by_stamps);
+        let lengths = found.map_or_else(|| live.to_vec(), |(lengths, _)| lengths);
+        let inside = self.place(storage, ring, number, numbers, &lengths);
+        (inside, lengths)
+    }
+
+    /// The segments of an epoch whose settings are there, in order, and the lengths of their names:
+    /// those of the settings, unless the files contradict them.
+    fn checked(
+        &mut self,
+        storage: &dyn Storage,
+        ring: &Path,
+        number: u32,
+        numbers: &[Numbered],
+        lengths: &[LengthSince],
+    ) -> (Vec<SegmentName>, Vec<LengthSince>) {
+        let foreign = self.foreign.len();
+        let inside = self.place(storage, ring, number, numbers, lengths);
+        let why = lengths::contradicted(storage, ring, &inside);
+        let Some(why) = why.filter(|_| !lengths.is_empty()) else {
+            return (inside, lengths.to_vec());
+        };
+        self.foreign.truncate(foreign);
+        self.tell_damaged(ring, number, why);
+        self.found(storage, ring, number, numbers, lengths)
+    }
+
+    /// Tells what is wrong with the settings of an epoch, unless it was told.
+    fn tell_damaged(&mut self, ring: &Path, number: u32, why: String) {
+        let path = epoch_dir(ring, number).join(EPOCH_SETTINGS);
+        if !self.damaged.iter().any(|damaged| damaged.path == path) {
+            self.damaged.push(DamagedFile {
+                name: format!("{EPOCH_PREFIX}{number}/{EPOCH_SETTINGS}"),
+                why,
+                path,
+            });
+        }
+    }
+
     /// The numbers and the epochs in a directory; the rest is sorted away.
     fn list(
         &mut self,
@@ -177,7 +260,11 @@ impl Layout {
         let names = storage.list(dir).map_err(RingError::io("listing", dir))?;
         let (mut numbers, mut epochs, mut sides) = (Vec::new(), Vec::new(), Vec::new());
         for entry in names {
-            match classify(&entry.name, entry.directory) {
+            let class = match entry.strange {
+                true => Class::Foreign,
+                false => classify(&entry.name, entry.directory),
+            };
+            match class {
                 Class::Packets(n) => numbers.push(n),
                 Class::Side(n) => sides.push((n, entry.name)),
                 Class::Epoch(k) if epoch == 0 => epochs.push(k),
@@ -296,6 +383,16 @@ struct Numbered {
     stamped: bool,
 }
 
+/// Segments of an epoch that were not given their starts.
+fn unplaced(epoch: u32, numbers: &[Numbered]) -> impl Iterator<Item = SegmentName> {
+    numbers.iter().map(move |numbered| SegmentName {
+        epoch,
+        number: numbered.number,
+        start: WallTime::default(),
+        length: Ticks27M::ZERO,
+    })
+}
+
 /// True for a file that has the name of a segment and is none: by its number no recorder has made
 /// it here, and nothing dates it; or there are no packets in it.
 fn is_foreign(
@@ -339,7 +436,7 @@ fn classify(name: &str, directory: bool) -> Class {
     }
     let stem = name.strip_suffix(".new").or(name.strip_suffix(ASIDE));
     let stem = stem.unwrap_or(name);
-    if stem == SETTINGS || stem == super::settings::EPOCH_SETTINGS || name == LOCK {
+    if stem == SETTINGS || stem == EPOCH_SETTINGS || name == LOCK {
         return Class::Own;
     }
     let Some((stem, extension)) = name.rsplit_once('.') else {

@@ -5,6 +5,7 @@
 //! apart for 5 minutes. Segments that follow one another narrow it, and a length is a whole
 //! number of milliseconds, most often of seconds, minutes or hours.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::units::{Ticks27M, WallTime};
@@ -22,6 +23,9 @@ const UNITS: [i64; 4] = [3600 * 27_000_000, 60 * 27_000_000, 27_000_000, 27_000]
 /// So many segments after one that fits nothing have to agree with what was before it.
 const AGREE: usize = 2;
 
+/// So many segments at either end of those of a length are asked whether they bear it out.
+const ENDS: usize = 2;
+
 /// What one segment says of its length: from and to, in ticks, and since when.
 #[derive(Copy, Clone, Debug)]
 struct Says {
@@ -32,18 +36,22 @@ struct Says {
 
 impl Says {
     fn of(storage: &dyn Storage, ring: &Path, name: &SegmentName) -> Option<Self> {
-        let stamps = Stamps::open(storage, &name.path(ring, "aux")).ok();
-        let first = stamps.and_then(|stamps| stamps.get(0));
-        let first = first.filter(|at| (WallTime::from_ticks(1)..LATEST).contains(at));
-        if let Some(length) = by_index(storage, ring, name) {
-            let start = WallTime::from_ticks(name.number.checked_mul(length)?);
-            return Some(Self {
-                low: length,
-                high: length,
-                at: first.unwrap_or(start),
-            });
-        }
-        let at = first?;
+        let by_index = Self::by_index(storage, ring, name);
+        by_index.or_else(|| Self::by_stamps(storage, ring, name))
+    }
+
+    fn by_index(storage: &dyn Storage, ring: &Path, name: &SegmentName) -> Option<Self> {
+        let length = by_index(storage, ring, name)?;
+        let start = WallTime::from_ticks(name.number.checked_mul(length)?);
+        Some(Self {
+            low: length,
+            high: length,
+            at: first_stamp(storage, ring, name).unwrap_or(start),
+        })
+    }
+
+    fn by_stamps(storage: &dyn Storage, ring: &Path, name: &SegmentName) -> Option<Self> {
+        let at = first_stamp(storage, ring, name)?;
         let last = neighbours::ends(storage, ring, name).map_or(at, |(_, last)| last);
         let behind = name.number.checked_add(1)?;
         // floor(stamp / length) = N: length > stamp / (N + 1), and length <= stamp / N.
@@ -71,6 +79,61 @@ impl Says {
         };
         UNITS.iter().find_map(multiple)
     }
+}
+
+fn first_stamp(storage: &dyn Storage, ring: &Path, name: &SegmentName) -> Option<WallTime> {
+    let stamps = Stamps::open(storage, &name.path(ring, "aux")).ok();
+    let first = stamps.and_then(|stamps| stamps.get(0));
+    first.filter(|at| (WallTime::from_ticks(1)..LATEST).contains(at))
+}
+
+/// What is wrong with the lengths that `segments` were placed by: one that no index and no stamp
+/// of its segments bears out, while two of them at least agree on another.
+pub(super) fn contradicted(
+    storage: &dyn Storage,
+    ring: &Path,
+    segments: &[SegmentName],
+) -> Option<String> {
+    let mut by_length: BTreeMap<i64, Vec<&SegmentName>> = BTreeMap::new();
+    for name in segments {
+        by_length.entry(name.length.get()).or_default().push(name);
+    }
+    let mut wrong = None;
+    let mut borne_out = false;
+    for (length, names) in by_length.into_iter().rev() {
+        let ends = names.len().saturating_sub(ENDS).max(ENDS);
+        let asked = names.iter().take(ENDS).chain(names.iter().skip(ends));
+        let said = asked.flat_map(|name| {
+            [
+                Says::by_index(storage, ring, name),
+                Says::by_stamps(storage, ring, name),
+            ]
+        });
+        let said: Vec<Says> = said.flatten().collect();
+        if said
+            .iter()
+            .any(|says| (says.low..=says.high).contains(&length))
+        {
+            borne_out = true;
+            continue;
+        }
+        let mut others = said.iter().copied();
+        let together = others
+            .next()
+            .and_then(|first| others.try_fold(first, Says::and));
+        let other = together
+            .filter(|_| said.len() > 1)
+            .and_then(Says::likeliest);
+        // Names that fit no length are strangers', unless no name fits any.
+        if let Some(other) = other.filter(|_| length > 0 || !borne_out) {
+            let [length, other] = [length, other].map(Ticks27M::new);
+            wrong = Some(match length > Ticks27M::ZERO {
+                true => format!("segments are not {length} long: they say {other}"),
+                false => format!("segments say that they are {other} long"),
+            });
+        }
+    }
+    wrong
 }
 
 /// The length in the header of a segment's index.

@@ -1,20 +1,29 @@
-//! Segments that are gone from between others: removed by hand, or lost by a file system.
+//! Segments that are gone from between others, or shorter than they were: removed or cut by hand,
+//! or lost by a file system.
 //!
 //! That is decided here and nowhere else; [`Ring::summary`] puts it into the map of gaps, from
 //! which who reads, plays, cuts or checks a ring tells it. The digest knows which segments there
 //! were: where it names none between two, nothing is missing, however far they lie apart. Where it
 //! does not reach (multicat's own rings have none) the names have to tell, and not why. What was
 //! recorded as a gap is not told again, and what expired from the head of a ring is none.
+//!
+//! How long a segment was tells the digest or, where it does not reach, its own index and stamps,
+//! which are written after the packets: what they tell of and is not there is gone. Who cuts those
+//! to what is left files the gap in the index first ([`Short::record`]).
 
 use std::collections::{HashMap, HashSet};
+use std::path::Path;
 
 use crate::ts::PACKET_SIZE;
 use crate::units::{Ticks27M, WallTime};
 
-use super::index::{GapCause, Record, SegmentSummary, What};
+use super::index::{GapCause, Index, Record, SegmentSummary, What};
 use super::layout::SegmentName;
 use super::neighbours;
 use super::reader::Ring;
+use super::segment::BLOCK_BYTES;
+use super::stamps::{LATEST, Stamps};
+use super::storage::Storage;
 use super::summary::Gap;
 use super::writer::SILENCE;
 
@@ -57,7 +66,127 @@ impl Lost {
     }
 }
 
+/// A segment in which less is than there was.
+#[derive(Copy, Clone, Debug)]
+pub(super) struct Short {
+    name: SegmentName,
+    /// Bytes that are there: whole packets.
+    bytes: u64,
+    /// The last stamp that is there or, where none is, the first that was.
+    from: WallTime,
+    /// The last that was.
+    pub(super) to: WallTime,
+    packets: u64,
+}
+
+impl Short {
+    /// What a segment lacks of what its own index and stamps tell of.
+    pub(super) fn of(storage: &dyn Storage, ring: &Path, name: &SegmentName) -> Option<Self> {
+        let there = storage.size(&name.path(ring, "ts")).ok()?;
+        let mark = Index::last_mark(storage, ring, name);
+        let indexed = mark.map(|mark| (mark.reach, mark.at));
+        let stamps = Stamps::open(storage, &name.path(ring, "aux")).ok();
+        let stamped = stamps.and_then(|stamps| {
+            let last = stamps.count().ok()?.checked_sub(1)?;
+            let kept = (there / BLOCK_BYTES).min(last);
+            let (kept, at) = (stamps.get(kept)?, stamps.get(last)?);
+            let end = match name.length > Ticks27M::ZERO {
+                true => name.end(),
+                false => LATEST,
+            };
+            // Stamps may be anything: those that cannot be tell of nothing.
+            let sane = name.start <= kept && kept <= at && at < end;
+            sane.then_some((last * BLOCK_BYTES + PACKET_SIZE as u64, at))
+        });
+        let (was, to) = indexed.into_iter().chain(stamped).max()?;
+        Self::than(storage, ring, name, was, to)
+    }
+
+    /// What a segment lacks of the `was` bytes, up to the stamp `to`, that it had.
+    fn than(
+        storage: &dyn Storage,
+        ring: &Path,
+        name: &SegmentName,
+        was: u64,
+        to: WallTime,
+    ) -> Option<Self> {
+        let packet = PACKET_SIZE as u64;
+        // One that expired since it was listed has no size.
+        let bytes = storage.size(&name.path(ring, "ts")).ok()? / packet * packet;
+        if bytes >= was {
+            return None;
+        }
+        let stamps = Stamps::open(storage, &name.path(ring, "aux")).ok();
+        let last = bytes.div_ceil(BLOCK_BYTES).saturating_sub(1);
+        let from = stamps.and_then(|stamps| stamps.get(last));
+        let from = from.filter(|from| (name.start..=to).contains(from));
+        Some(Self {
+            name: *name,
+            bytes,
+            from: from.unwrap_or(name.start.min(to)),
+            to,
+            packets: (was - bytes).div_ceil(packet),
+        })
+    }
+
+    /// As a gap.
+    fn gap(&self) -> Gap {
+        Gap {
+            from: self.from,
+            to: self.to,
+            cause: GapCause::Missing,
+            packets: self.packets,
+            between: None,
+            short: Some(self.name),
+        }
+    }
+
+    /// What the index is to tell of it.
+    pub(super) fn record(&self) -> Record {
+        let what = What::Gap {
+            cause: GapCause::Missing,
+            until: self.to,
+            packets: self.packets,
+        };
+        // An index speaks only of packets that are there: the last stands for the next.
+        let offset = self.bytes.saturating_sub(PACKET_SIZE as u64);
+        Record::new(offset, self.from, what)
+    }
+}
+
 impl Ring {
+    /// The segments that are shorter than they were, `noted` apart. The one that is being written
+    /// may be ahead of its index, never behind it for long.
+    pub(super) fn shortened(&self, told: &Told, noted: &[Gap]) -> Vec<Gap> {
+        let summaries: HashMap<usize, (WallTime, SegmentSummary)> = told
+            .segments
+            .iter()
+            .map(|(place, at, s)| (*place, (*at, *s)))
+            .collect();
+        let (storage, dir) = (self.storage(), self.dir());
+        let newest = self.segments().last();
+        let short = self.segments().iter().filter_map(|name| {
+            let place = told.places.get(&(name.epoch, name.number));
+            match place.and_then(|place| summaries.get(place)) {
+                Some((at, s)) => {
+                    let to = *at + Ticks27M::from_millis(i64::from(s.span_ms));
+                    Short::than(storage, dir, name, s.bytes, to)
+                }
+                None if newest == Some(name) && self.is_recorded() => None,
+                None => Short::of(storage, dir, name),
+            }
+        });
+        let known = |short: &Short| {
+            noted.iter().any(|gap| {
+                gap.cause == GapCause::Missing && gap.from <= short.from && gap.to >= short.to
+            })
+        };
+        short
+            .filter(|short| !known(short))
+            .map(|short| short.gap())
+            .collect()
+    }
+
     /// The segments that are gone from between others, `noted` apart.
     pub(super) fn missing(&self, told: &Told, noted: &[Gap]) -> Vec<Gap> {
         let taken: HashSet<usize> = told.places.values().copied().collect();
@@ -116,6 +245,7 @@ impl Ring {
             cause,
             packets,
             between: Some((before, behind)),
+            short: None,
         };
         let last = self.ends(&before).map(|(_, last)| last);
         let first = self.ends(&behind).map(|(first, _)| first);

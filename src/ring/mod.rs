@@ -15,7 +15,7 @@
 //!
 //! A `ring.json` or `epoch.json` that cannot be believed is as good as missing, and a recorder
 //! keeps it aside as `ring.json.damaged`. The segment lengths then come from the indexes and from
-//! what numbers and stamps say.
+//! what numbers and stamps say. A recorder and `tsring check --repair` write an `epoch.json` anew.
 //!
 //! N is floor(stamp / segment length), both in ticks, of the first block. This is the directory
 //! of multicat 2.3 with offset 0: it reads our rings, live ones too, with the segment length as
@@ -100,6 +100,7 @@ mod clock;
 mod dated;
 mod disk;
 mod epoch;
+mod epoch_found;
 mod error;
 mod forward_steps;
 pub mod index;

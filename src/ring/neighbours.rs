@@ -8,13 +8,11 @@ use crate::units::{Ticks27M, WallTime};
 use super::index::{Index, What};
 use super::layout::SegmentName;
 use super::segment::BLOCK_BYTES;
-use super::stamps::{LATEST, Stamps};
+use super::stamps::Stamps;
 use super::storage::{Access, Storage};
 
 /// How many segments on either side are asked for their pace.
 const AROUND: usize = 3;
-/// Stamps of a segment that are looked at before its pace is believed.
-const PROBES: u64 = 16;
 /// Places in a segment in which PCRs are looked for: between two of them less time passes than half
 /// the circle of a PCR (13 h 15 min), beyond which a difference says nothing.
 const LOOKS: u64 = 16;
@@ -210,17 +208,8 @@ fn stamped(
     ring: &Path,
     name: &SegmentName,
 ) -> Option<(u64, WallTime, WallTime)> {
-    let stamps = Stamps::open(storage, &name.path(ring, "aux")).ok()?;
-    let count = stamps.count().ok().filter(|count| *count > 1)?;
-    let last = count - 1;
-    let places = (0..=PROBES).map(|n| u128::from(last) * u128::from(n) / u128::from(PROBES));
-    let probes: Option<Vec<WallTime>> = places
-        .map(|at| stamps.get(u64::try_from(at).ok()?))
-        .collect();
-    let probes = probes?;
-    let (first, last) = (*probes.first()?, *probes.last()?);
-    let sane = first >= WallTime::default() && last < LATEST && probes.is_sorted();
-    sane.then_some((count, first, last))
+    let stamps = Stamps::open(storage, &name.path(ring, "aux"));
+    stamps.ok()?.ends()
 }
 
 #[cfg(test)]

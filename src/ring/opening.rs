@@ -6,11 +6,13 @@ use std::sync::Arc;
 use crate::units::{Ticks27M, WallTime};
 
 use super::epoch;
+use super::epoch_found;
 use super::error::{RingError, RingEvent};
 use super::index::{GapCause, Index, Record, What};
 use super::index_writer::{IndexWriter, Lasting, extend_digest};
 use super::layout::{LOCK, Layout, SegmentName, epoch_dir};
 use super::lengths;
+use super::missing::Short;
 use super::scan::scan;
 use super::segment::{OpenSegment, Repair};
 use super::settings::{Changes, DEFAULT_SEGMENT, EpochSettings, LengthSince, Settings, set_aside};
@@ -45,6 +47,10 @@ pub(super) struct Opened {
     pub(super) digest: Vec<Record>,
     /// The last stamp; `None` in an empty ring.
     pub(super) end: Option<WallTime>,
+    /// The last stamp of what came after `end` and is gone.
+    pub(super) lost_until: Option<WallTime>,
+    /// What the last segments told of that is not there, to be filed with the next packet.
+    pub(super) pending: Vec<(WallTime, What)>,
     pub(super) events: Vec<RingEvent>,
 }
 
@@ -78,10 +84,11 @@ pub(super) fn open(
 
     let mut events = Vec::new();
     let mut layout = Layout::read(storage, dir)?;
-    for damaged in layout.damaged.drain(..) {
+    for damaged in &layout.damaged {
         set_aside(storage, &damaged.path)?;
         events.push(damaged.event());
     }
+    epoch_found::store(storage, dir, &layout)?;
     events.extend(
         layout
             .foreign
@@ -108,14 +115,24 @@ pub(super) fn open(
     };
 
     let unsure = settings.sync() * 2 + Ticks27M::SECOND * 2;
-    let tail = mend_tail(storage, dir, &mut layout.segments, unsure, &mut events)?;
+    let mut lost = Vec::new();
+    let segments = &mut layout.segments;
+    let tail = mend_tail(storage, dir, segments, unsure, &mut events, &mut lost)?;
     let end = tail.as_ref().and_then(|(_, repair)| repair.last);
+    let until = lost.iter().filter_map(|record| match record.what {
+        What::Gap { until, .. } => Some(until),
+        _ => None,
+    });
+    let lost_until = until
+        .max()
+        .filter(|until| end.is_none_or(|end| *until > end));
+    let known_end = lost_until.or(end);
     let start = match dating {
         Dating::Arrival => wall,
         Dating::Stream(Some(at)) => *at,
-        Dating::Stream(None) => end.unwrap_or(wall),
+        Dating::Stream(None) => known_end.unwrap_or(wall),
     };
-    if let (Dating::Stream(_), Some(end)) = (dating, end)
+    if let (Dating::Stream(_), Some(end)) = (dating, known_end)
         && start < end
     {
         return Err(RingError::StartsTooEarly { at: start, end });
@@ -139,6 +156,11 @@ pub(super) fn open(
         lasting: Lasting::default(),
         digest: Vec::new(),
         end,
+        lost_until,
+        pending: lost
+            .into_iter()
+            .map(|record| (record.at, record.what))
+            .collect(),
         events,
     };
     if let Some((_, before)) = layout.segments.split_last() {
@@ -219,13 +241,15 @@ impl Opened {
 }
 
 /// Puts the ends of the last segments right: those that a power loss may have caught before
-/// they were synced. Empty ones are removed. Returns the last.
+/// they were synced. Empty ones are removed. Returns the last; `lost` gets the gaps of it, and of
+/// those removed behind it.
 fn mend_tail(
     storage: &dyn Storage,
     dir: &Path,
     segments: &mut Vec<SegmentName>,
     unsure: Ticks27M,
     events: &mut Vec<RingEvent>,
+    lost: &mut Vec<Record>,
 ) -> Result<Option<(OpenSegment, Repair)>, RingError> {
     let mut last: Option<(OpenSegment, Repair)> = None;
     for at in (0..segments.len()).rev() {
@@ -238,9 +262,16 @@ fn mend_tail(
             break;
         }
         let path = name.path(dir, "ts");
+        // Of those before the last the digest tells.
+        let short = Short::of(storage, dir, &name).filter(|_| last.is_none());
+        lost.extend(short.map(|short| short.record()));
         let (segment, repair) = OpenSegment::reopen(storage, dir, segments, at, Some(unsure))
             .map_err(RingError::io("opening", &path))?;
         if segment.bytes == 0 {
+            if let (None, Some(index)) = (&last, Index::read(storage, dir, &name)) {
+                let gaps = index.own.into_iter();
+                lost.extend(gaps.filter(|r| matches!(r.what, What::Gap { .. })));
+            }
             for extension in epoch::FILES {
                 let _ = storage.remove(&name.path(dir, extension));
             }
@@ -257,6 +288,7 @@ fn mend_tail(
         }
         last.get_or_insert((segment, repair));
     }
+    lost.reverse();
     Ok(last)
 }
 

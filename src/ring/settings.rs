@@ -288,11 +288,14 @@ fn load<T: for<'a> Deserialize<'a> + Sane>(
     })
 }
 
-/// Keeps a file aside that could not be believed.
+/// Keeps a file aside that could not be believed; one that is missing needs no place.
 pub(super) fn set_aside(storage: &dyn Storage, path: &Path) -> Result<(), RingError> {
     let mut aside = path.as_os_str().to_owned();
     aside.push(ASIDE);
-    let moved = storage.rename(path, Path::new(&aside));
+    let moved = match storage.rename(path, Path::new(&aside)) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        moved => moved,
+    };
     moved.map_err(RingError::io("keeping aside", path))
 }
 

@@ -291,6 +291,7 @@ impl Storage for SimDisk {
             .map(|(path, directory)| DirEntry {
                 name: path.file_name().unwrap().to_string_lossy().into_owned(),
                 directory,
+                strange: false,
             })
             .collect())
     }

@@ -20,6 +20,8 @@ pub const STAMP: u64 = 8;
 
 /// Stamps read at a time while they are examined: 512 KiB.
 const CHUNK: usize = 1 << 16;
+/// Stamps of a segment that are looked at before all of them are believed.
+const PROBES: u64 = 16;
 /// Runs of damaged stamps that are told apart: 3 MB. What lies between those beyond counts as
 /// damaged.
 const RUNS: usize = 1 << 16;
@@ -88,10 +90,15 @@ impl Stamps {
             file,
             examined: None,
         };
+        // Stamps that agree with one another are not doubted for a name.
+        let (start, end) = match stamps.own(0).and_then(|_| stamps.ends()) {
+            Some((_, first, last)) if last < name.start || first > end => (first, LATEST),
+            _ => (name.start, end),
+        };
         let sane = WallTime::from_ticks(1)..=end;
         let before = first.checked_sub(1).and_then(|block| stamps.own(block));
         let before = before.filter(|at| sane.contains(at));
-        let floor = before.map_or(name.start, |at| at.max(name.start));
+        let floor = before.map_or(start, |at| at.max(start));
         stamps.examined = Some(Examined {
             floor,
             end,
@@ -101,6 +108,20 @@ impl Stamps {
             damaged: Vec::new(),
         });
         stamps
+    }
+
+    /// How many stamps a segment has, the first and the last; `None` when a look at some shows that
+    /// they are not in order, or cannot be.
+    pub(super) fn ends(&self) -> Option<(u64, WallTime, WallTime)> {
+        let count = self.count().ok().filter(|count| *count > 1)?;
+        let last = count - 1;
+        let places = (0..=PROBES).map(|n| u128::from(last) * u128::from(n) / u128::from(PROBES));
+        let probes: Option<Vec<WallTime>> =
+            places.map(|at| self.get(u64::try_from(at).ok()?)).collect();
+        let probes = probes?;
+        let (first, last) = (*probes.first()?, *probes.last()?);
+        let sane = first >= WallTime::from_ticks(1) && last < LATEST && probes.is_sorted();
+        sane.then_some((count, first, last))
     }
 
     /// The stamps of the last of `segments`, which has `blocks` blocks, each with an instant.

@@ -28,6 +28,9 @@ pub struct DirEntry {
     pub name: String,
     /// True for a directory.
     pub directory: bool,
+    /// True for what is neither a file nor a directory: a link that leads nowhere or in a circle,
+    /// a socket.
+    pub strange: bool,
 }
 
 /// The file operations of the ring.

@@ -37,19 +37,28 @@ pub struct Gap {
     pub packets: u64,
     /// Between which segments others are missing, where that is the cause.
     pub between: Option<(SegmentName, SegmentName)>,
+    /// Which segment has less in it than it had, where that is the cause.
+    pub short: Option<SegmentName>,
 }
 
 impl Gap {
     /// Why, in words.
     pub fn why(&self) -> String {
         let cause = self.cause.name();
-        match &self.between {
-            Some((a, b)) => {
-                let (a, b) = (a.display(), b.display());
-                format!("{cause}: no segment between {a} and {b}")
-            }
+        match self.what() {
+            Some(what) => format!("{cause}: {what}"),
             None => cause.to_owned(),
         }
+    }
+
+    /// Which segments are concerned, in words, where some are missing or shorter than they were.
+    pub fn what(&self) -> Option<String> {
+        if let Some(name) = &self.short {
+            return Some(format!("{} is shorter than it was", name.display()));
+        }
+        let (a, b) = self.between.as_ref()?;
+        let (a, b) = (a.display(), b.display());
+        Some(format!("no segment between {a} and {b}"))
     }
 }
 
@@ -141,8 +150,8 @@ pub struct Summary {
 }
 
 impl Ring {
-    /// What is there. The time this takes does not grow with the ring: the newest index tells of
-    /// all before it.
+    /// What is there. The newest index tells of all before it: of each older segment no more is
+    /// asked than its size, unless it is not as it was.
     pub fn summary(&self) -> Result<Summary, RingError> {
         let mut summary = Summary {
             span: self.first().zip(self.last()),
@@ -153,7 +162,8 @@ impl Ring {
         for record in &records {
             summary.take(record);
         }
-        let missing = self.missing(&told, &summary.gaps);
+        let mut missing = self.missing(&told, &summary.gaps);
+        missing.extend(self.shortened(&told, &summary.gaps));
         if !missing.is_empty() {
             summary.gaps.extend(missing);
             // Under a clock that was set back, the order of reception is not that of times.
@@ -202,6 +212,7 @@ impl Ring {
             cause,
             packets,
             between: None,
+            short: None,
         });
         let silent = || {
             Some(Gap {
@@ -210,6 +221,7 @@ impl Ring {
                 cause: GapCause::Silence,
                 packets: 0,
                 between: None,
+                short: None,
             })
         };
         noted.or_else(silent)
@@ -252,10 +264,10 @@ impl Ring {
         Ok(gaps)
     }
 
-    /// Where segments between others are gone.
+    /// Where segments between others are gone, or are shorter than they were.
     pub(super) fn missing_segments(&self) -> Result<Vec<Gap>, RingError> {
         let mut gaps = self.summary()?.gaps;
-        gaps.retain(|gap| gap.between.is_some());
+        gaps.retain(|gap| gap.between.is_some() || gap.short.is_some());
         Ok(gaps)
     }
 
@@ -281,8 +293,14 @@ impl Ring {
             records = index.carried;
             carried = records.len();
             told = self.told(&records, segments.get(..i).unwrap_or_default(), summary);
+            let name = segments.get(i);
+            let there = name.and_then(|n| storage.size(&n.path(self.dir(), "ts")).ok());
             for record in index.own {
-                summary.file(record, &mut records);
+                // Of packets that are gone no more is known than that they are.
+                let gone = there.is_some_and(|bytes| reach > bytes && record.offset >= bytes);
+                if !gone || record.lasts() {
+                    summary.file(record, &mut records);
+                }
             }
         }
         for (i, segment) in segments.iter().enumerate() {
@@ -335,10 +353,32 @@ impl Ring {
                 let segment = same.remove(sized.unwrap_or(last));
                 let key = (segment.epoch, segment.number);
                 told.places.insert(key, *place);
-                summary.add(s);
+                summary.add(&self.as_it_is(segment, s));
             }
         }
         told
+    }
+
+    /// What is there of a segment of which the digest tells: of one that is shorter than it was,
+    /// its own index knows.
+    fn as_it_is(&self, name: &SegmentName, told: &SegmentSummary) -> SegmentSummary {
+        // One that expired since it was listed has none.
+        let bytes = self
+            .storage()
+            .size(&name.path(self.dir(), "ts"))
+            .unwrap_or(0);
+        let mut there = SegmentSummary { bytes, ..*told };
+        if bytes >= told.bytes {
+            return there;
+        }
+        let own = self.index(name).map(|index| index.own).unwrap_or_default();
+        let mut counted = Summary::default();
+        for record in own.into_iter().filter(|record| record.offset < bytes) {
+            counted.file(record, &mut Vec::new());
+        }
+        there.random_access = u32::try_from(counted.random_access).unwrap_or(u32::MAX);
+        there.discontinuities = u32::try_from(counted.discontinuities).unwrap_or(u32::MAX);
+        there
     }
 }
 
@@ -381,6 +421,7 @@ impl Summary {
                 cause: *cause,
                 packets: *packets,
                 between: None,
+                short: None,
             }),
             What::ClockStep { by } => self.steps.push((record.at, *by)),
             What::Program {

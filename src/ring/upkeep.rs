@@ -154,7 +154,9 @@ impl Shared {
 
     pub(super) fn note_step(&self, at: WallTime, by: Ticks27M) {
         if by.is_negative() {
-            self.oldest.fetch_min(at.ticks(), Ordering::Relaxed);
+            // Stamps differ from the wall clock by less than a second.
+            let least = at + -Ticks27M::SECOND;
+            self.oldest.fetch_min(least.ticks(), Ordering::Relaxed);
         } else {
             self.state().steps.push((at, by));
         }

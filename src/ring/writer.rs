@@ -142,9 +142,12 @@ impl Writer {
             lasting,
             digest,
             end,
+            lost_until,
+            pending,
             events,
         } = opening::open(&*storage, dir, changes, dating, wall, Making::Above)?;
-        let step_back = end.is_some_and(|end| end - start > Ticks27M::SECOND);
+        let last = lost_until.or(end);
+        let step_back = last.is_some_and(|last| last - start > Ticks27M::SECOND);
         let shared = Arc::new(Shared::new(&settings, start, &digest));
         let writer = Self {
             storage,
@@ -166,7 +169,7 @@ impl Writer {
                 due: Stagger::new(dir, INDEX_EVERY, arrival),
                 failing: false,
             },
-            pending: Vec::new(),
+            pending,
             held: Held {
                 packets: Vec::with_capacity(BLOCK),
                 stamp: None,
@@ -174,7 +177,7 @@ impl Writer {
             },
             stamps: Vec::new(),
             runs: Vec::new(),
-            last: end,
+            last,
             started: false,
             step_back,
             overflowed: 0,

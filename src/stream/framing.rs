@@ -204,6 +204,12 @@ impl Framer {
         }
     }
 
+    /// Gives packets of 192 bytes arrivals that have the headers they were read with; without it
+    /// the first arrives when its bytes came, and the others after it as their headers say.
+    pub fn keep_headers(&mut self) {
+        self.clock.keeps_headers = true;
+    }
+
     /// What stands around each packet; `None` while there are none.
     pub fn framing(&self) -> Option<Framing> {
         match self.state {

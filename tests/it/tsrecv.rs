@@ -51,6 +51,11 @@ fn timed_and_plain_packets_are_told_apart_and_made_of_each_other() {
             timed.len(),
             "a filter keeps its input's framing"
         );
+        // A file keeps its headers: a copy is the same each time.
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), &timed).unwrap();
+        let copy = Run::new("tsrecv").args([file.path()]).run().stdout;
+        assert!(copy == timed, "a copy differs");
         let back = Run::new("tsrecv")
             .args(["--plain"])
             .stdin(timed)

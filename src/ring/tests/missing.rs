@@ -172,3 +172,105 @@ fn an_epoch_that_is_gone_as_a_whole_is_a_gap() {
     let all = u64::from(bench.sent);
     assert_eq!(told[0].3, all - bench.read().len() as u64);
 }
+
+/// Cuts the packets of a segment to so many bytes.
+fn shorten(bench: &Bench, name: &SegmentName, bytes: usize) {
+    let path = name.path(Path::new(DIR), "ts");
+    let kept = bench.disk.contents(&path).unwrap();
+    bench.disk.put(&path, &kept[..bytes]);
+}
+
+#[test]
+fn a_segment_that_is_shorter_than_it_was_is_a_gap_whatever_happens_next() {
+    // Which of eight segments, bytes left in it, when packets are missing from, and how many of
+    // 700 (the first has 14 less). Two blocks of 1316 bytes come each 20 ms: 20 blocks in 200 ms.
+    let cases = [
+        (3, 0, 3_000, 700),
+        (3, 20 * 1316, 3_180, 560),
+        (3, 20 * 1316 + 188 + 100, 3_200, 559),
+        (6, 99 * 1316, 6_980, 7),
+        (7, 20 * 1316, 7_180, 560),
+        (7, 0, 7_000, 700),
+    ];
+    for (which, bytes, from, packets) in cases {
+        let case = format!("{which} {bytes}");
+        let mut bench = Bench::new();
+        let mut writer = bench.open().unwrap();
+        record(&mut bench, &mut writer, 8);
+        // The last packets came at 8.00 s and began a segment: they go.
+        drop(writer);
+        remove(&bench, bench.ring().segments().last().unwrap());
+        let names = bench.ring().segments().to_vec();
+        assert_eq!(names.len(), 8);
+        shorten(&bench, &names[which], bytes);
+        let told = gaps(&bench);
+        let end = at(which as i64 * 1_000 + 1_000);
+        // To its last packet, or to its end.
+        let to = told[0].1;
+        assert!(to == end || to == end + ms(-20), "{case}: {to}");
+        let expected = (at(from), to, GapCause::Missing, packets);
+        assert_eq!(told, [expected], "{case}");
+        let there = bench.read().len();
+        assert_eq!(there as u64 + packets, u64::from(bench.sent) - 14, "{case}");
+        let counted = bench.ring().summary().unwrap().bytes / 188;
+        assert_eq!(counted, there as u64, "{case}");
+        let told = findings(&bench);
+        let words = format!("{} is shorter than it was", names[which].display());
+        assert!(told.iter().any(|t| t.contains(&words)), "{case}: {told:?}");
+        // A repair does not bring them back.
+        for _ in 0..2 {
+            check(&bench.storage(), Path::new(DIR), true, &mut |_| {}).unwrap();
+            assert_eq!(gaps(&bench), [expected], "{case}");
+        }
+        // Nor does a recorder, right after this or half a minute later.
+        bench.pass(ms(30_000));
+        let mut writer = bench.open().unwrap();
+        record(&mut bench, &mut writer, 3);
+        drop(writer);
+        let told = gaps(&bench);
+        let missing: Vec<_> = told.iter().filter(|g| g.2 == GapCause::Missing).collect();
+        assert_eq!(missing.len(), 1, "{case}: {told:?}");
+        assert_eq!((missing[0].1, missing[0].3), (to, packets), "{case}");
+    }
+}
+
+#[test]
+fn a_recorder_files_what_the_end_lacks_before_it_puts_it_right() {
+    for bytes in [0, 20 * 1316 + 100] {
+        let mut bench = Bench::new();
+        let mut writer = bench.open().unwrap();
+        record(&mut bench, &mut writer, 8);
+        drop(writer);
+        remove(&bench, bench.ring().segments().last().unwrap());
+        let names = bench.ring().segments().to_vec();
+        shorten(&bench, &names[7], bytes);
+        bench.pass(ms(30_000));
+        let mut writer = bench.open().unwrap();
+        record(&mut bench, &mut writer, 3);
+        drop(writer);
+        let told = gaps(&bench);
+        assert_eq!(told.len(), 2, "{told:?}");
+        let packets = if bytes == 0 { 700 } else { 560 };
+        assert_eq!(told[0].1, at(8_000));
+        assert_eq!((told[0].2, told[0].3), (GapCause::Missing, packets));
+        assert_eq!((told[1].0, told[1].2), (at(8_000), GapCause::NotRunning));
+    }
+}
+
+#[test]
+fn an_end_that_is_being_written_or_was_killed_lacks_nothing() {
+    let mut bench = Bench::new();
+    let mut writer = bench.open().unwrap();
+    record(&mut bench, &mut writer, 3);
+    bench.pass(ms(7));
+    bench.receive(&mut writer, 3);
+    assert_eq!(gaps(&bench), []);
+    let shorter = |f: &String| f.contains("shorter");
+    assert!(!findings(&bench).iter().any(shorter));
+    bench.disk.kill();
+    std::mem::forget(writer);
+    assert_eq!(gaps(&bench), []);
+    assert!(!findings(&bench).iter().any(shorter));
+    drop(bench.open().unwrap());
+    assert_eq!(gaps(&bench), []);
+}

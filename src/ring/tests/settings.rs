@@ -99,34 +99,92 @@ fn settings_that_cannot_be_believed_are_as_good_as_missing_and_kept_aside() {
     }
 }
 
-#[test]
-fn an_epoch_whose_settings_cannot_be_believed_is_read_and_said() {
+/// A ring whose clock was set back by each of `steps`, after 6 s each time, and all that was sent
+/// in order; segments of a second.
+fn stepped(steps: &[i64]) -> Bench {
     let mut bench = Bench::new();
     let mut writer = bench.open().unwrap();
     record(&mut bench, &mut writer, 6);
-    bench.wall += ms(-3_500);
-    record(&mut bench, &mut writer, 4);
-    drop(writer);
-    let path = Path::new("/ring/epoch-1/epoch.json");
-    let sane = String::from_utf8(bench.disk.contents(path).unwrap()).unwrap();
-    for text in [String::new(), sane.replace("27000000", "-1")] {
-        bench.disk.put(path, text.as_bytes());
-        let damaged = bench.ring().layout().damaged.clone();
-        assert_eq!(damaged.len(), 1);
-        assert_eq!(damaged[0].name, "epoch-1/epoch.json");
-        let mut all = bench.numbers();
-        all.sort_unstable();
-        assert_eq!(all, (0..bench.sent).collect::<Vec<_>>());
-        let (_, events) = opened(&bench);
-        assert_eq!(events[0].name(), "ring_settings_damaged");
-        assert!(bench.disk.contents(path).is_none());
-        assert!(
-            bench
-                .disk
-                .contents(Path::new("/ring/epoch-1/epoch.json.damaged"))
-                .is_some()
-        );
+    for step in steps {
+        bench.wall += ms(*step);
+        record(&mut bench, &mut writer, 6);
     }
+    drop(writer);
+    assert_reads_all(&bench);
+    bench
+}
+
+#[test]
+fn an_epoch_whose_settings_are_gone_or_damaged_keeps_its_place_in_the_order() {
+    // Into what is there; before all that is there; twice, and then forward over all.
+    let cases: [&[i64]; 4] = [
+        &[-3_500],
+        &[-60_000],
+        &[-20_009, -60_003, 200_000],
+        &[-9_300, -4_200],
+    ];
+    for steps in cases {
+        let back = steps.iter().filter(|step| **step < 0).count();
+        for number in 1..=back {
+            let name = format!("epoch-{number}/epoch.json");
+            let path = Path::new(DIR).join(&name);
+            for text in [None, Some(""), Some("garbage"), Some("{\"at_ticks\": 5")] {
+                let bench = stepped(steps);
+                let epochs = bench.ring().layout().epochs.clone();
+                match text {
+                    Some(text) => bench.disk.put(&path, text.as_bytes()),
+                    None => Storage::remove(&bench.disk, &path).unwrap(),
+                }
+                // Who reads tells it, reads all in order, and touches nothing.
+                assert_reads_all(&bench);
+                let damaged = bench.ring().layout().damaged.clone();
+                assert_eq!(damaged.len(), 1, "{steps:?} {text:?}");
+                assert_eq!(damaged[0].name, name);
+                assert_eq!(findings(&bench), [format!("{name}: {}", damaged[0].why)]);
+                assert_eq!(
+                    bench.disk.contents(&path),
+                    text.map(|t| t.as_bytes().to_vec())
+                );
+                // It is written anew, by a recorder and by a repair.
+                let disk = bench.storage();
+                let events = match number {
+                    1 => opened(&bench).1,
+                    _ => {
+                        check(&disk, Path::new(DIR), true, &mut |_| {}).unwrap();
+                        Vec::new()
+                    }
+                };
+                if number == 1 {
+                    assert_eq!(events[0].name(), "ring_settings_damaged");
+                }
+                let aside = Path::new(DIR).join(format!("{name}.damaged"));
+                assert_eq!(bench.disk.contents(&aside).is_some(), text.is_some());
+                assert_reads_all(&bench);
+                assert_eq!(findings(&bench), Vec::<String>::new());
+                let layout = bench.ring().layout().clone();
+                assert!(layout.damaged.is_empty() && layout.foreign.is_empty());
+                for (was, is) in epochs.iter().zip(&layout.epochs) {
+                    let off = is.at - was.at;
+                    assert!(off < Ticks27M::SECOND && -off < Ticks27M::SECOND, "{off}");
+                    assert_eq!(is.lengths.last().unwrap().ticks, 27_000_000);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_step_back_over_a_restart_is_told_though_no_step_was_recorded() {
+    let mut bench = Bench::new();
+    let mut writer = bench.open().unwrap();
+    record(&mut bench, &mut writer, 6);
+    drop(writer);
+    bench.wall += ms(-30_000);
+    let mut writer = bench.open().unwrap();
+    record(&mut bench, &mut writer, 6);
+    drop(writer);
+    Storage::remove(&bench.disk, Path::new("/ring/epoch-1/epoch.json")).unwrap();
+    assert_reads_all(&bench);
 }
 
 #[test]
@@ -204,4 +262,70 @@ fn several_lengths_are_found_again() {
     let ticks = |lengths: &[LengthSince]| lengths.iter().map(|l| l.ticks).collect::<Vec<_>>();
     assert_eq!(ticks(&after), ticks(&before));
     assert_reads_all(&bench);
+}
+
+#[test]
+fn a_length_that_the_files_contradict_is_not_believed() {
+    // 2 s are 54 000 000 ticks.
+    for (wrong, indexed) in [("108000000", true), ("27000000", true), ("81000000", false)] {
+        let (mut bench, sane) = ring();
+        let dir = Path::new(DIR);
+        let names = bench.ring().segments().to_vec();
+        for name in names.iter().filter(|_| !indexed) {
+            Storage::remove(&bench.disk, &name.path(dir, "idx")).unwrap();
+        }
+        let stamps = |bench: &Bench| -> Vec<Vec<u8>> {
+            let aux = names
+                .iter()
+                .map(|name| bench.disk.contents(&name.path(dir, "aux")));
+            aux.flatten().collect()
+        };
+        let before = stamps(&bench);
+        let ends = (bench.ring().first(), bench.ring().last());
+        let text = sane.replace("54000000", wrong);
+        bench.disk.put(Path::new(SETTINGS), text.as_bytes());
+        let ring = bench.ring();
+        assert_eq!(ring.layout().damaged.len(), 1, "{wrong}");
+        assert!(
+            ring.layout().damaged[0].why.contains("2.000 s"),
+            "{:?}",
+            ring.layout().damaged
+        );
+        assert_eq!((ring.first(), ring.last()), ends);
+        assert_eq!(ring.segment_length(), Some(ms(2_000)));
+        assert_reads_all(&bench);
+        assert!(findings(&bench)[0].starts_with("ring.json: segment"));
+        let (mut writer, events) = opened(&bench);
+        let events: Vec<&str> = events.iter().map(Event::name).collect();
+        assert_eq!(events, ["ring_settings_damaged", "ring_settings_found"]);
+        assert_eq!(writer.settings().length(), ms(2_000));
+        record(&mut bench, &mut writer, 5);
+        drop(writer);
+        let after = stamps(&bench);
+        for (before, after) in before.iter().zip(&after) {
+            assert!(after.starts_with(before), "{wrong}");
+        }
+        assert!(bench.ring().layout().epochs.is_empty());
+        assert_reads_all(&bench);
+    }
+}
+
+#[test]
+fn stamps_that_agree_are_not_rewritten_for_a_name() {
+    let (bench, _) = ring();
+    let dir = Path::new(DIR);
+    let name = bench.ring().segments()[2];
+    let other = SegmentName {
+        number: name.number + 500,
+        ..name
+    };
+    for extension in ["ts", "aux", "idx"] {
+        let path = name.path(dir, extension);
+        Storage::rename(&bench.disk, &path, &other.path(dir, extension)).unwrap();
+    }
+    let aux = bench.disk.contents(&other.path(dir, "aux")).unwrap();
+    check(&bench.storage(), dir, true, &mut |_| {}).unwrap();
+    assert_eq!(bench.disk.contents(&other.path(dir, "aux")).unwrap(), aux);
+    drop(bench.open());
+    assert_eq!(bench.disk.contents(&other.path(dir, "aux")).unwrap(), aux);
 }

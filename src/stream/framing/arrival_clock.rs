@@ -16,6 +16,9 @@ pub fn header(at: Arrival) -> [u8; 4] {
 /// Arrivals out of headers: the first counts from when its bytes came.
 #[derive(Debug, Default)]
 pub(super) struct ArrivalClock {
+    /// Arrivals have the headers they were read from: where they count from when bytes came, it is
+    /// from the first instant after it that has that header.
+    pub(super) keeps_headers: bool,
     /// The last header, what arrival it was, and when its bytes came.
     last: Option<(u32, Arrival, Arrival)>,
 }
@@ -25,12 +28,18 @@ impl ArrivalClock {
     /// count anew from here.
     pub(super) fn arrival(&mut self, header: [u8; 4], at: Arrival) -> (Arrival, bool) {
         let ticks = u32::from_be_bytes(header) % WRAP;
+        let from = if self.keeps_headers {
+            let ahead = (i64::from(ticks) - at.ticks()).rem_euclid(i64::from(WRAP));
+            at + Ticks27M::new(ahead)
+        } else {
+            at
+        };
         let (arrival, anew) = match self.last {
-            None => (at, false),
+            None => (from, false),
             Some((last, arrival, came)) => {
                 let step = Ticks27M::new(i64::from(ticks.wrapping_sub(last) % WRAP));
                 if step > REANCHOR_AFTER || at - came > REANCHOR_AFTER {
-                    (at, true)
+                    (from, true)
                 } else {
                     (arrival + step, false)
                 }
@@ -55,6 +64,28 @@ mod tests {
             let late = came + Ticks27M::from_millis((second * 37) % 1000);
             let (at, anew) = clock.arrival(header(came), if second == 0 { came } else { late });
             assert_eq!((at, anew), (came, false), "second {second}");
+        }
+    }
+
+    #[test]
+    fn headers_that_are_kept_come_out_as_they_went_in() {
+        let mut clock = ArrivalClock {
+            keeps_headers: true,
+            ..ArrivalClock::default()
+        };
+        let opened = Arrival::from_ticks(123_456_789_012);
+        // Over the wrap, over more than 30 s, and back.
+        for ticks in [
+            1_073_741_800u32,
+            1_073_741_823,
+            0,
+            900_000_000,
+            899_999_999,
+            5,
+        ] {
+            let (at, _) = clock.arrival(ticks.to_be_bytes(), opened);
+            assert_eq!(header(at), ticks.to_be_bytes());
+            assert!(at >= opened);
         }
     }
 

@@ -68,6 +68,7 @@ impl Plan {
             input_options: InputOptions {
                 reorder: args.reorder,
                 dedup: args.dedup,
+                keep_headers: true,
                 ..InputOptions::default()
             },
             wanted: wanted(args),

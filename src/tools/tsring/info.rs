@@ -72,6 +72,11 @@ struct GapInfo {
     /// Between which files others are missing.
     #[serde(skip_serializing_if = "Option::is_none")]
     between: Option<[String; 2]>,
+    /// Which file has less in it than it had.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    short: Option<String>,
+    #[serde(skip)]
+    what: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -184,6 +189,8 @@ impl Info {
                     cause: g.cause.name(),
                     lost_packets: g.packets,
                     between: g.between.map(|(a, b)| [a.display(), b.display()]),
+                    short: g.short.map(|name| name.display()),
+                    what: g.what(),
                 })
                 .collect(),
             clock_steps: summary
@@ -267,13 +274,13 @@ impl Info {
             let lost = g.lost_packets;
             let span = Ticks27M::from_millis(g.duration_ms);
             let lasts = if g.to.is_none() { ", lasts" } else { "" };
-            let between = match &g.between {
-                Some([a, b]) => format!(": no segment between {a} and {b}"),
-                None => String::new(),
-            };
+            let what = g
+                .what
+                .as_ref()
+                .map_or(String::new(), |what| format!(": {what}"));
             let _ = writeln!(
                 out,
-                "  gap of {span} from {} ({}{between}, {lost} packets lost{lasts})",
+                "  gap of {span} from {} ({}{what}, {lost} packets lost{lasts})",
                 g.from, g.cause
             );
         }
