@@ -133,9 +133,9 @@ use crate::stream::Framing;
 /// last. Then MB may underflow, and EB overflow, too; EB underflows with low_delay, too, by
 /// vbv_delay. The report says what is not judged, and why: an HRD that is not in the stream,
 /// vbv_delay that contradicts the decoding times, scrambled streams, codings without buffers.
-/// After lost packets, a new clock or another PMT the buffers begin empty. A buffer is told once
-/// each time it runs over. In JSON, `buffers` has for every PID the size and the highest and lowest
-/// fullness of each of its buffers.
+/// After lost packets, a new clock or another PMT the buffers begin empty. A buffer is told each
+/// time it runs over, and again in each second in which it stays so. In JSON, `buffers` has for
+/// every PID the size and the highest and lowest fullness of each of its buffers.
 ///
 /// # CONTENT
 ///

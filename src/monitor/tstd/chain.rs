@@ -274,7 +274,7 @@ impl Chain {
         let passed = self.transport.arrive(from, to);
         self.measured.transport.high(passed.level);
         let size = Amount::bytes(transport);
-        if self.over[0].begins(passed.level, size) {
+        if self.over[0].is_told(passed.level, size, place) {
             report.fault(
                 place,
                 Buffer::Transport,
@@ -513,7 +513,7 @@ impl Chain {
             _ => return,
         };
         self.measured.last.high(removal.before);
-        if self.over[2].begins(removal.before, size) {
+        if self.over[2].is_told(removal.before, size, place) {
             report.fault(place, buffer, Fault::Overflow, removal.before, size);
         }
         if judged {
@@ -540,7 +540,7 @@ impl Chain {
             Behind::One(_) | Behind::Nothing => return,
         };
         self.measured.multiplex.high(level);
-        if self.over[1].begins(level, video.multiplex) {
+        if self.over[1].is_told(level, video.multiplex, place) {
             report.fault(
                 place,
                 Buffer::Multiplex,
@@ -549,7 +549,7 @@ impl Chain {
                 video.multiplex,
             );
         }
-        if self.under.begins(missing, Amount::ZERO) {
+        if self.under.is_told(missing, Amount::ZERO, place) {
             let size = video.multiplex;
             report.missing(place, Buffer::Multiplex, missing, Amount::ZERO, size);
         }

@@ -67,7 +67,7 @@ impl Systems {
         let to = from + interval.packet;
         let passed = self.transport.arrive(from, to);
         self.transport_seen.high(passed.level);
-        if self.over[0].begins(passed.level, TRANSPORT) {
+        if self.over[0].is_told(passed.level, TRANSPORT, place) {
             let buffer = Buffer::SystemsTransport;
             report.fault(place, buffer, Fault::Overflow, passed.level, TRANSPORT);
         }
@@ -88,7 +88,7 @@ impl Systems {
         self.level = (self.level + Amount::bytes(bytes.into()) - gone).max(Amount::ZERO);
         self.time = Some(last);
         self.main_seen.high(self.level);
-        if self.over[1].begins(self.level, SIZE) {
+        if self.over[1].is_told(self.level, SIZE, place) {
             report.fault(place, Buffer::Systems, Fault::Overflow, self.level, SIZE);
         }
     }
