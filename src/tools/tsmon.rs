@@ -187,8 +187,11 @@ use crate::stream::Framing;
 /// # ALARMS
 ///
 /// The first finding of a check about a PID, a service or the stream raises an alarm; those that
-/// follow are counted; it is cleared when none has come for `--clear-after`. Alarms go to
-/// `--events` and `--exec`, and to stderr where the input is no file.
+/// follow are counted; it is cleared when none has come for `--clear-after`. What lasts (something
+/// stays away, a buffer is too full, a profile is not met) is found again every second to every 5 s
+/// (a profile: every window), and its alarm stands until `--clear-after` has passed from when it
+/// would have been found again. Alarms go to `--events` and `--exec`, and to stderr where the input
+/// is no file.
 ///
 /// A line of `--events` is a JSON object with `time` (UTC), `event` (`raised` or `cleared`),
 /// `check`, `number` (of TR 101 290), `priority`, `subject`, `pid` and `service` (or null),

@@ -145,7 +145,9 @@ impl Clock {
     pub(super) fn tick(&mut self, at: Moment, out: Out<'_>) {
         if let Some(absent) = self.absence.tick(at) {
             let finding = self.found(Check::PcrRepetitionError, at);
-            let finding = finding.with("absent_ms", absent.as_millis());
+            let finding = finding
+                .with("absent_ms", absent.as_millis())
+                .lasting(self.absence.again());
             out(match self.count {
                 0 => finding.with("pcr", "never seen"),
                 _ => finding,

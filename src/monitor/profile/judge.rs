@@ -84,7 +84,9 @@ impl ProfileJudge {
                 span: at.time - start.time,
                 packets: at.position - start.position,
             };
-            self.judge(&window, true, out);
+            // What differs is found again in the next window.
+            let again = self.profile.window;
+            self.judge(&window, true, &mut |finding| out(finding.lasting(again)));
             self.windows += 1;
             self.reset(at);
         }

@@ -82,7 +82,7 @@ impl Reporter<'_, '_> {
         Finding::new(check, Subject::Pid(self.pid), at).of(Some(self.service))
     }
 
-    /// 3.3: a buffer holds more than it can.
+    /// 3.3: a buffer holds more than it can; told in each second in which it does.
     pub(super) fn fault(
         &mut self,
         place: Place,
@@ -96,7 +96,8 @@ impl Reporter<'_, '_> {
             .with("buffer", buffer.name())
             .with("kind", kind.name())
             .with("fullness_bytes", fullness.to_bytes())
-            .with("size_bytes", size.to_bytes());
+            .with("size_bytes", size.to_bytes())
+            .lasting(Ticks27M::SECOND);
         (self.out)(finding);
     }
 
@@ -123,7 +124,8 @@ impl Reporter<'_, '_> {
     pub(super) fn not_empty(&mut self, place: Place, buffer: Buffer) {
         let finding = self
             .finding(Check::EmptyBufferError, place)
-            .with("buffer", buffer.name());
+            .with("buffer", buffer.name())
+            .lasting(Ticks27M::SECOND);
         (self.out)(finding);
     }
 
