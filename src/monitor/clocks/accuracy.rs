@@ -7,6 +7,8 @@ use crate::units::{BitRate, Ticks27M};
 
 /// How far a PCR may be off, as ticks: 500 ns (ISO/IEC 13818-1 §2.4.2.2).
 const LIMIT: f64 = 13.5;
+/// What is off by no more, in a window, may be jitter to both sides: 2 us.
+const JITTER: f64 = 4.0 * LIMIT;
 /// The shortest stretch that a rate is told from.
 const WINDOW: Ticks27M = Ticks27M::SECOND;
 /// The fewest PCRs that a rate is told from: as many as a second must have.
@@ -248,14 +250,14 @@ impl Accuracy {
             .iter()
             .map(|s| (s.bytes_since(first), s.ticks_since(first)))
             .collect();
-        let line = fit(&points).filter(|(slope, _)| *slope > 0.0);
+        let line = fit(&points, JITTER).filter(|line| line.slope > 0.0);
         let mean = BitRate::of(
             last.bytes_since(first) as u64,
             Ticks27M::new(last.ticks - first.ticks),
         );
-        let (slope, start) = line.unwrap_or_default();
-        let error = |p: &(f64, f64)| p.1 - start - slope * p.0;
-        let near = |p: &(f64, f64)| error(p).abs() <= NEAR.min(slope * PACKET_SIZE as f64);
+        let line = line.unwrap_or_default();
+        let slope = line.slope;
+        let near = |p: &(f64, f64)| line.off(p).abs() <= NEAR.min(slope * PACKET_SIZE as f64);
         let inner = points
             .iter()
             .position(near)
@@ -299,7 +301,7 @@ impl Accuracy {
         };
         self.not_judged += head as u64;
         for (sample, point) in window.iter().zip(&points).take(tail + 1).skip(head) {
-            let ticks = error(point);
+            let ticks = line.off(point);
             let due = sample.bytes_since(&followed.last) * slope;
             followed.line.advance(due / 27e6);
             followed.line.add(ticks.clamp(-LIMIT, LIMIT));
@@ -307,8 +309,9 @@ impl Accuracy {
             followed.last = *sample;
             let error = Error {
                 ticks,
-                unsure: 0.0,
-                settled: true,
+                // A second of PCRs that jitter tells its ends no better than half their jitter.
+                unsure: SURE * line.error_at(point.0),
+                settled: false,
             };
             self.judge(sample.at, error, out);
         }
