@@ -22,6 +22,7 @@ pub mod tables;
 mod tally;
 pub mod tstd;
 mod windows;
+mod unrolled;
 
 pub use self::core::{Monitor, MonitorOptions};
 pub use alarm::{Alarm, Alarms, MAX_ALARMS};
