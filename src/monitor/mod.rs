@@ -21,8 +21,8 @@ mod series;
 pub mod tables;
 mod tally;
 pub mod tstd;
-mod windows;
 mod unrolled;
+mod windows;
 
 pub use self::core::{Monitor, MonitorOptions};
 pub use alarm::{Alarm, Alarms, MAX_ALARMS};

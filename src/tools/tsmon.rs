@@ -154,7 +154,8 @@ use crate::stream::Framing;
 /// `--profile` names a YAML file that says what the stream should be; `tsmon learn` writes one.
 /// What differs is found by checks of priority 4: `profile_missing` and `profile_unlisted`
 /// (services, PIDs), `profile_bitrate`, `profile_scrambling`, `profile_description` (ids, names,
-/// codecs, languages). All keys may be left out; unknown ones and doubled ones are errors.
+/// codecs by ffmpeg's names, languages); `--fail-on p4` counts them too. All keys may be left out;
+/// unknown ones and doubled ones are errors, and so are unknown codecs and a min above its max.
 ///
 /// ```text
 /// $ cat one.yaml
@@ -440,6 +441,8 @@ enum Least {
     P2,
     /// All of TR 101 290
     P3,
+    /// What stands beside it, too: reception, decoding, the profile
+    P4,
 }
 
 impl Least {
@@ -448,6 +451,7 @@ impl Least {
             Self::P1 => Priority::One,
             Self::P2 => Priority::Two,
             Self::P3 => Priority::Three,
+            Self::P4 => Priority::Four,
         }
     }
 }

@@ -350,8 +350,8 @@ fn the_status_says_no_where_a_check_of_that_priority_found_something() {
     assert_eq!(status("p2", damaged), 1);
     assert_eq!(status("p1", holed(&[1005])), 1);
     assert_eq!(status("p3", Vec::new()), 1, "nothing was judged");
-    let usage = Run::new("tsmon").args(["--fail-on", "p4"]).run();
-    usage.expect(2, &["p1, p2, p3"]);
+    let usage = Run::new("tsmon").args(["--fail-on", "p5"]).run();
+    usage.expect(2, &["p1, p2, p3, p4"]);
 }
 
 #[test]

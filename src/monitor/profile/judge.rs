@@ -245,7 +245,7 @@ impl ProfileJudge {
         let codec = stream.and_then(|s| s.codec).map(|c| c.name().to_owned());
         let wanted = rule.language.map(|l| l.to_string());
         for (of, wanted, is) in [
-            ("codec", rule.codec.clone(), codec),
+            ("codec", rule.codec.map(|c| c.name().to_owned()), codec),
             ("language", wanted, language),
         ] {
             if let Some(wanted) = wanted.filter(|w| Some(w) != is.as_ref()) {
