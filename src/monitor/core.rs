@@ -83,6 +83,8 @@ pub struct Monitor {
     families: Families,
     tally: Tally,
     packets: u64,
+    /// How far the clock has looked ahead.
+    ahead: u64,
     transport_errors: u64,
     sync_losses: u64,
     /// Places of sync losses that were told and not reached, in order, and how many there.
@@ -109,6 +111,7 @@ impl Monitor {
             programs: Programs::new(),
             tally: Tally::new(),
             packets: 0,
+            ahead: 0,
             transport_errors: 0,
             sync_losses: 0,
             losses: VecDeque::new(),
@@ -134,21 +137,47 @@ impl Monitor {
 
     /// Takes the next packets of the stream.
     pub fn push(&mut self, batch: &Batch, out: &mut dyn FnMut(&Finding)) {
-        let preferred = self.programs.services().find_map(|s| s.pcr_pid);
-        self.clock.expect(batch, self.packets, preferred);
+        self.push_until(batch, 0, Ticks27M::MAX, out);
+    }
+
+    /// Takes the packets of a batch that come before `until`, without the `taken` first ones, which
+    /// it had before; answers how many of the batch it has now. The clock looks ahead in a batch, so
+    /// the whole is to be handed over each time.
+    pub fn push_until(
+        &mut self,
+        batch: &Batch,
+        mut taken: usize,
+        until: Ticks27M,
+        out: &mut dyn FnMut(&Finding),
+    ) -> usize {
+        if self.packets >= self.ahead {
+            self.ahead = self.packets + batch.len() as u64;
+            let preferred = self.programs.services().find_map(|s| s.pcr_pid);
+            self.clock.expect(batch, self.packets, preferred);
+        }
+        let mut first = 0;
         for (arrival, packets) in batch.runs() {
-            self.families.arrived(packets.len(), arrival);
-            for packet in packets {
+            let had = taken.saturating_sub(first).min(packets.len());
+            first += packets.len();
+            for (n, packet) in packets.iter().enumerate().skip(had) {
                 let at = Moment {
                     position: self.packets,
                     time: self.clock.at(self.packets, arrival),
                 };
                 if at.time >= self.end {
-                    return;
+                    return batch.len();
+                }
+                if at.time >= until {
+                    return taken;
+                }
+                if n == 0 {
+                    self.families.arrived(packets.len(), arrival);
                 }
                 self.take(packet, at, arrival, out);
+                taken += 1;
             }
         }
+        taken
     }
 
     /// True when all was looked at that was to be: no packet is taken any more.
