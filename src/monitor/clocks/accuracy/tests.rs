@@ -133,6 +133,15 @@ fn a_clock_that_steps_aside_at_the_same_rate_is_one_error() {
 }
 
 #[test]
+fn a_jump_of_the_clock_is_no_error_of_its_accuracy() {
+    // 0.6 s: 2.3.b speaks of it. What comes behind it is judged.
+    let off = |n| if n >= 500 { 16_200_000 } else { 0 };
+    assert_eq!(played(1000, off).1, []);
+    let late = |n| off(n) + if n == 700 { 14 } else { 0 };
+    assert_eq!(played(1000, late).1, [(700, 14)]);
+}
+
+#[test]
 fn another_rate_is_no_error_and_is_followed() {
     let place = |n| n * STEP + if n > 500 { (n - 500) * 300 } else { 0 };
     let (accuracy, found) = played_at(1000, place, |_| 0);
