@@ -6,7 +6,7 @@ use crate::si::{Service, ServiceId};
 use crate::stream::continuity::{Continuity, Step};
 use crate::stream::event::Subject;
 use crate::stream::{Batch, Counters, ProgramEvent, Programs};
-use crate::ts::{PACKET_SIZE, Packet, Pid};
+use crate::ts::{PACKET_SIZE, Packet, Pid, Pts};
 use crate::units::{Arrival, Ticks27M};
 
 use super::census::Census;
@@ -17,6 +17,7 @@ use super::families::Families;
 use super::network::{Network, NetworkMeasures, ReceptionCounts};
 use super::profile::Profile;
 use super::report::Report;
+use super::shown::Shown;
 use super::tables::{TableLimits, TablesMeasures};
 use super::tally::Tally;
 use super::{Check, Count, Finding, Moment, PidCount, Seen, Series, TimeSource, Verdict};
@@ -93,7 +94,8 @@ pub struct Monitor {
     /// What is looked at ends here.
     end: Ticks27M,
     network: bool,
-    decode: bool,
+    /// Where a decoder beside the monitor finds something; `None` without one.
+    shown: Option<Shown>,
     /// A decoder has begun with pictures, with sound.
     decoded: (bool, bool),
     /// RTP is what it is received as.
@@ -118,7 +120,7 @@ impl Monitor {
             next_tick: TICK,
             end: options.span.unwrap_or(Ticks27M::MAX),
             network: options.network,
-            decode: options.decode,
+            shown: options.decode.then(Shown::default),
             decoded: (false, false),
             rtp: false,
         }
@@ -209,6 +211,12 @@ impl Monitor {
         self.decoded.1 |= sound;
     }
 
+    /// Where the picture or sound of a PID that is shown at `pts` began in the stream; `None` when
+    /// that is long ago, or nobody decodes.
+    pub fn place_of(&self, pid: Pid, pts: Pts) -> Option<Moment> {
+        self.shown.as_ref()?.place_of(pid, pts)
+    }
+
     /// Sound of a PID was found to be so loud.
     pub fn is_as_loud(&mut self, pid: Pid, loudness: Loudness) {
         self.families.content.is_as_loud(pid, loudness);
@@ -280,6 +288,11 @@ impl Monitor {
         };
         if self.programs.pids().contains(pid) && !seen.repeated {
             self.follow(&seen);
+        }
+        if packet.payload_unit_start()
+            && let Some(shown) = &mut self.shown
+        {
+            shown.push(&seen);
         }
         let out = &mut |finding| {
             Findings {
@@ -435,7 +448,7 @@ impl Monitor {
             Check::InputLoss | Check::KernelDrops | Check::RtpLoss if !self.network => {
                 Verdict::NotJudged("not received from a network")
             }
-            Check::VideoBlack | Check::VideoFrozen | Check::AudioSilent if !self.decode => {
+            Check::VideoBlack | Check::VideoFrozen | Check::AudioSilent if self.shown.is_none() => {
                 Verdict::NotJudged("decoding was not asked for")
             }
             Check::VideoBlack | Check::VideoFrozen if !self.decoded.0 => {

@@ -18,6 +18,7 @@ pub mod network;
 pub mod profile;
 mod report;
 mod series;
+mod shown;
 pub mod tables;
 mod tally;
 pub mod tstd;

@@ -179,11 +179,12 @@ use crate::stream::Framing;
 ///
 /// With `--decode` one ffmpeg decodes the first picture and up to eight sounds of the first service
 /// that has any, beside the measuring. `video_black` and `video_frozen` are found after 2 s,
-/// `audio_silent` after 5 s below -60 dB; `from_ms` counts from the first picture or sound. How
-/// loud sound is (EBU R 128) stands beside it, renewed each 2 s. At most 2 s or 16 MiB wait for
-/// ffmpeg: what a live input, or `--pass`, brings beyond that is not decoded, and that is said
-/// (`queue_overflow`); nothing waits for ffmpeg there. When ffmpeg dies or is missing, that is said (`exec_died`) and it is started
-/// again, after half a second at first and half a minute at last; measuring goes on.
+/// `audio_silent` after 5 s below -60 dB; time and packet are those of the picture or sound in the
+/// stream with which it began. How loud sound is (EBU R 128) stands beside it, renewed each 2 s. At
+/// most 2 s or 16 MiB wait for ffmpeg: what a live input, or `--pass`, brings beyond that is not
+/// decoded, and that is said (`queue_overflow`); nothing waits for ffmpeg there. When ffmpeg dies or
+/// is missing, that is said (`exec_died`) and it is started again, after half a second at first and
+/// half a minute at last; measuring goes on.
 ///
 /// # ALARMS
 ///

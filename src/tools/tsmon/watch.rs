@@ -246,6 +246,8 @@ impl Watch {
             decode.finish(context);
             let news = &mut |alarm: &Alarm| self.news.push(alarm.clone());
             decode.turn(&mut monitor, &mut self.alarms, news, context);
+            // What ffmpeg said last may be long over.
+            self.alarms.tick(monitor.now(), news);
         }
         let (alarms, news) = (&mut self.alarms, &mut self.news);
         monitor.finish(&mut |finding| {
