@@ -32,7 +32,8 @@ complete -c tsmon -n "__fish_tsmon_needs_command" -l pcr-filter -d 'What separat
 complete -c tsmon -n "__fish_tsmon_needs_command" -l for -d 'Look at so much of the stream' -r
 complete -c tsmon -n "__fish_tsmon_needs_command" -l fail-on -d 'End with status 1 when a check of this priority or a higher one found something' -r -f -a "p1\t'The stream cannot be decoded'
 p2\t'What should be watched all the time, too'
-p3\t'All of TR 101 290'"
+p3\t'All of TR 101 290'
+p4\t'What stands beside it, too: reception, decoding, the profile'"
 complete -c tsmon -n "__fish_tsmon_needs_command" -l report -d 'Print the report in this form' -r -f -a "text\t'For a person, on one screen'
 json\t'One JSON object'
 html\t'One page with plots, for a browser'"
@@ -55,7 +56,8 @@ complete -c tsmon -n "__fish_tsmon_needs_command" -l capture-every -d 'Of one ch
 complete -c tsmon -n "__fish_tsmon_needs_command" -l capture-bytes -d 'Remove the oldest extracts so that all together stay below this' -r
 complete -c tsmon -n "__fish_tsmon_needs_command" -l capture-on -d 'Take extracts of alarms of this priority and of more weighty ones' -r -f -a "p1\t'The stream cannot be decoded'
 p2\t'What should be watched all the time, too'
-p3\t'All of TR 101 290'"
+p3\t'All of TR 101 290'
+p4\t'What stands beside it, too: reception, decoding, the profile'"
 complete -c tsmon -n "__fish_tsmon_needs_command" -l prometheus -d 'Serve metrics to Prometheus at http://ADDR:PORT/metrics' -r
 complete -c tsmon -n "__fish_tsmon_needs_command" -l snmp-trap -d 'Send an SNMP v2c trap when an alarm is raised and when it is cleared' -r
 complete -c tsmon -n "__fish_tsmon_needs_command" -l community -d 'The community of traps' -r

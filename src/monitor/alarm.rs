@@ -16,6 +16,9 @@ use super::{Check, Finding, Moment};
 /// stream.
 pub const MAX_ALARMS: usize = 1024;
 
+/// What goes on is looked for ten times a second: found again so much later at most than it says.
+const FOUND_LATE: Ticks27M = Ticks27M::from_millis(200);
+
 /// What an alarm is about, in an order.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Key {
@@ -152,7 +155,8 @@ impl Serialize for Alarm {
 }
 
 /// Raises an alarm at the first finding of a check about a subject, counts those that follow, and
-/// clears it when none has come for a time.
+/// clears it when none has come for a time. What lasts ([`Finding::again`]) counts as found until
+/// it would have been found again, so that its alarm stands however short that time is.
 ///
 /// ```
 /// use headend::monitor::{Alarms, Check, Finding, Moment};
@@ -211,7 +215,11 @@ impl Alarms {
         });
         standing.count += 1;
         standing.found = finding.at;
-        standing.held = standing.held.max(finding.at.time);
+        let late = match finding.again {
+            Ticks27M::ZERO => Ticks27M::ZERO,
+            again => again + FOUND_LATE,
+        };
+        standing.held = standing.held.max(finding.at.time + late);
         self.next_clear = self.next_clear.min(standing.held + self.clear_after);
         if fresh {
             self.raised_total += 1;
@@ -361,6 +369,23 @@ mod tests {
         }
         alarms.tick(at(61_000), &mut |a| said.push((a.word(), a.count)));
         assert_eq!(said, [("raised", 1), ("cleared", 1)]);
+    }
+
+    #[test]
+    fn what_lasts_is_not_cleared_before_it_would_be_found_again() {
+        let mut alarms = Alarms::new(Ticks27M::SECOND);
+        let mut said = Vec::new();
+        let mut say = |a: &Alarm| said.push((a.word(), a.at.time.as_millis(), a.count));
+        let again = Ticks27M::SECOND * 5;
+        for ms in (0..=30_000).step_by(100) {
+            alarms.tick(at(ms), &mut say);
+            // Away from 1 s to 13 s, found in ticks: 5 s and a tick each.
+            if [1_000, 6_100, 11_200].contains(&ms) {
+                alarms.push(&found(1, ms).lasting(again), &mut say);
+            }
+        }
+        // 11.2 s and 5.2 s later it would have been found again; a second after that it is over.
+        assert_eq!(said, [("raised", 1_000, 1), ("cleared", 17_400, 3)]);
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! The monitor's clock: how long after the first packet another one comes.
 
 use crate::stream::Batch;
-use crate::stream::timeline::Timeline;
 use crate::ts::{Packet, Pcr, Pid};
 use crate::units::{Arrival, Ticks27M};
+
+use super::unrolled::Unrolled;
 
 /// A PCR PID that is silent for so long is given up for another.
 const GIVEN_UP_AFTER: Ticks27M = Ticks27M::SECOND;
@@ -12,7 +13,7 @@ const LIKELY_STEP: Ticks27M = Ticks27M::SECOND;
 /// PCRs that are looked at when a PID is chosen, at most.
 const MAX_LOOKED_AT: usize = 1000;
 /// Bits behind the point of a slope: ticks a packet in 1/65536.
-const FRACTION: u32 = 16;
+pub(super) const FRACTION: u32 = 16;
 
 /// What tells the time.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
@@ -26,15 +27,16 @@ pub enum TimeSource {
 
 /// A place in the stream and its time.
 #[derive(Copy, Clone, Debug, Default)]
-struct Knot {
-    position: u64,
-    ticks: i64,
+pub(super) struct Knot {
+    pub(super) position: u64,
+    pub(super) ticks: i64,
 }
 
 /// The clock. With [`TimeSource::Pcr`] it looks ahead in each batch, so that between two PCRs time
 /// goes evenly however the rate changes from pair to pair; behind the last of a batch it goes on at
 /// the mean pace of the batch. It never goes back: where the next PCR proves that it ran too fast, it
-/// stands still until the stream has caught up. Before the first pair of PCRs it stands at zero,
+/// stands still until the stream has caught up. A jump of the PCRs is no time that passed (see
+/// [`Unrolled`]). Before the first pair of PCRs it stands at zero,
 /// unless that pair lies in the same batch.
 #[derive(Debug)]
 pub(super) struct StreamClock {
@@ -43,7 +45,7 @@ pub(super) struct StreamClock {
     now: i64,
     start: Option<Arrival>,
     pid: Option<Pid>,
-    line: Timeline,
+    line: Unrolled,
     /// What is added to the line so that it counts from the first packet.
     shift: i64,
     /// The newest PCR taken.
@@ -64,7 +66,7 @@ impl StreamClock {
             now: 0,
             start: None,
             pid: None,
-            line: Timeline::new(),
+            line: Unrolled::default(),
             shift: 0,
             last: None,
             pace: 0,
@@ -138,7 +140,7 @@ impl StreamClock {
         let chosen = wanted.or(most.filter(|_| silent)).map(|(pid, _)| *pid);
         if chosen.is_some() && chosen != self.pid {
             self.pid = chosen;
-            self.line = Timeline::new();
+            self.line = Unrolled::default();
             self.last = None;
         }
     }
@@ -149,18 +151,21 @@ impl StreamClock {
         let Some(pid) = self.pid else { return };
         let mut values = (first.position..)
             .zip(batch.packets())
-            .filter(|(_, packet)| packet.pid() == pid)
-            .filter_map(|(position, packet)| Some((position, packet, pcr_of(packet)?.1)))
-            .peekable();
-        while let Some((position, packet, pcr)) = values.next() {
-            if let (Some(last), Some((_, _, next))) = (self.line.last_pcr(), values.peek())
+            .filter(|(_, packet)| packet.pid() == pid && is_believed(packet));
+        while let Some((position, packet)) = values.next() {
+            self.line.pass(packet);
+            let Some(pcr) = packet.pcr() else { continue };
+            if let Some(last) = self.line.last_pcr()
                 && !is_likely(last, pcr)
-                && is_likely(last, *next)
+                && values
+                    .clone()
+                    .find_map(|(_, packet)| packet.pcr())
+                    .is_some_and(|next| is_likely(last, next))
             {
                 continue; // one damaged value between two good ones
             }
-            let ticks = self.line.push(pcr, packet.discontinuity()).time.ticks();
-            self.ahead.push(Knot { position, ticks });
+            let knot = self.line.push(position, pcr, packet.discontinuity());
+            self.ahead.push(knot);
         }
         if self.last.is_none() && !self.anchor(first) {
             return;
@@ -183,7 +188,7 @@ impl StreamClock {
     fn anchor(&mut self, first: Knot) -> bool {
         let [a, .., b] = self.ahead[..] else {
             self.ahead.clear();
-            self.line = Timeline::new();
+            self.line = Unrolled::default();
             return false;
         };
         let before = (a.position - first.position).saturating_mul(pace(a, b)) >> FRACTION;
@@ -230,7 +235,11 @@ impl StreamClock {
 /// The PCR of a packet whose header can be believed.
 fn pcr_of(packet: &Packet) -> Option<(Pid, Pcr)> {
     let pcr = packet.pcr()?;
-    (packet.has_sync() && !packet.transport_error()).then_some((packet.pid(), pcr))
+    is_believed(packet).then_some((packet.pid(), pcr))
+}
+
+fn is_believed(packet: &Packet) -> bool {
+    packet.has_sync() && !packet.transport_error()
 }
 
 fn is_likely(last: Pcr, next: Pcr) -> bool {
@@ -239,7 +248,7 @@ fn is_likely(last: Pcr, next: Pcr) -> bool {
 }
 
 /// Ticks a packet from `a` to `b`, in 1/65536; none where time would go back.
-fn pace(a: Knot, b: Knot) -> u64 {
+pub(super) fn pace(a: Knot, b: Knot) -> u64 {
     let ticks = u64::try_from(b.ticks - a.ticks).unwrap_or(0);
     (ticks << FRACTION) / b.position.saturating_sub(a.position).max(1)
 }
@@ -331,6 +340,58 @@ mod tests {
         }
         let due: Vec<_> = (0..packets.len() as i64).map(|n| n * 4).collect();
         assert_eq!(times(&packets, 1000), due);
+    }
+
+    /// Packets of 4 ms whose clock is set on by `ms` at the middle; a payload on the PID, but for
+    /// `lost` packets there, tells that nothing is missing.
+    fn set_on_by(ms: i64, lost: u64) -> Vec<Packet> {
+        let mut packets = steady(0, 100, 0);
+        for (n, packet) in (0..).zip(&mut packets) {
+            let set = if n >= 500 { ms } else { 0 };
+            match n % 10 {
+                0 => *packet = with_pcr(PID, n * 4 + set),
+                _ => {
+                    let gone = if n >= 500 { lost } else { 0 };
+                    let counter =
+                        ContinuityCounter::wrapping((n as u64 - n as u64 / 10 + gone) as u8);
+                    *packet = Packet::new(PID, counter);
+                    packet.fill_payload(&[0; 184]);
+                }
+            }
+        }
+        // The PCR that is set on stands behind the loss.
+        packets.swap(500, 501);
+        packets
+    }
+
+    #[test]
+    fn a_clock_that_is_set_on_is_no_time_that_passed() {
+        for ms in [600, 1_000, 3_000, 9_000, 3_600_000, -600] {
+            for size in [1000, 30] {
+                let times = times(&set_on_by(ms, 0), size);
+                let off = times.iter().zip(0..).map(|(t, n)| (t - n * 4).abs());
+                // The PCR stands a packet late; a clock that ran ahead of it waits.
+                assert!(off.max() <= Some(8), "{ms} ms, {size} at once: {times:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_time_of_packets_that_are_missing_has_passed() {
+        let times = times(&set_on_by(600, 5), 1000);
+        assert_eq!((times[400], times[990] - 990 * 4), (1600, 600));
+    }
+
+    #[test]
+    fn clocks_that_come_rarely_tell_the_time_of_a_rate_that_changes() {
+        // 0.4 s from PCR to PCR, with 100 packets between, then 10.
+        let mut packets = Vec::new();
+        for n in 0..20 {
+            packets.push(with_pcr(PID, n * 400));
+            packets.extend(vec![Packet::NULL; if n < 10 { 99 } else { 9 }]);
+        }
+        let times = times(&packets, 5000);
+        assert_eq!((times[1000], times[1090]), (4_000, 7_600));
     }
 
     #[test]

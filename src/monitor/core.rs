@@ -6,7 +6,7 @@ use crate::si::{Service, ServiceId};
 use crate::stream::continuity::{Continuity, Step};
 use crate::stream::event::Subject;
 use crate::stream::{Batch, Counters, ProgramEvent, Programs};
-use crate::ts::{PACKET_SIZE, Packet, Pid};
+use crate::ts::{PACKET_SIZE, Packet, Pid, Pts};
 use crate::units::{Arrival, Ticks27M};
 
 use super::census::Census;
@@ -17,6 +17,7 @@ use super::families::Families;
 use super::network::{Network, NetworkMeasures, ReceptionCounts};
 use super::profile::Profile;
 use super::report::Report;
+use super::shown::Shown;
 use super::tables::{TableLimits, TablesMeasures};
 use super::tally::Tally;
 use super::{Check, Count, Finding, Moment, PidCount, Seen, Series, TimeSource, Verdict};
@@ -83,6 +84,8 @@ pub struct Monitor {
     families: Families,
     tally: Tally,
     packets: u64,
+    /// How far the clock has looked ahead.
+    ahead: u64,
     transport_errors: u64,
     sync_losses: u64,
     /// Places of sync losses that were told and not reached, in order, and how many there.
@@ -91,7 +94,8 @@ pub struct Monitor {
     /// What is looked at ends here.
     end: Ticks27M,
     network: bool,
-    decode: bool,
+    /// Where a decoder beside the monitor finds something; `None` without one.
+    shown: Option<Shown>,
     /// A decoder has begun with pictures, with sound.
     decoded: (bool, bool),
     /// RTP is what it is received as.
@@ -109,13 +113,14 @@ impl Monitor {
             programs: Programs::new(),
             tally: Tally::new(),
             packets: 0,
+            ahead: 0,
             transport_errors: 0,
             sync_losses: 0,
             losses: VecDeque::new(),
             next_tick: TICK,
             end: options.span.unwrap_or(Ticks27M::MAX),
             network: options.network,
-            decode: options.decode,
+            shown: options.decode.then(Shown::default),
             decoded: (false, false),
             rtp: false,
         }
@@ -134,21 +139,47 @@ impl Monitor {
 
     /// Takes the next packets of the stream.
     pub fn push(&mut self, batch: &Batch, out: &mut dyn FnMut(&Finding)) {
-        let preferred = self.programs.services().find_map(|s| s.pcr_pid);
-        self.clock.expect(batch, self.packets, preferred);
+        self.push_until(batch, 0, Ticks27M::MAX, out);
+    }
+
+    /// Takes the packets of a batch that come before `until`, without the `taken` first ones, which
+    /// it had before; answers how many of the batch it has now. The clock looks ahead in a batch, so
+    /// the whole is to be handed over each time.
+    pub fn push_until(
+        &mut self,
+        batch: &Batch,
+        mut taken: usize,
+        until: Ticks27M,
+        out: &mut dyn FnMut(&Finding),
+    ) -> usize {
+        if self.packets >= self.ahead {
+            self.ahead = self.packets + batch.len() as u64;
+            let preferred = self.programs.services().find_map(|s| s.pcr_pid);
+            self.clock.expect(batch, self.packets, preferred);
+        }
+        let mut first = 0;
         for (arrival, packets) in batch.runs() {
-            self.families.arrived(packets.len(), arrival);
-            for packet in packets {
+            let had = taken.saturating_sub(first).min(packets.len());
+            first += packets.len();
+            for (n, packet) in packets.iter().enumerate().skip(had) {
                 let at = Moment {
                     position: self.packets,
                     time: self.clock.at(self.packets, arrival),
                 };
                 if at.time >= self.end {
-                    return;
+                    return batch.len();
+                }
+                if at.time >= until {
+                    return taken;
+                }
+                if n == 0 {
+                    self.families.arrived(packets.len(), arrival);
                 }
                 self.take(packet, at, arrival, out);
+                taken += 1;
             }
         }
+        taken
     }
 
     /// True when all was looked at that was to be: no packet is taken any more.
@@ -178,6 +209,12 @@ impl Monitor {
     pub fn is_decoded(&mut self, pictures: bool, sound: bool) {
         self.decoded.0 |= pictures;
         self.decoded.1 |= sound;
+    }
+
+    /// Where the picture or sound of a PID that is shown at `pts` began in the stream; `None` when
+    /// that is long ago, or nobody decodes.
+    pub fn place_of(&self, pid: Pid, pts: Pts) -> Option<Moment> {
+        self.shown.as_ref()?.place_of(pid, pts)
     }
 
     /// Sound of a PID was found to be so loud.
@@ -251,6 +288,11 @@ impl Monitor {
         };
         if self.programs.pids().contains(pid) && !seen.repeated {
             self.follow(&seen);
+        }
+        if packet.payload_unit_start()
+            && let Some(shown) = &mut self.shown
+        {
+            shown.push(&seen);
         }
         let out = &mut |finding| {
             Findings {
@@ -406,7 +448,7 @@ impl Monitor {
             Check::InputLoss | Check::KernelDrops | Check::RtpLoss if !self.network => {
                 Verdict::NotJudged("not received from a network")
             }
-            Check::VideoBlack | Check::VideoFrozen | Check::AudioSilent if !self.decode => {
+            Check::VideoBlack | Check::VideoFrozen | Check::AudioSilent if self.shown.is_none() => {
                 Verdict::NotJudged("decoding was not asked for")
             }
             Check::VideoBlack | Check::VideoFrozen if !self.decoded.0 => {

@@ -62,6 +62,9 @@ pub struct Finding {
     pub at: Moment,
     /// What exactly: unit in the key.
     pub fields: Vec<(&'static str, Value)>,
+    /// It goes on: while it does, it is found again after so long at the latest. Zero of what is
+    /// over.
+    pub again: Ticks27M,
 }
 
 impl Finding {
@@ -73,7 +76,15 @@ impl Finding {
             service: None,
             at,
             fields: Vec::new(),
+            again: Ticks27M::ZERO,
         }
+    }
+
+    /// The same, of something that goes on and is found again after `again` at the latest.
+    #[must_use]
+    pub const fn lasting(mut self, again: Ticks27M) -> Self {
+        self.again = again;
+        self
     }
 
     /// The same, about a PID of `service`.

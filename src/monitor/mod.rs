@@ -18,9 +18,11 @@ pub mod network;
 pub mod profile;
 mod report;
 mod series;
+mod shown;
 pub mod tables;
 mod tally;
 pub mod tstd;
+mod unrolled;
 mod windows;
 
 pub use self::core::{Monitor, MonitorOptions};

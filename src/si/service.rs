@@ -1,6 +1,7 @@
 //! A service as several tables describe it together, in owned values.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Serialize, Serializer};
 
@@ -10,6 +11,7 @@ use super::descriptor::{
 };
 use super::{Language, Pmt, PmtStream, Programme, ServiceId, StreamType};
 use crate::ts::Pid;
+use crate::units::ParseUnitError;
 
 /// What a stream is for.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash, Serialize)]
@@ -58,6 +60,9 @@ macro_rules! codecs {
         }
 
         impl Codec {
+            /// Every codec.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
             /// ffmpeg's name.
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name,)* }
@@ -117,6 +122,18 @@ codecs! {
 impl fmt::Display for Codec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
+    }
+}
+
+impl FromStr for Codec {
+    type Err = ParseUnitError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const WANTED: &str = "a codec; write ffmpeg's name of it, as h264, hevc, mpeg2video, mp2, \
+                              aac, ac3, eac3, dvb_subtitle, dvb_teletext, scte_35";
+        let mut all = Self::ALL.iter().copied();
+        all.find(|codec| codec.name() == text)
+            .ok_or_else(|| ParseUnitError::new(text, WANTED))
     }
 }
 

@@ -133,9 +133,9 @@ use crate::monitor::clocks::Demarcation;
 /// last. Then MB may underflow, and EB overflow, too; EB underflows with low_delay, too, by
 /// vbv_delay. The report says what is not judged, and why: an HRD that is not in the stream,
 /// vbv_delay that contradicts the decoding times, scrambled streams, codings without buffers.
-/// After lost packets, a new clock or another PMT the buffers begin empty. A buffer is told once
-/// each time it runs over. In JSON, `buffers` has for every PID the size and the highest and lowest
-/// fullness of each of its buffers.
+/// After lost packets, a new clock or another PMT the buffers begin empty. A buffer is told each
+/// time it runs over, and again in each second in which it stays so. In JSON, `buffers` has for
+/// every PID the size and the highest and lowest fullness of each of its buffers.
 ///
 /// # CONTENT
 ///
@@ -229,7 +229,8 @@ use crate::monitor::clocks::Demarcation;
 /// `--profile` names a YAML file that says what the stream should be; `tsmon learn` writes one.
 /// What differs is found by checks of priority 4: `profile_missing` and `profile_unlisted`
 /// (services, PIDs), `profile_bitrate`, `profile_scrambling`, `profile_description` (ids, names,
-/// codecs, languages). All keys may be left out; unknown ones and doubled ones are errors.
+/// codecs by ffmpeg's names, languages); `--fail-on p4` counts them too. All keys may be left out;
+/// unknown ones and doubled ones are errors, and so are unknown codecs and a min above its max.
 ///
 /// ```text
 /// $ cat one.yaml
@@ -253,20 +254,23 @@ use crate::monitor::clocks::Demarcation;
 ///
 /// With `--decode` one ffmpeg decodes the first picture and up to eight sounds of the first service
 /// that has any, beside the measuring; when its PIDs become others, another ffmpeg takes over.
-/// `video_black` and `video_frozen` are found after 2 s, `audio_silent` after 5 s below -60 dB;
-/// `from_ms` counts from the first picture or sound. How loud sound is (EBU R 128) stands beside
-/// it, renewed each 2 s. At most 2 s or 16 MiB wait for ffmpeg: what a live input, or `--pass`,
-/// brings beyond that is not decoded, and that is said (`queue_overflow`); nothing waits for ffmpeg
-/// there. A file or a pipe without `--pass` is read no faster than ffmpeg decodes, and who writes
-/// to the pipe waits, too: an INPUT of its own or `--pass` is for what goes on by itself. When
-/// ffmpeg dies or is missing, that is said (`exec_died`) and it is started again, after half a
-/// second at first and half a minute at last; measuring goes on.
+/// `video_black` and `video_frozen` are found after 2 s, `audio_silent` after 5 s below -60 dB; time
+/// and packet are those of the picture or sound in the stream with which it began. How loud sound is
+/// (EBU R 128) stands beside it, renewed each 2 s. At most 2 s or 16 MiB wait for ffmpeg: what a live
+/// input, or `--pass`, brings beyond that is not decoded, and that is said (`queue_overflow`);
+/// nothing waits for ffmpeg there. A file or a pipe without `--pass` is read no faster than ffmpeg
+/// decodes, and who writes to the pipe waits, too: an INPUT of its own or `--pass` is for what goes
+/// on by itself. When ffmpeg dies or is missing, that is said (`exec_died`) and it is started again,
+/// after half a second at first and half a minute at last; measuring goes on.
 ///
 /// # ALARMS
 ///
 /// The first finding of a check about a PID, a service or the stream raises an alarm; those that
-/// follow are counted; it is cleared when none has come for `--clear-after`. Alarms go to
-/// `--events` and `--exec`, and to stderr where the input is no file.
+/// follow are counted; it is cleared when none has come for `--clear-after`. What lasts (something
+/// stays away, a buffer is too full, a profile is not met) is found again every second to every 5 s
+/// (a profile: every window), and its alarm stands until `--clear-after` has passed from when it
+/// would have been found again. Alarms go to `--events` and `--exec`, and to stderr where the input
+/// is no file.
 ///
 /// A line of `--events` is a JSON object with `time` (UTC), `event` (`raised` or `cleared`),
 /// `check`, `number` (of TR 101 290), `priority`, `subject`, `pid` and `service` (or null),

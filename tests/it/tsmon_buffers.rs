@@ -234,6 +234,25 @@ fn frames_of_sound_fill_the_main_buffer() {
 }
 
 #[test]
+fn a_main_buffer_that_stays_too_full_is_told_in_each_second() {
+    // Frames each 24 ms that are decoded 300 ms after they came: twelve of 590 bytes, Bn has 3584.
+    let mut mux = with_tables(
+        Mux::new(16_200),
+        5200,
+        &[(MPEG2_VIDEO, &[]), (MPEG_AUDIO, &[])],
+    );
+    for n in 0..200 {
+        let came = 200 + 24 * n;
+        let stamp = mux.stamp_at((came + 300) * 27_000);
+        let at = mux.slots(came) + 1;
+        mux.put_every(at, 2, split(SOUND, &pes(0xC0, Some(stamp), 0, &mp2())));
+    }
+    let (_, found) = both_find("B", &mux.packets(8666), &["tstd_b_overflow"]);
+    let seconds: Vec<_> = found.iter().map(|f| f.at.time.as_millis() / 1000).collect();
+    assert_eq!(seconds, [0, 1, 2, 3, 4]);
+}
+
+#[test]
 fn a_frame_of_sound_must_be_whole_when_it_is_decoded() {
     // The last packet of the frame takes 20 304 ticks through TBn, 108 a byte.
     for (early, expected) in [(216, &["tstd_b_underflow"][..]), (54, &[])] {

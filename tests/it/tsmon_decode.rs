@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Command;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -107,6 +108,59 @@ fn pids_that_become_others_are_decoded_too_and_a_pmt_that_never_comes_is_not_wai
     fs::write(&both, partial).unwrap();
     let (report, said) = decoded(&both, None);
     assert_eq!(found(&report, "video_black"), Ok(1), "{said}");
+}
+
+#[test]
+fn what_is_found_stands_where_it_began_in_the_stream() {
+    let stream = interrupted(8);
+    let folder = tempfile::tempdir().unwrap();
+    let events = folder.path().join("events");
+    let ran = Run::new("tsmon")
+        .args([
+            "--decode",
+            "--report",
+            "json",
+            "--clear-after",
+            "1s",
+            "--events",
+        ])
+        .args([&events, &stream])
+        .run();
+    let report: Value = serde_json::from_slice(&ran.stdout).unwrap();
+    // The first picture that is shown 6 s after the first one, as ffprobe finds it, and its byte.
+    let output = Command::new("ffprobe")
+        .args(["-v", "error", "-select_streams", "v", "-of", "csv=p=0"])
+        .args(["-show_entries", "packet=pts,pos"])
+        .arg(&stream)
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let row = |line: &str| {
+        let mut numbers = line.split(',').map(|n| n.parse::<u64>().unwrap());
+        (numbers.next().unwrap(), numbers.next().unwrap() / 188)
+    };
+    let rows: Vec<_> = text.lines().map(row).collect();
+    let first = rows.iter().map(|(pts, _)| *pts).min().unwrap();
+    let packet_of = |ms: u64| {
+        let wanted = first + ms * 90;
+        let nearest = rows.iter().min_by_key(|(pts, _)| pts.abs_diff(wanted));
+        nearest.unwrap().1
+    };
+    let check = &report["checks"]["video_black"];
+    assert_eq!(check["first_packet"], packet_of(6_000), "{report}");
+    let told = fs::read_to_string(&events).unwrap();
+    let mut told = told
+        .lines()
+        .map(|l| serde_json::from_str::<Value>(l).unwrap());
+    let raised = told.find(|l| l["check"] == "video_black").unwrap();
+    assert_eq!(raised["at_packet"], packet_of(6_000));
+    // It comes before it is shown, by no more than a second.
+    let at = raised["at_ms"].as_u64().unwrap();
+    assert!((5_000..=6_100).contains(&at), "{at}");
+    // Black lasts 8 s; a second after its end the alarm is over.
+    let cleared = told.find(|l| l["check"] == "video_black").unwrap();
+    let lasted = cleared["at_ms"].as_u64().unwrap() - at;
+    assert!((8_900..=9_100).contains(&lasted), "{lasted}");
 }
 
 /// EBU Tech 3341: a stereo tone of 1 kHz at -23 dBFS in both channels is -23 LUFS.

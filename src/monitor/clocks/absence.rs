@@ -38,6 +38,11 @@ impl Absence {
         self.told
     }
 
+    /// After how long what stays away is told again.
+    pub(super) const fn again(&self) -> Ticks27M {
+        self.again
+    }
+
     /// How long it has been absent, if that is to be told at `at`.
     pub(super) fn tick(&mut self, at: Moment) -> Option<Ticks27M> {
         if at.time < self.due {

@@ -1,12 +1,15 @@
 //! PCR_AC: PCRs against their places in a stream of constant rate (TR 101 290 2.4, §5.3.2).
 
 use super::line::{Demarcation, Line, fit};
+use super::pcr::LONGEST_INTERVAL;
 use crate::monitor::{Moment, Series};
 use crate::ts::PACKET_SIZE;
 use crate::units::{BitRate, Ticks27M};
 
 /// How far a PCR may be off, as ticks: 500 ns (ISO/IEC 13818-1 §2.4.2.2).
 const LIMIT: f64 = 13.5;
+/// What is off by no more, in a window, may be jitter to both sides: 2 us.
+const JITTER: f64 = 4.0 * LIMIT;
 /// The shortest stretch that a rate is told from.
 const WINDOW: Ticks27M = Ticks27M::SECOND;
 /// The fewest PCRs that a rate is told from: as many as a second must have.
@@ -93,8 +96,20 @@ struct Followed {
     off: f64,
     /// PCRs that are far away, until it is known why.
     far: Vec<(Sample, Error)>,
+    /// The first of them is a jump of the clock by itself (2.3.b).
+    jumped: bool,
     /// How many in a row were beyond the limit, and on which side.
     aside: (u32, bool),
+}
+
+/// A line that PCRs left.
+#[derive(Copy, Clone, Debug)]
+struct Before {
+    slope: f64,
+    /// How far the first of them lay from it.
+    step: f64,
+    /// That is a jump of the clock by itself.
+    jumped: bool,
 }
 
 /// Follows the PCRs of one PID.
@@ -108,8 +123,8 @@ pub(super) struct Accuracy {
     filter: Demarcation,
     window: Vec<Sample>,
     followed: Option<Followed>,
-    /// What was followed until PCRs went away: slope, and how far the first lay from its line.
-    before: Option<(f64, f64)>,
+    /// What was followed until PCRs went away.
+    before: Option<Before>,
     obstacle: Obstacle,
     rate: Option<Rate>,
     judged: u64,
@@ -164,7 +179,8 @@ impl Accuracy {
     fn follow(&mut self, sample: Sample, out: &mut dyn FnMut(Moment, f64)) {
         let Some(f) = &mut self.followed else { return };
         let due = sample.bytes_since(&f.last) * f.slope;
-        f.off += sample.ticks_since(&f.last) - due;
+        let step = sample.ticks_since(&f.last);
+        f.off += step - due;
         f.last = sample;
         f.line.advance(due / 27e6);
         f.age += due / 27e6;
@@ -176,10 +192,17 @@ impl Accuracy {
             settled: f.age >= PEAKS_AFTER_SECONDS,
         };
         if ticks.abs() > NEAR.min(f.slope * PACKET_SIZE as f64) {
+            if f.far.is_empty() {
+                f.jumped = step > LONGEST_INTERVAL.get() as f64;
+            }
             f.far.push((sample, error));
             if f.far.len() == FAR_IN_A_ROW {
                 let first = f.far.first().map_or(0.0, |(_, error)| error.ticks);
-                self.before = Some((f.slope, first));
+                self.before = Some(Before {
+                    slope: f.slope,
+                    step: first,
+                    jumped: f.jumped,
+                });
                 self.window.clear();
                 self.window.extend(f.far.iter().map(|(sample, _)| *sample));
                 self.followed = None;
@@ -248,14 +271,14 @@ impl Accuracy {
             .iter()
             .map(|s| (s.bytes_since(first), s.ticks_since(first)))
             .collect();
-        let line = fit(&points).filter(|(slope, _)| *slope > 0.0);
+        let line = fit(&points, JITTER).filter(|line| line.slope > 0.0);
         let mean = BitRate::of(
             last.bytes_since(first) as u64,
             Ticks27M::new(last.ticks - first.ticks),
         );
-        let (slope, start) = line.unwrap_or_default();
-        let error = |p: &(f64, f64)| p.1 - start - slope * p.0;
-        let near = |p: &(f64, f64)| error(p).abs() <= NEAR.min(slope * PACKET_SIZE as f64);
+        let line = line.unwrap_or_default();
+        let slope = line.slope;
+        let near = |p: &(f64, f64)| line.off(p).abs() <= NEAR.min(slope * PACKET_SIZE as f64);
         let inner = points
             .iter()
             .position(near)
@@ -276,7 +299,11 @@ impl Accuracy {
             rate: BitRate::new((8.0 * 27e6 / slope).round() as u64),
             constant: true,
         });
-        if let Some((old, step)) = before
+        if let Some(Before {
+            slope: old,
+            step,
+            jumped,
+        }) = before
             && (slope / old - 1.0).abs() < SAME_RATE
         {
             // The same rate on another line. Whole packets are missing, or were put in, where no
@@ -284,6 +311,8 @@ impl Accuracy {
             let packets = step / (slope * PACKET_SIZE as f64);
             if (packets - packets.round()).abs() * slope * PACKET_SIZE as f64 <= 2.0 * LIMIT {
                 self.obstacle = Obstacle::Lost;
+            } else if jumped {
+                self.obstacle = Obstacle::Jumped;
             } else {
                 out(first.at, step);
             }
@@ -295,11 +324,12 @@ impl Accuracy {
             last: *first,
             off: 0.0,
             far: Vec::new(),
+            jumped: false,
             aside: (0, false),
         };
         self.not_judged += head as u64;
         for (sample, point) in window.iter().zip(&points).take(tail + 1).skip(head) {
-            let ticks = error(point);
+            let ticks = line.off(point);
             let due = sample.bytes_since(&followed.last) * slope;
             followed.line.advance(due / 27e6);
             followed.line.add(ticks.clamp(-LIMIT, LIMIT));
@@ -307,8 +337,9 @@ impl Accuracy {
             followed.last = *sample;
             let error = Error {
                 ticks,
-                unsure: 0.0,
-                settled: true,
+                // A second of PCRs that jitter tells its ends no better than half their jitter.
+                unsure: SURE * line.error_at(point.0),
+                settled: false,
             };
             self.judge(sample.at, error, out);
         }

@@ -184,12 +184,45 @@ impl Line {
     }
 }
 
-/// The line of least squares through points that are all there, a few wild ones left out:
-/// slope, and the value at zero. `None` when they do not lie apart.
-pub(super) fn fit(points: &[(f64, f64)]) -> Option<(f64, f64)> {
+/// A line of least squares through points that are all there.
+#[derive(Copy, Clone, Debug, Default, PartialEq)]
+pub(super) struct Fit {
+    pub(super) slope: f64,
+    /// The value at zero.
+    pub(super) start: f64,
+    count: f64,
+    /// The mean of the positions, and the sum of the squares of how far they lie from it.
+    middle: f64,
+    spread: f64,
+    /// The variance of what the line leaves over.
+    noise: f64,
+}
+
+impl Fit {
+    /// How far a point lies from the line.
+    pub(super) fn off(&self, point: &(f64, f64)) -> f64 {
+        point.1 - self.start - self.slope * point.0
+    }
+
+    /// The standard error of the line at a position, taking what it leaves over as noise.
+    pub(super) fn error_at(&self, position: f64) -> f64 {
+        let away = position - self.middle;
+        (self.noise * (1.0 / self.count + away * away / self.spread)).sqrt()
+    }
+}
+
+/// So many points, and one of them may be wild.
+const ONE_WILD_IN: usize = 14;
+
+/// The line of least squares through points, a few wild ones left out. `None` when they do not lie
+/// apart.
+///
+/// Where more than a few are off, but by no more than `jitter`, the clock may as well move to and
+/// fro between them and the others: none is left out, and the line knows how unsure it is.
+pub(super) fn fit(points: &[(f64, f64)], jitter: f64) -> Option<Fit> {
     let mut line = plain_fit(points.iter())?;
     for _ in 0..4 {
-        let off = |p: &&(f64, f64)| (p.1 - line.1 - line.0 * p.0).abs();
+        let off = |p: &&(f64, f64)| line.off(p).abs();
         let mut sizes: Vec<f64> = points.iter().map(|p| off(&p)).collect();
         let middle = sizes.len() / 2;
         let (_, median, _) = sizes.select_nth_unstable_by(middle, f64::total_cmp);
@@ -202,19 +235,36 @@ pub(super) fn fit(points: &[(f64, f64)]) -> Option<(f64, f64)> {
             _ => break,
         }
     }
+    let within = |p: &&(f64, f64)| line.off(p).abs() <= jitter;
+    let left_out = points.iter().filter(within).count() as f64 - line.count;
+    if left_out * ONE_WILD_IN as f64 > points.len() as f64 {
+        return plain_fit(points.iter().filter(within));
+    }
     Some(line)
 }
 
-fn plain_fit<'a>(points: impl Iterator<Item = &'a (f64, f64)> + Clone) -> Option<(f64, f64)> {
+fn plain_fit<'a>(points: impl Iterator<Item = &'a (f64, f64)> + Clone) -> Option<Fit> {
     let n = points.clone().count() as f64;
     let (x, y) = points
         .clone()
         .fold((0.0, 0.0), |s, p| (s.0 + p.0, s.1 + p.1));
     let (x, y) = (x / n, y / n);
-    let (xx, xy) = points.fold((0.0, 0.0), |s, p| {
+    let (xx, xy) = points.clone().fold((0.0, 0.0), |s, p| {
         (s.0 + (p.0 - x) * (p.0 - x), s.1 + (p.0 - x) * (p.1 - y))
     });
-    (xx > 0.0).then(|| (xy / xx, y - xy / xx * x))
+    (xx > 0.0).then(|| {
+        let mut fit = Fit {
+            slope: xy / xx,
+            start: y - xy / xx * x,
+            count: n,
+            middle: x,
+            spread: xx,
+            noise: 0.0,
+        };
+        let squares: f64 = points.map(|p| fit.off(p) * fit.off(p)).sum();
+        fit.noise = squares / (n - 2.0).max(1.0);
+        fit
+    })
 }
 
 #[cfg(test)]
@@ -268,9 +318,25 @@ mod tests {
             .collect();
         points[7].1 += 9_000.0;
         points[40].1 -= 100.0;
-        let (slope, start) = fit(&points).unwrap();
-        assert!((slope - 2.0).abs() < 1e-9 && (start - 5.0).abs() < 1e-9);
-        assert_eq!(fit(&[(1.0, 2.0), (1.0, 3.0)]), None);
+        let line = fit(&points, 50.0).unwrap();
+        assert!((line.slope - 2.0).abs() < 1e-9 && (line.start - 5.0).abs() < 1e-9);
+        assert!(line.error_at(0.0) < 1e-6);
+        assert_eq!(fit(&[(1.0, 2.0), (1.0, 3.0)], 50.0), None);
+    }
+
+    #[test]
+    fn a_fit_knows_how_sure_it_is() {
+        // +1 and -1 in turn at 0 to 49: the noise is 50/48 (and the slope takes 0.0024 of it), the
+        // positions spread 50 (50^2 - 1) / 12 = 10 412.5 around 24.5.
+        let points: Vec<_> = (0..50u8)
+            .map(|n| (f64::from(n), f64::from(n % 2) * 2.0 - 1.0))
+            .collect();
+        let line = fit(&points, 50.0).unwrap();
+        let expected = |at: f64| (50.0f64 / 48.0 * (0.02 + (at - 24.5).powi(2) / 10_412.5)).sqrt();
+        for at in [0.0, 24.5, 49.0] {
+            let said = line.error_at(at);
+            assert!((said - expected(at)).abs() < 0.002, "{said} at {at}");
+        }
     }
 
     #[test]

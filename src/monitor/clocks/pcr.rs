@@ -12,7 +12,7 @@ use crate::ts::{Pcr, Pid};
 use crate::units::Ticks27M;
 
 /// The longest interval between two PCRs (TR 101 290 2.3.a, 2.3.b).
-const LONGEST_INTERVAL: Ticks27M = Ticks27M::from_millis(100);
+pub(super) const LONGEST_INTERVAL: Ticks27M = Ticks27M::from_millis(100);
 /// A longer step of the values is a jump of the clock, not PCRs that are missing: whether they are
 /// is then told by the monitor's clock.
 const LONGEST_STEP: Ticks27M = Ticks27M::SECOND;
@@ -145,7 +145,9 @@ impl Clock {
     pub(super) fn tick(&mut self, at: Moment, out: Out<'_>) {
         if let Some(absent) = self.absence.tick(at) {
             let finding = self.found(Check::PcrRepetitionError, at);
-            let finding = finding.with("absent_ms", absent.as_millis());
+            let finding = finding
+                .with("absent_ms", absent.as_millis())
+                .lasting(self.absence.again());
             out(match self.count {
                 0 => finding.with("pcr", "never seen"),
                 _ => finding,

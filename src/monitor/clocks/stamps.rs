@@ -182,8 +182,13 @@ impl Stamps {
 
     /// Time went on to `at`.
     pub(super) fn tick(&mut self, at: Moment, out: Out<'_>) {
-        if let Some(absent) = self.absence.as_mut().and_then(|a| a.tick(at)) {
+        let absent = self
+            .absence
+            .as_mut()
+            .and_then(|a| Some((a.tick(at)?, a.again())));
+        if let Some((absent, again)) = absent {
             let finding = self.found(at).with("absent_ms", absent.as_millis());
+            let finding = finding.lasting(again);
             out(match self.pts_count {
                 0 => finding.with("pts", "never seen"),
                 _ => finding,

@@ -84,7 +84,9 @@ impl ProfileJudge {
                 span: at.time - start.time,
                 packets: at.position - start.position,
             };
-            self.judge(&window, true, out);
+            // What differs is found again in the next window.
+            let again = self.profile.window;
+            self.judge(&window, true, &mut |finding| out(finding.lasting(again)));
             self.windows += 1;
             self.reset(at);
         }
@@ -243,7 +245,7 @@ impl ProfileJudge {
         let codec = stream.and_then(|s| s.codec).map(|c| c.name().to_owned());
         let wanted = rule.language.map(|l| l.to_string());
         for (of, wanted, is) in [
-            ("codec", rule.codec.clone(), codec),
+            ("codec", rule.codec.map(|c| c.name().to_owned()), codec),
             ("language", wanted, language),
         ] {
             if let Some(wanted) = wanted.filter(|w| Some(w) != is.as_ref()) {

@@ -41,7 +41,7 @@ impl Profile {
             PidRule {
                 pid: Pid::from_field(pid.pid).into(),
                 required: Some(steady),
-                codec: pid.codec.map(str::to_owned),
+                codec: pid.codec.and_then(|name| name.parse().ok()),
                 // A code that is not three letters cannot be asked for.
                 language: pid.language.filter(|l| l.to_string().parse() == Ok(*l)),
                 scrambling: (!mixed).then(|| scrambling(pid.scrambled_packets > 0)),

@@ -7,24 +7,58 @@ mod learn;
 use std::fmt;
 use std::str::FromStr;
 
-use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
-use crate::si::{Language, ServiceId, TransportStreamId};
+use crate::si::{Codec, Language, ServiceId, TransportStreamId};
 use crate::ts::Pid;
 use crate::units::{BitRate, ParseUnitError, Ticks27M, parsed, parsed_option};
 
 pub use judge::ProfileJudge;
 
 /// A bit rate that may not be left.
-#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub struct RateWindow {
     /// The lowest.
-    #[serde(default, deserialize_with = "parsed_option")]
     pub min: Option<BitRate>,
-    /// The highest.
-    #[serde(default, deserialize_with = "parsed_option")]
+    /// The highest; not below `min`.
     pub max: Option<BitRate>,
+}
+
+impl<'de> Deserialize<'de> for RateWindow {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Bounds)
+    }
+}
+
+/// Reads a [`RateWindow`]: as a map, so that what is wrong with both together has its place.
+struct Bounds;
+
+impl<'de> Visitor<'de> for Bounds {
+    type Value = RateWindow;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("bounds, as {min: 2M, max: 3M}")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<RateWindow, A::Error> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct Written {
+            #[serde(default, deserialize_with = "parsed_option")]
+            min: Option<BitRate>,
+            #[serde(default, deserialize_with = "parsed_option")]
+            max: Option<BitRate>,
+        }
+        let Written { min, max } = Written::deserialize(MapAccessDeserializer::new(map))?;
+        match (min, max) {
+            (Some(least), Some(most)) if least > most => Err(A::Error::custom(format_args!(
+                "min, {least}, is above max, {most}: no rate is both"
+            ))),
+            _ => Ok(RateWindow { min, max }),
+        }
+    }
 }
 
 /// Whether packets are scrambled.
@@ -89,9 +123,9 @@ pub struct PidRule {
     /// Packets of it must come in every window; several PIDs need not.
     #[serde(default)]
     pub required: Option<bool>,
-    /// ffmpeg's name of the codec, by the PMT.
-    #[serde(default)]
-    pub codec: Option<String>,
+    /// The codec, by the PMT.
+    #[serde(default, deserialize_with = "parsed_option")]
+    pub codec: Option<Codec>,
     /// The first language that the PMT names.
     #[serde(default, deserialize_with = "parsed_option")]
     pub language: Option<Language>,

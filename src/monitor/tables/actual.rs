@@ -3,7 +3,7 @@
 use super::kind::name;
 use super::reader::Arrived;
 use super::sub_tables::SubTables;
-use super::watch::Watch;
+use super::watch::{Watch, again};
 use super::{ExpectSi, TableLimits};
 use crate::monitor::{Check, Finding, Moment, Out};
 use crate::si::Sdt;
@@ -112,7 +112,7 @@ impl Actual {
                 let limit = limits.of(id, section);
                 let took = watch.came(at.time, limit.unwrap_or(Ticks27M::MAX));
                 if let Some(took) = took.filter(|_| !row.is_told_by(sub_tables)) {
-                    row.tell("late", ("interval_ms", took), limit, at, out);
+                    out(row.finding("late", ("interval_ms", took), limit, at));
                 }
             }
         }
@@ -142,7 +142,8 @@ impl Actual {
             let never = !watch.seen();
             if let Some(absent) = watch.overdue(at.time, limit.unwrap_or(Ticks27M::MAX)) {
                 let reason = if never { "never seen" } else { "absent" };
-                row.tell(reason, ("absent_ms", absent), limit, at, out);
+                let finding = row.finding(reason, ("absent_ms", absent), limit, at);
+                out(finding.lasting(again(limit.unwrap_or_default())));
             }
         }
     }
@@ -164,14 +165,13 @@ impl Row {
         self.is_eit() && sub_tables.waits_for(self.id)
     }
 
-    fn tell(
+    fn finding(
         &self,
         reason: &'static str,
         (key, span): (&'static str, Ticks27M),
         limit: Option<Ticks27M>,
         at: Moment,
-        out: Out<'_>,
-    ) {
+    ) -> Finding {
         let mut finding = Finding::new(self.check, Subject::Pid(self.pid), at)
             .with("table", name(self.id))
             .with("reason", reason);
@@ -179,8 +179,8 @@ impl Row {
             finding = finding.with("section", i64::from(section));
         }
         let limit = limit.unwrap_or_default();
-        out(finding
+        finding
             .with(key, span.as_millis())
-            .with("limit_ms", limit.as_millis()));
+            .with("limit_ms", limit.as_millis())
     }
 }

@@ -7,7 +7,7 @@ use super::presence::Presence;
 use super::rates::Rates;
 use super::reader::{Arrived, Read, Reader};
 use super::sub_tables::SubTables;
-use super::watch::Watch;
+use super::watch::{Watch, again};
 use super::{TableLimits, kind};
 use crate::monitor::{Check, Finding, Moment, Out, Seen};
 use crate::si::descriptor::CaDescriptor;
@@ -109,7 +109,11 @@ impl Judge {
             }
             Read::Damaged(id, error) => {
                 self.crc_errors += 1;
-                out(crc_finding(pid, id, error, at));
+                // 2.2 names its tables, and CIT is none of them; of one that does not belong here
+                // nobody knows which it was.
+                if kind::has_crc(id) || !home.admits(id) {
+                    out(crc_finding(pid, id, error, at));
+                }
             }
         }
     }
@@ -120,7 +124,7 @@ impl Judge {
         match (arrived.home, arrived.id.0) {
             (Home::Pat, _) => {
                 if let Some(took) = self.pat.came(at.time, self.limits.pat) {
-                    self.tell_pat("late", ("interval_ms", took), at, out);
+                    out(self.pat_error("late", ("interval_ms", took), at));
                 }
             }
             (Home::Cat, _) => self.take_cat(arrived, presence),
@@ -153,17 +157,16 @@ impl Judge {
         presence.emm(cat.descriptors().all::<CaDescriptor<'_>>().map(|ca| ca.pid));
     }
 
-    fn tell_pat(
+    fn pat_error(
         &self,
         reason: &'static str,
         (key, span): (&'static str, Ticks27M),
         at: Moment,
-        out: Out<'_>,
-    ) {
-        out(Finding::new(Check::PatError2, Subject::Pid(Pid::PAT), at)
+    ) -> Finding {
+        Finding::new(Check::PatError2, Subject::Pid(Pid::PAT), at)
             .with("reason", reason)
             .with(key, span.as_millis())
-            .with("limit_ms", self.limits.pat.as_millis()));
+            .with("limit_ms", self.limits.pat.as_millis())
     }
 
     /// Looks for what is missing.
@@ -173,7 +176,8 @@ impl Judge {
         let never = !self.pat.seen();
         if let Some(absent) = self.pat.overdue(at.time, self.limits.pat) {
             let reason = if never { "never seen" } else { "absent" };
-            self.tell_pat(reason, ("absent_ms", absent), at, out);
+            let finding = self.pat_error(reason, ("absent_ms", absent), at);
+            out(finding.lasting(again(self.limits.pat)));
         }
         for pmt in &mut self.pmts {
             pmt.tick(at, self.limits.pmt, out);
@@ -193,7 +197,8 @@ impl Judge {
             out(Finding::new(Check::CatError, Subject::Pid(Pid::CAT), at)
                 .with("reason", if never { "never seen" } else { "absent" })
                 .with("absent_ms", absent.as_millis())
-                .with("limit_ms", limit.as_millis()));
+                .with("limit_ms", limit.as_millis())
+                .lasting(again(limit)));
         }
     }
 

@@ -105,6 +105,11 @@ pub(super) const fn has_crc(id: TableId) -> bool {
     matches!(id.0, 0x00..=0x02 | 0x40..=0x42 | 0x46 | 0x4A | 0x4E..=0x6F | 0x73)
 }
 
+/// A table of short sections without CRC_32.
+pub(super) const fn has_no_crc(id: TableId) -> bool {
+    matches!(id.0, 0x70 | 0x71)
+}
+
 /// The name of a table.
 pub(super) const fn name(id: TableId) -> &'static str {
     match id.0 {

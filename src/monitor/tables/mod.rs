@@ -125,7 +125,7 @@ impl Tables {
             None => self.presence.sight(seen.pid, now),
         };
         if sight.is_late(now) {
-            sight.check_absence(seen.at, out);
+            sight.check_absence(seen.at, Ticks27M::ZERO, out);
         }
         sight.last = now;
         (sight.seen, sight.fresh) = (true, true);

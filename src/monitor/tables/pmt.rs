@@ -1,6 +1,6 @@
 //! Whether each PMT comes in time (1.5.a).
 
-use super::watch::Watch;
+use super::watch::{Watch, again};
 use crate::monitor::{Check, Finding, Moment, Out};
 use crate::si::ServiceId;
 use crate::stream::event::Subject;
@@ -72,7 +72,8 @@ impl PmtWatch {
                 .finding(self.service(), at)
                 .with("reason", if seen { "absent" } else { "never seen" })
                 .with("absent_ms", absent.as_millis())
-                .with("limit_ms", limit.as_millis()));
+                .with("limit_ms", limit.as_millis())
+                .lasting(again(limit)));
         }
         if !seen {
             return;
@@ -85,7 +86,8 @@ impl PmtWatch {
                     .finding(Some(id), at)
                     .with("reason", "never seen")
                     .with("absent_ms", absent.as_millis())
-                    .with("limit_ms", limit.as_millis()));
+                    .with("limit_ms", limit.as_millis())
+                    .lasting(again(limit)));
             }
         }
     }

@@ -174,7 +174,8 @@ impl Presence {
         for sight in &mut self.sights {
             if sight.role != Role::None {
                 if sight.is_late(at.time) {
-                    sight.check_absence(at, out);
+                    let lasts = again(sight.limit);
+                    sight.check_absence(at, lasts, out);
                 }
             } else if let Some(pat) = pat
                 && sight.needs_reference(limits)
@@ -225,9 +226,10 @@ impl Sight {
         }
     }
 
-    /// 1.6: it is referred to, and stays away, or has until now.
+    /// 1.6: it is referred to, and stays away (it `lasts` so long until it is told again), or has
+    /// until now (zero).
     #[cold]
-    pub(super) fn check_absence(&mut self, at: Moment, out: Out<'_>) {
+    pub(super) fn check_absence(&mut self, at: Moment, lasts: Ticks27M, out: Out<'_>) {
         let from = self.last.max(self.since);
         let told = self.told.filter(|told| *told > from);
         let wait = told.map_or(self.limit, |_| again(self.limit));
@@ -240,7 +242,8 @@ impl Sight {
             .with("reason", if self.seen { "absent" } else { "never seen" })
             .with("kind", self.kind())
             .with("absent_ms", (at.time - from).as_millis())
-            .with("limit_ms", self.limit.as_millis()));
+            .with("limit_ms", self.limit.as_millis())
+            .lasting(lasts));
     }
 
     fn needs_reference(&self, limits: &TableLimits) -> bool {
@@ -261,6 +264,7 @@ impl Sight {
         let finding = Finding::new(Check::UnreferencedPid, Subject::Pid(self.pid), at);
         out(finding
             .with("since_ms", from.as_millis())
-            .with("limit_ms", limits.unreferenced.as_millis()));
+            .with("limit_ms", limits.unreferenced.as_millis())
+            .lasting(limits.unreferenced));
     }
 }

@@ -1,6 +1,6 @@
 //! The sections of one PID, each with the moments of its first and last byte.
 
-use super::kind::{Home, has_crc};
+use super::kind::{Home, has_crc, has_no_crc};
 use crate::monitor::{Moment, Seen};
 use crate::stream::SectionAssembler;
 use crate::ts::{Pid, Section, SectionError, SectionSyntax, TableId};
@@ -106,7 +106,10 @@ impl Reader {
             };
             let (id, syntax) = (section.table_id(), section.syntax());
             let admitted = home.admits(id);
-            let sealed = id != TableId::ST && judged(id) && (has_crc(id) || syntax.is_some());
+            // RST and TDT have no CRC_32 (EN 300 468 §5.2.7, §5.2.5), whatever their
+            // section_syntax_indicator says.
+            let long = syntax.is_some() && !(admitted && has_no_crc(id));
+            let sealed = id != TableId::ST && judged(id) && (has_crc(id) || long);
             if let Some(error) = sealed.then(|| section.check_crc().err()).flatten() {
                 if admitted || !doubted {
                     out(Read::Damaged(id, error));
@@ -210,6 +213,30 @@ mod tests {
         let mut packets = cut(&[table(0x4E, 1, 88), table(0x50, 1, 10)]);
         packets[0].as_bytes_mut()[7] -= 10;
         assert_eq!(read(&packets), ["0x4e damaged"]);
+    }
+
+    #[test]
+    fn a_running_status_table_has_no_crc_that_could_be_wrong() {
+        // EN 300 468 §5.2.7: section_syntax_indicator is 0, and behind the statuses comes nothing.
+        let mut packets = cut(&[table(0x71, 1, 20)]);
+        packets[0].as_bytes_mut()[30] ^= 1;
+        let read = |home| {
+            let mut all = Vec::new();
+            let seen = Seen {
+                packet: &packets[0],
+                pid: packets[0].pid(),
+                at: Moment::default(),
+                arrival: Arrival::default(),
+                broken: false,
+                repeated: false,
+            };
+            Reader::new(Pid::EIT, home).push(&seen, |read| {
+                all.push(matches!(read, Read::Whole(_)));
+            });
+            all
+        };
+        assert_eq!(read(Home::Rst), [true]);
+        assert_eq!(read(Home::Eit), [false], "damaged, whatever it was");
     }
 
     #[test]

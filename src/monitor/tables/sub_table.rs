@@ -236,6 +236,10 @@ impl SubTable {
         out: Out<'_>,
     ) {
         let checks = [section_check(self.key.id), Some(Check::SiRepetitionError)];
+        let lasts = match reason {
+            "late" => Ticks27M::ZERO,
+            _ => again(limit),
+        };
         for check in checks.into_iter().flatten() {
             let mut finding = self.key.finding(check, at).with("reason", reason);
             if let Some(number) = number {
@@ -243,7 +247,8 @@ impl SubTable {
             }
             out(finding
                 .with(key, span.as_millis())
-                .with("limit_ms", limit.as_millis()));
+                .with("limit_ms", limit.as_millis())
+                .lasting(lasts));
         }
     }
 
@@ -335,7 +340,8 @@ impl SubTable {
             out(finding
                 .with("there", there)
                 .with("absent", gone)
-                .with("absent_ms", (now - since).as_millis()));
+                .with("absent_ms", (now - since).as_millis())
+                .lasting(again(limit)));
         }
         self.told_pair.map_or(now, |told| told + again(limit))
     }

@@ -275,7 +275,7 @@ impl Chain {
         if let Some(level) = self.transport.record(&passed) {
             self.measured.transport.high(level);
         }
-        if self.over[0].becomes(self.transport.is_over(&passed)) {
+        if self.over[0].tells(self.transport.is_over(&passed), place) {
             let (level, size) = (self.transport.level(&passed), Amount::bytes(transport));
             report.fault(place, Buffer::Transport, Fault::Overflow, level, size);
         }
@@ -514,7 +514,7 @@ impl Chain {
             _ => return,
         };
         self.measured.last.high(removal.before);
-        if self.over[2].begins(removal.before, size) {
+        if self.over[2].is_told(removal.before, size, place) {
             report.fault(place, buffer, Fault::Overflow, removal.before, size);
         }
         if judged {
@@ -541,7 +541,7 @@ impl Chain {
             Behind::One(_) | Behind::Nothing => return,
         };
         self.measured.multiplex.high(level);
-        if self.over[1].begins(level, video.multiplex) {
+        if self.over[1].is_told(level, video.multiplex, place) {
             report.fault(
                 place,
                 Buffer::Multiplex,
@@ -550,7 +550,7 @@ impl Chain {
                 video.multiplex,
             );
         }
-        if self.under.begins(missing, Amount::ZERO) {
+        if self.under.is_told(missing, Amount::ZERO, place) {
             let size = video.multiplex;
             report.missing(place, Buffer::Multiplex, missing, Amount::ZERO, size);
         }

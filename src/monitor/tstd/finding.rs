@@ -82,7 +82,7 @@ impl Reporter<'_, '_> {
         Finding::new(check, Subject::Pid(self.pid), at).of(Some(self.service))
     }
 
-    /// 3.3: a buffer holds more than it can.
+    /// 3.3: a buffer holds more than it can; told in each second in which it does.
     #[cold]
     pub(super) fn fault(
         &mut self,
@@ -97,7 +97,8 @@ impl Reporter<'_, '_> {
             .with("buffer", buffer.name())
             .with("kind", kind.name())
             .with("fullness_bytes", fullness.to_bytes())
-            .with("size_bytes", size.to_bytes());
+            .with("size_bytes", size.to_bytes())
+            .lasting(Ticks27M::SECOND);
         (self.out)(finding);
     }
 
@@ -126,7 +127,8 @@ impl Reporter<'_, '_> {
     pub(super) fn not_empty(&mut self, place: Place, buffer: Buffer) {
         let finding = self
             .finding(Check::EmptyBufferError, place)
-            .with("buffer", buffer.name());
+            .with("buffer", buffer.name())
+            .lasting(Ticks27M::SECOND);
         (self.out)(finding);
     }
 

@@ -1,5 +1,6 @@
 //! What is remembered of the levels of buffers.
 
+use super::finding::Place;
 use super::quantity::{Amount, Fine};
 
 /// A PCR is rounded to 37 ns, which is a fifth of a byte at 40 Mbit/s.
@@ -47,18 +48,56 @@ impl Measured {
     }
 }
 
-/// A buffer above its size: told when it begins.
+/// A buffer above its size: told when it begins, and anew in each second of the monitor's clock in
+/// which it goes on, so that its alarm stays raised and the seconds are counted. Holds the second
+/// it was told of.
 #[derive(Copy, Clone, Debug, Default)]
-pub(super) struct Over(bool);
+pub(super) struct Over(Option<i64>);
 
 impl Over {
-    pub(super) fn begins(&mut self, level: Amount, size: Amount) -> bool {
-        self.becomes(level > size + TOLERANCE)
+    pub(super) fn is_told(&mut self, level: Amount, size: Amount, at: Place) -> bool {
+        self.tells(level > size + TOLERANCE, at)
     }
 
     /// The same, when it is known whether it is above.
     #[inline]
-    pub(super) fn becomes(&mut self, over: bool) -> bool {
-        !std::mem::replace(&mut self.0, over) && over
+    pub(super) fn tells(&mut self, over: bool, at: Place) -> bool {
+        if !over {
+            self.0 = None;
+            return false;
+        }
+        let second = at.time.as_millis() / 1000;
+        // A unit is told of where it began, which may be before what was told last.
+        let new = self.0.is_none_or(|told| second > told);
+        if new {
+            self.0 = Some(second);
+        }
+        new
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::Ticks27M;
+
+    #[test]
+    fn what_lasts_is_told_once_in_each_second() {
+        let size = Amount::bytes(100);
+        let mut over = Over::default();
+        let mut told = Vec::new();
+        // Too full from 0.9 s on, not at 4.5 s, and again from 4.6 s on; units of 24 ms that are
+        // told of up to 48 ms late.
+        for n in 0..250i64 {
+            let time = Ticks27M::from_millis(n * 24 - 48 * (n % 2));
+            let full = n * 24 >= 900 && n * 24 / 100 != 45;
+            let level = Amount::bytes(if full { 102 } else { 101 });
+            let at = Place { position: 0, time };
+            if over.is_told(level, size, at) {
+                told.push(n * 24);
+            }
+        }
+        // 900 / 24 = 37.5: 38; those with an odd number wait for the second, too.
+        assert_eq!(told, [912, 1008, 2016, 3024, 4032, 4608, 5040]);
     }
 }

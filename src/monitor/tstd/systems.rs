@@ -69,7 +69,7 @@ impl Systems {
         if let Some(level) = self.transport.record(&passed) {
             self.transport_seen.high(level);
         }
-        if self.over[0].becomes(self.transport.is_over(&passed)) {
+        if self.over[0].tells(self.transport.is_over(&passed), place) {
             let level = self.transport.level(&passed);
             let buffer = Buffer::SystemsTransport;
             report.fault(place, buffer, Fault::Overflow, level, TRANSPORT);
@@ -91,7 +91,7 @@ impl Systems {
         self.level = (self.level + Amount::bytes(bytes.into()) - gone).max(Amount::ZERO);
         self.time = Some(last);
         self.main_seen.high(self.level);
-        if self.over[1].begins(self.level, SIZE) {
+        if self.over[1].is_told(self.level, SIZE, place) {
             report.fault(place, Buffer::Systems, Fault::Overflow, self.level, SIZE);
         }
     }

@@ -30,6 +30,8 @@ pub(super) enum Least {
     P2,
     /// All of TR 101 290
     P3,
+    /// What stands beside it, too: reception, decoding, the profile
+    P4,
 }
 
 impl Least {
@@ -38,6 +40,7 @@ impl Least {
             Self::P1 => Priority::One,
             Self::P2 => Priority::Two,
             Self::P3 => Priority::Three,
+            Self::P4 => Priority::Four,
         }
     }
 }

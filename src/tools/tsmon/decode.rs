@@ -3,7 +3,7 @@
 
 mod lines;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -15,11 +15,11 @@ use crate::io::clock::{Clock, SystemClock};
 use crate::io::queue::{Feeder, Limits, Outlet, Taken, queue};
 use crate::io::{Endpoint, EndpointError, OutputOptions, Relay, Sink, open_output};
 use crate::monitor::content::Loudness;
-use crate::monitor::{Alarms, Check, Finding, Monitor};
+use crate::monitor::{Alarms, Check, Finding, Moment, Monitor};
 use crate::si::ServiceId;
 use crate::stream::Batch;
 use crate::stream::event::{Event, Subject, Value};
-use crate::ts::Pid;
+use crate::ts::{Pid, Pts};
 use crate::units::Ticks27M;
 
 /// How long a turn waits: for packets of the queue, and with a file for room in it.
@@ -53,11 +53,11 @@ pub(super) struct Decode {
     audio: bool,
     stop: Arc<AtomicBool>,
     live: bool,
-    /// What goes on, since which second of the presentation.
-    going_on: BTreeMap<(Pid, Check), f64>,
-    /// A picture became black at this second, which was heard then; whether it stays so long
+    /// What goes on.
+    going_on: BTreeSet<(Pid, Check)>,
+    /// A picture became black at this place, which was heard then; whether it stays so long
     /// enough is not known yet.
-    maybe_black: Option<(Pid, f64, Ticks27M)>,
+    maybe_black: Option<(Pid, Moment, Ticks27M)>,
     loudness: BTreeMap<Pid, Loudness>,
 }
 
@@ -103,7 +103,7 @@ impl Decode {
             audio: request.audio,
             stop,
             live,
-            going_on: BTreeMap::new(),
+            going_on: BTreeSet::new(),
             maybe_black: None,
             loudness: BTreeMap::new(),
         }))
@@ -171,32 +171,42 @@ impl Decode {
                     continue;
                 }
             };
+            // What has gone out of memory is told of where the stream stands.
+            let place = |second| place_of(monitor, pid, second).unwrap_or_else(|| monitor.now());
             let (check, from) = match said {
                 Said::BlackFrom(at) => {
-                    self.maybe_black = Some((pid, at, monitor.now().time));
+                    self.maybe_black = Some((pid, place(at), monitor.now().time));
                     continue;
                 }
-                Said::BlackTo(_) => {
+                Said::BlackTo(at) => {
                     self.maybe_black = None;
-                    (Check::VideoBlack, None)
+                    (Check::VideoBlack, Err(place(at)))
                 }
                 // Told at its end; with a live input it was found before.
-                Said::BlackWas(_) if self.going_on.contains_key(&(pid, Check::VideoBlack)) => {
+                Said::BlackWas(_) if self.going_on.contains(&(pid, Check::VideoBlack)) => {
                     continue;
                 }
-                Said::BlackWas(at) => (Check::VideoBlack, Some(at)),
-                Said::FrozenFrom(at) => (Check::VideoFrozen, Some(at)),
-                Said::FrozenTo(_) => (Check::VideoFrozen, None),
-                Said::SilentFrom(at) => (Check::AudioSilent, Some(at)),
-                Said::SilentTo(_) => (Check::AudioSilent, None),
+                Said::BlackWas(at) => {
+                    let begun = self.maybe_black.take().filter(|(of, ..)| *of == pid);
+                    let from = begun.map_or_else(|| place(at), |(_, from, _)| from);
+                    (Check::VideoBlack, Ok(from))
+                }
+                Said::FrozenFrom(at) => (Check::VideoFrozen, Ok(place(at))),
+                Said::FrozenTo(at) => (Check::VideoFrozen, Err(place(at))),
+                Said::SilentFrom(at) => (Check::AudioSilent, Ok(place(at))),
+                Said::SilentTo(at) => (Check::AudioSilent, Err(place(at))),
                 Said::Integrated(_) | Said::ShortTerm(_) | Said::Range(_) => {
                     self.louder(pid, said, monitor);
                     continue;
                 }
             };
-            let Some(from) = from else {
-                self.going_on.remove(&(pid, check));
-                continue;
+            let from = match from {
+                Ok(from) => from,
+                Err(to) => {
+                    self.going_on.remove(&(pid, check));
+                    alarms.hold(check, Subject::Pid(pid), to);
+                    continue;
+                }
             };
             self.found(pid, check, from, monitor, &mut |f| alarms.push(f, news));
         }
@@ -211,25 +221,22 @@ impl Decode {
                 alarms.push(f, news)
             });
         }
-        for (pid, check) in self.going_on.keys() {
+        for (pid, check) in &self.going_on {
             alarms.hold(*check, Subject::Pid(*pid), monitor.now());
         }
     }
 
-    /// `check` found something that began at second `from` of the presentation, which counts from
-    /// the first picture or sound.
+    /// `check` found something that began at that place.
     fn found(
         &mut self,
         pid: Pid,
         check: Check,
-        from: f64,
+        from: Moment,
         monitor: &mut Monitor,
         out: &mut dyn FnMut(&Finding),
     ) {
-        self.going_on.insert((pid, check), from);
-        let finding = Finding::new(check, Subject::Pid(pid), monitor.now())
-            .with("from_ms", Value::from((from * 1e3).round() as i64));
-        monitor.outside(&finding, out);
+        self.going_on.insert((pid, check));
+        monitor.outside(&Finding::new(check, Subject::Pid(pid), from), out);
     }
 
     fn louder(&mut self, pid: Pid, said: Said, monitor: &mut Monitor) {
@@ -258,6 +265,14 @@ impl Decode {
         }
         let _ = writer.join();
     }
+}
+
+/// Where in the stream ffmpeg's second of a PID is: it tells time stamps as they came, but for whole
+/// rounds of their circle.
+fn place_of(monitor: &Monitor, pid: Pid, second: f64) -> Option<Moment> {
+    let circle = 1i64 << 33;
+    let ticks = ((second * 90e3).round() as i64).rem_euclid(circle);
+    monitor.place_of(pid, Pts::wrapping(ticks as u64))
 }
 
 /// The thread that writes to ffmpeg and reads what it says.

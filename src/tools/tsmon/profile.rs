@@ -130,8 +130,8 @@ fn pid(text: &mut String, rule: &PidRule) {
     if let Some(required) = rule.required {
         let _ = writeln!(text, "    required: {required}");
     }
-    if let Some(codec) = &rule.codec {
-        let _ = writeln!(text, "    codec: {}", quoted(codec));
+    if let Some(codec) = rule.codec {
+        let _ = writeln!(text, "    codec: {}", quoted(codec.name()));
     }
     if let Some(language) = rule.language {
         let _ = writeln!(text, "    language: {}", quoted(&language.to_string()));
@@ -171,7 +171,7 @@ fn quoted(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::monitor::profile::ScramblingRule;
-    use crate::si::{Language, ServiceId};
+    use crate::si::{Codec, Language, ServiceId};
     use crate::ts::Pid;
 
     #[test]
@@ -200,7 +200,7 @@ mod tests {
             pids: vec![PidRule {
                 pid: "0x10-0x1F".parse().unwrap(),
                 required: Some(false),
-                codec: Some("mp2".to_owned()),
+                codec: Some(Codec::Mp2),
                 // A word that YAML could take for another thing.
                 language: Some(Language(*b"nan")),
                 scrambling: Some(ScramblingRule::Clear),
@@ -225,6 +225,14 @@ mod tests {
             (
                 "services:\n  - id: 1\n    bitrate: {mim: 3M}\n",
                 "line 3, column 15: ",
+            ),
+            (
+                "window: 5s\nbitrate: {min: 9M, max: 1M}\n",
+                "line 2, column 10: bitrate: min, 9.000 Mb/s, is above max",
+            ),
+            (
+                "pids:\n  - pid: 1\n    codec: h265\n",
+                "line 3, column 12: pids[0].codec: 'h265' is not a codec; write",
             ),
             ("limits: [sdt=2s, std=3s]\n", "line 1, column 18: "),
             ("window: 5\n", "line 1, column 9: "),

@@ -92,7 +92,17 @@ impl Watch {
             if !batch.is_empty() || received == Received::End || source.is_live() {
                 self.start(args, source);
             }
-            self.take(&batch, received, source, context);
+            let mut taken = self.take((&batch, 0), due.next(file), received, source, context);
+            // Reports of a file come in the middle of a batch, too.
+            while taken < batch.len() {
+                self.tell(context)?;
+                due.report(self.monitor.as_ref().map(|m| m.now().time), file);
+                if let Some(monitor) = &self.monitor {
+                    page.print(monitor, context)?;
+                }
+                let rest = (&batch, taken);
+                taken = self.take(rest, due.next(file), received, source, context);
+            }
             // What is passed on does not wait for a decoder either.
             self.decode(&batch, source.is_live() || args.pass, context);
             self.tell(context)?;
@@ -136,16 +146,19 @@ impl Watch {
         }
     }
 
-    /// Takes what a turn brought.
+    /// Takes what a turn brought, without the first packets that were taken before, up to an
+    /// instant of the stream; answers how many packets are taken now.
     fn take(
         &mut self,
-        batch: &Batch,
+        (batch, taken): (&Batch, usize),
+        until: Ticks27M,
         received: Received,
         source: &mut dyn Source,
         context: &Context,
-    ) {
+    ) -> usize {
         let Some(monitor) = &mut self.monitor else {
-            return source.drain_events(&mut |event| context.event(event));
+            source.drain_events(&mut |event| context.event(event));
+            return batch.len();
         };
         let (alarms, news) = (&mut self.alarms, &mut self.news);
         let mut found =
@@ -155,16 +168,22 @@ impl Watch {
             context.event(event);
         });
         self.heard.counters(|c| source.counters(c), monitor);
-        match received {
-            Received::Idle => monitor.idle(SystemClock.now(), &mut found),
-            Received::Packets | Received::End => monitor.push(batch, &mut found),
-        }
+        let taken = match received {
+            Received::Idle => {
+                monitor.idle(SystemClock.now(), &mut found);
+                batch.len()
+            }
+            Received::Packets | Received::End => {
+                monitor.push_until(batch, taken, until, &mut found)
+            }
+        };
         let now = monitor.now();
         if self.heard.is_waiting() {
             self.alarms.hold(Check::InputLoss, Subject::Stream, now);
         }
         self.alarms
             .tick(now, &mut |alarm| self.news.push(alarm.clone()));
+        taken
     }
 
     /// Hands the packets of the turn to the decoder, and takes what it says.
@@ -222,7 +241,8 @@ impl Watch {
         // The terminal is given back before anything is printed.
         self.told.screen = None;
         context.report().release();
-        self.take(&Batch::with_capacity(0), Received::End, source, context);
+        let nothing = Batch::with_capacity(0);
+        self.take((&nothing, 0), Ticks27M::MAX, Received::End, source, context);
         let mut monitor = self
             .monitor
             .take()
@@ -231,6 +251,8 @@ impl Watch {
             decode.finish(context);
             let news = &mut |alarm: &Alarm| self.news.push(alarm.clone());
             decode.turn(&mut monitor, &mut self.alarms, news, context);
+            // What ffmpeg said last may be long over.
+            self.alarms.tick(monitor.now(), news);
         }
         let (alarms, news) = (&mut self.alarms, &mut self.news);
         monitor.finish(&mut |finding| {
@@ -270,6 +292,14 @@ impl Due {
             span: args.span,
             interval,
             next: interval.unwrap_or(Ticks27M::ZERO),
+        }
+    }
+
+    /// How far the stream may be followed before the next report: of a file, whose own time tells.
+    fn next(&self, file: bool) -> Ticks27M {
+        match self.interval {
+            Some(_) if file => self.next,
+            _ => Ticks27M::MAX,
         }
     }
 

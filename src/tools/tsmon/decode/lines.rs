@@ -13,7 +13,7 @@ const SILENCE_SECONDS: u32 = 5;
 /// What the filters tell of a PID.
 #[derive(Copy, Clone, Debug, PartialEq)]
 pub(super) enum Said {
-    /// It is black from this second of the presentation on, for however long.
+    /// It is black from this second of the stream's own time stamps on, for however long.
     BlackFrom(f64),
     BlackTo(f64),
     /// It was black for long enough from this second on.
@@ -86,7 +86,7 @@ pub(super) fn request(service: &Service) -> Option<Request> {
         video: of(StreamKind::Video).next().map(|s| s.pid),
         audio: of(StreamKind::Audio).next().is_some(),
         command: format!(
-            "exec ffmpeg -hide_banner -nostats -loglevel level+info -f mpegts -i pipe:0 \
+            "exec ffmpeg -hide_banner -nostats -loglevel level+info -copyts -f mpegts -i pipe:0 \
              -filter_complex '{graph}'{maps}"
         ),
     })
