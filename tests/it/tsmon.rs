@@ -386,6 +386,28 @@ fn a_report_file_is_replaced_as_a_whole_and_stdout_stays_silent() {
 }
 
 #[test]
+fn a_report_file_that_cannot_be_written_is_said_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let directory = folder.path().display().to_string();
+    let within = format!("{directory}/absent/report");
+    for path in [&directory, &within] {
+        let mut tsmon = command("tsmon");
+        // Nothing comes and nothing ends.
+        tsmon
+            .args(["--report-file", path])
+            .stdin(Stdio::piped())
+            .stderr(Stdio::null());
+        let mut running = Running::spawn(&mut tsmon);
+        assert_eq!(running.wait(), 2, "{path}");
+    }
+    Run::new("tsmon")
+        .args(["--report-file", &within])
+        .run()
+        .expect(2, &[&within, "hint: --report-file"]);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
 fn reports_come_at_the_interval_of_a_files_own_time() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("stream.ts");

@@ -1,6 +1,7 @@
 //! Where the report goes, and in which form.
 
 use std::io::Write as _;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
@@ -40,6 +41,12 @@ impl Page {
                 "a page for a browser needs a file of its own beside --interval or --events -";
             let hint = "add --report-file FILE.html";
             return Err(Error::usage(anyhow!(words)).hint(hint));
+        }
+        // Said now, and not when hours were measured. A FIFO has no reader yet.
+        let fifo = |path: &&PathBuf| std::fs::metadata(path).is_ok_and(|m| m.file_type().is_fifo());
+        if let Some(path) = page.file.as_ref().filter(|path| !fifo(path)) {
+            StagedFile::create(path)
+                .map_err(|e| Error::usage(e).hint("--report-file takes a file"))?;
         }
         Ok(page)
     }
