@@ -177,6 +177,9 @@ impl FileSource {
             _ => 0,
         };
         self.bytes += filled as u64;
+        if filled > 0 {
+            self.silence.over(SystemClock.now());
+        }
         match kept {
             Some(kept) => {
                 self.staging = Vec::new();
@@ -224,7 +227,6 @@ impl Source for FileSource {
         let came = batch.len() - before;
         self.packets += came as u64;
         if came > 0 {
-            self.silence.over(now);
             Ok(Received::Packets)
         } else if self.ended && self.staged.is_empty() {
             Ok(Received::End)

@@ -260,7 +260,7 @@ impl PassSource {
 
 impl Source for PassSource {
     fn receive(&mut self, batch: &mut Batch, patience: Duration) -> Result<Received, InputError> {
-        let before = batch.len();
+        let (before, bytes) = (batch.len(), self.bytes());
         if batch.room() == 0 {
             return Ok(Received::Packets);
         }
@@ -275,8 +275,10 @@ impl Source for PassSource {
         let came = batch.len() - before;
         self.packets += came as u64;
         let now = SystemClock.now();
-        if came > 0 {
+        if self.bytes() > bytes {
             self.silence.over(now);
+        }
+        if came > 0 {
             Ok(Received::Packets)
         } else if self.ended && all {
             Ok(Received::End)

@@ -18,7 +18,7 @@ pub enum SilenceEvent {
         /// Which input.
         endpoint: String,
     },
-    /// Packets come again, or at last.
+    /// Something comes again, or at last.
     Back {
         /// Which input.
         endpoint: String,
@@ -50,7 +50,7 @@ impl Event for SilenceEvent {
     }
 }
 
-/// Watches when packets came last.
+/// Watches when something came last: bytes in which no packet is found are no silence.
 #[derive(Debug)]
 pub(super) struct Silence {
     endpoint: String,
@@ -71,7 +71,7 @@ impl Silence {
         }
     }
 
-    /// Packets came.
+    /// Something came.
     pub(super) fn over(&mut self, now: Arrival) {
         if std::mem::take(&mut self.said) {
             self.events.push(SilenceEvent::Back {

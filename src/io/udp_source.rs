@@ -71,6 +71,10 @@ pub(super) struct UdpSource {
     left_over: Option<(Arrival, Box<[u8]>, usize)>,
     /// Bytes before the payload of the datagrams as they come: 12 once they are RTP.
     head: usize,
+    /// The payload type, once they are RTP.
+    payload_type: Option<u8>,
+    /// Something came since [`Silence`] was told, RTCP apart.
+    came: bool,
     /// Bytes of a payload as they come.
     stride: usize,
     linger: Ticks27M,
@@ -124,6 +128,8 @@ impl UdpSource {
                 .then(|| Repeats::new(Ticks27M::from(options.reorder))),
             left_over: None,
             head: 0,
+            payload_type: None,
+            came: false,
             stride: USUAL_PAYLOAD,
             linger: Ticks27M::from(options.linger),
             next: Next::Wait,
@@ -248,6 +254,7 @@ impl UdpSource {
                 );
             if in_place {
                 batch.commit(stride / PACKET_SIZE, arrival);
+                self.came = true;
                 self.framer.passed(stride / PACKET_SIZE);
                 continue;
             }
@@ -293,12 +300,24 @@ impl UdpSource {
         }
     }
 
+    /// The header and payload of an RTP datagram. Whole packets with good sync bytes tell that
+    /// datagrams are RTP; what goes on in the sequence is from then on, whatever it carries.
+    fn as_rtp(&self, datagram: &[u8]) -> Option<(RtpHeader, std::ops::Range<usize>)> {
+        RtpHeader::read(datagram).or_else(|| {
+            let known = self.payload_type.is_some()
+                && self.payload_type == RtpHeader::payload_type(datagram);
+            RtpHeader::read_any(datagram).filter(|(h, _)| known && self.reorder.is_near(h))
+        })
+    }
+
     /// Takes up one datagram out of a slot. The batch has room for it, or the rest is left over.
     fn take_up(&mut self, range: std::ops::Range<usize>, arrival: Arrival, batch: &mut Batch) {
         let Some(datagram) = self.slots.get(range.clone()) else {
             return;
         };
-        if let Some((header, payload)) = RtpHeader::read(datagram) {
+        if let Some((header, payload)) = self.as_rtp(datagram) {
+            self.came = true;
+            self.payload_type = RtpHeader::payload_type(datagram);
             let bytes = datagram.get(payload.clone()).unwrap_or_default();
             if payload.start == RTP_HEADER_SIZE && payload.end == datagram.len() {
                 self.head = RTP_HEADER_SIZE;
@@ -318,18 +337,19 @@ impl UdpSource {
             self.counts.rtcp += 1;
             return;
         }
+        self.came = true;
         if let Some(repeats) = &mut self.repeats
             && repeats.is_repeat(datagram, arrival)
         {
             self.counts.repeats += 1;
             return;
         }
-        self.head = 0;
-        self.stride = next_stride(datagram.len(), self.stride);
-        if Framing::of_datagram(datagram).is_none()
-            && self.framer.framing().is_none()
-            && !datagram.contains(&crate::ts::SYNC_BYTE)
-        {
+        let whole = Framing::of_datagram(datagram).is_some();
+        if whole {
+            self.head = 0;
+            self.stride = next_stride(datagram.len(), self.stride);
+        }
+        if !whole && self.framer.framing().is_none() && !datagram.contains(&crate::ts::SYNC_BYTE) {
             self.counts.foreign += 1;
             self.events.push(ReceptionEvent::Foreign);
             return;
@@ -458,8 +478,10 @@ impl Source for UdpSource {
         let now = SystemClock.now();
         let came = batch.len() - before;
         self.counts.packets += came as u64;
-        if came > 0 {
+        if std::mem::take(&mut self.came) || came > 0 {
             self.silence.over(now);
+        }
+        if came > 0 {
             return Ok(Received::Packets);
         }
         self.next = Next::Wait;
@@ -505,7 +527,7 @@ impl Source for UdpSource {
         if self.repeats.is_some() {
             out.set("repeated_datagrams", counts.repeats);
         }
-        if self.head > 0 {
+        if self.payload_type.is_some() {
             self.reorder.counters(out);
         }
         self.framer.counters(out);

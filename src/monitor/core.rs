@@ -90,6 +90,8 @@ pub struct Monitor {
     sync_losses: u64,
     /// Places of sync losses that were told and not reached, in order, and how many there.
     losses: VecDeque<(u64, u64)>,
+    /// Bad sync bytes before this place were found with the loss that they are.
+    told_until: u64,
     next_tick: Ticks27M,
     /// What is looked at ends here.
     end: Ticks27M,
@@ -117,6 +119,7 @@ impl Monitor {
             transport_errors: 0,
             sync_losses: 0,
             losses: VecDeque::new(),
+            told_until: 0,
             next_tick: TICK,
             end: options.span.unwrap_or(Ticks27M::MAX),
             network: options.network,
@@ -126,8 +129,9 @@ impl Monitor {
         }
     }
 
-    /// Synchronisation was lost after so many packets. To be told before that place is pushed;
-    /// what is told later counts where the stream stands then.
+    /// Synchronisation was lost after so many packets: two sync bytes that were due there are bad.
+    /// To be told before that place is pushed; what is told later counts where the stream stands
+    /// then. It is found as soon as the packets before it were taken.
     pub fn sync_lost(&mut self, packets: u64) {
         self.sync_losses += 1;
         let full = self.losses.len() >= MAX_LOSSES_AHEAD;
@@ -135,6 +139,13 @@ impl Monitor {
             Some((place, count)) if full || *place == packets => *count += 1,
             _ => self.losses.push_back((packets, 1)),
         }
+    }
+
+    /// Bytes come, and synchronisation was never found in them.
+    pub fn never_synced(&mut self, out: &mut dyn FnMut(&Finding)) {
+        self.sync_losses += 1;
+        let finding = Finding::new(Check::TsSyncLoss, Subject::Stream, self.now());
+        self.outside(&finding, out);
     }
 
     /// Takes the next packets of the stream.
@@ -179,6 +190,7 @@ impl Monitor {
                 taken += 1;
             }
         }
+        self.lose_sync(self.now(), out);
         taken
     }
 
@@ -258,6 +270,9 @@ impl Monitor {
             out,
         };
         if !packet.has_sync() {
+            if at.position < self.told_until {
+                return;
+            }
             let check = Check::SyncByteError;
             return findings.push(&Finding::new(check, Subject::Stream, at));
         }
@@ -333,25 +348,34 @@ impl Monitor {
         self.families.tick(at, out);
     }
 
-    /// Synchronisation was lost before `at`: the sync byte that was due there was another, and the
-    /// next one too.
+    /// Synchronisation was lost where it was told to be up to `at`: the sync byte that was due
+    /// there was another, and the next one too.
     #[cold]
     fn lose_sync(&mut self, at: Moment, out: &mut dyn FnMut(&Finding)) {
         let mut findings = Findings {
             tally: &mut self.tally,
             out,
         };
+        let mut lost = false;
         while let Some((place, count)) = self.losses.front().copied()
             && place <= at.position
         {
             self.losses.pop_front();
+            self.told_until = place + 2;
+            lost = true;
             for _ in 0..count {
-                for check in [Check::SyncByteError, Check::TsSyncLoss] {
+                for check in [
+                    Check::SyncByteError,
+                    Check::SyncByteError,
+                    Check::TsSyncLoss,
+                ] {
                     findings.push(&Finding::new(check, Subject::Stream, at));
                 }
             }
         }
-        self.families.reset(at);
+        if lost {
+            self.families.reset(at);
+        }
     }
 
     /// Nothing has come until `arrival`. To be called in every idle turn of a live input.
@@ -361,18 +385,19 @@ impl Monitor {
         if at.time >= self.next_tick {
             self.tick(at, out);
         }
+        self.lose_sync(at, out);
     }
 
     /// The stream has ended.
     pub fn finish(&mut self, out: &mut dyn FnMut(&Finding)) {
-        self.losses.iter_mut().for_each(|(place, _)| *place = 0);
+        self.losses
+            .iter_mut()
+            .for_each(|(place, _)| *place = (*place).min(self.packets));
         let at = Moment {
             position: self.packets,
             time: self.clock.end(),
         };
-        if !self.losses.is_empty() {
-            self.lose_sync(at, out);
-        }
+        self.lose_sync(at, out);
         self.tick(at, out);
         let out = &mut |finding| {
             Findings {
@@ -458,9 +483,8 @@ impl Monitor {
             Check::VideoBlack | Check::VideoFrozen | Check::AudioSilent => Verdict::Judged,
             Check::RtpLoss if !self.rtp => Verdict::NotJudged("not received as RTP"),
             Check::InputLoss | Check::KernelDrops | Check::RtpLoss => Verdict::Judged,
-            _ if self.packets == 0 && self.sync_losses == 0 => {
-                Verdict::NotJudged("no packets came")
-            }
+            Check::TsSyncLoss if self.sync_losses > 0 => Verdict::Judged,
+            _ if self.packets == 0 => Verdict::NotJudged("no packets came"),
             Check::TsSyncLoss
             | Check::SyncByteError
             | Check::ContinuityCountError

@@ -2,7 +2,8 @@
 //!
 //! Five good sync bytes in a row, one stride apart, lock; two bad ones in a row lose the lock, and
 //! the search goes on from the first of them (TR 101 290 5.2.1, 1.1 note; ISO/IEC 13818-1 annex
-//! G.1). One bad sync byte between good ones is a damaged packet: counted, and passed as it is.
+//! G.1). A bad sync byte between good ones is that of a damaged packet: counted, and passed as it
+//! is. So are a few in a row, once it is seen that packets go on behind them where they were due.
 //! How the bytes are cut into pieces makes no difference to what comes out.
 
 use super::event::{Event, Severity, Value};
@@ -20,6 +21,9 @@ use search::{Search, search};
 /// Bytes taken up before they are looked at, where they cannot be used in place: whole packets,
 /// so that what starts with a packet leaves nothing over.
 const CHUNK: usize = 21 * PACKET_SIZE;
+/// Packets with bad sync bytes that are kept until it is seen whether packets go on behind them
+/// where they are due: as many as lock. More is junk.
+const MOST_BAD: usize = 5;
 /// Bytes of the arrival header before a sync byte in 192-byte packets.
 const TIMED_HEADER: usize = 4;
 
@@ -89,7 +93,8 @@ pub enum FramingEvent {
         /// Packets passed on before it.
         packets: u64,
     },
-    /// One sync byte was bad; its packet was passed on.
+    /// A sync byte was bad; its packet was passed on. Of two in a row and more that is seen after
+    /// [`FramingEvent::Lost`], when packets were found where they were due.
     BadSyncByte {
         /// Bytes before the packet.
         offset: u64,
@@ -173,6 +178,10 @@ pub struct Framer {
     /// Bytes skipped since the last packet.
     junk: u64,
     found_before: bool,
+    /// The framing that was lost, while all that came since stands in `carry`.
+    lost: Option<Framing>,
+    /// Packets at the start of `carry` that are passed whatever their sync bytes.
+    due: usize,
     clock: ArrivalClock,
     events: Pending<FramingEvent>,
     junk_total: u64,
@@ -196,6 +205,8 @@ impl Framer {
             packets: 0,
             junk: 0,
             found_before: false,
+            lost: None,
+            due: 0,
             clock: ArrivalClock::default(),
             events: Pending::new(),
             junk_total: 0,
@@ -249,6 +260,7 @@ impl Framer {
         }
         self.offset += self.carry.len() as u64;
         self.carry.clear();
+        self.lost = None;
         self.state = State::Searching { from: 0 };
         true
     }
@@ -268,6 +280,7 @@ impl Framer {
         self.carry.clear();
         self.junk = 0;
         self.found_before = false;
+        (self.lost, self.due) = (None, 0);
         self.state = State::Searching { from: 0 };
     }
 
@@ -352,13 +365,28 @@ impl Framer {
                                 Some(unit) if unit >= position => unit,
                                 _ => sync + framing.size() - framing.offset(),
                             };
-                            self.skip(unit - position);
-                            position = unit;
+                            let kept = self.lost.take().filter(|lost| *lost == framing);
+                            let bytes = unit - position;
+                            if kept.is_some()
+                                && bytes.is_multiple_of(framing.size())
+                                && bytes <= MOST_BAD * framing.size()
+                            {
+                                self.due = bytes / framing.size();
+                            } else {
+                                self.skip(bytes);
+                                position = unit;
+                            }
                             self.lock(framing);
                         }
                         Search::NeedsMore(from) => {
                             // Four bytes that may be a header stay.
-                            let keep = from.saturating_sub(TIMED_HEADER).max(position);
+                            let mut keep = from.saturating_sub(TIMED_HEADER).max(position);
+                            self.lost = self
+                                .lost
+                                .filter(|lost| keep - position <= MOST_BAD * lost.size());
+                            if self.lost.is_some() {
+                                keep = position;
+                            }
                             self.skip(keep - position);
                             position = keep;
                             self.state = State::Searching { from: from - keep };
@@ -377,6 +405,7 @@ impl Framer {
                             self.events.push(FramingEvent::BadSyncByte { offset });
                         }
                         self.emit(framing, position, at, batch);
+                        self.due = self.due.saturating_sub(1);
                         let size = framing.size().min(self.carry.len() - position);
                         self.offset += size as u64;
                         position += size;
@@ -385,6 +414,7 @@ impl Framer {
                         self.losses += 1;
                         let (offset, packets) = (self.offset, self.packets);
                         self.events.push(FramingEvent::Lost { offset, packets });
+                        self.lost = Some(framing);
                         self.state = State::Searching { from: 0 };
                     }
                     Unit::NeedsMore => break true,
@@ -432,6 +462,9 @@ impl Framer {
         }
         if rest[sync] == SYNC_BYTE {
             return Unit::Packet { bad: false };
+        }
+        if self.due > 0 {
+            return Unit::Packet { bad: true };
         }
         match rest.get(sync + framing.size()) {
             Some(&SYNC_BYTE) => Unit::Packet { bad: true },

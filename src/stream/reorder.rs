@@ -185,6 +185,14 @@ impl Reorder {
         self.hold(next + ahead, header, print, payload, arrival)
     }
 
+    /// True when a datagram is of the sequence that comes, and near to the one that is due.
+    pub fn is_near(&self, header: &RtpHeader) -> bool {
+        self.next.is_some_and(|next| {
+            let ahead = i64::from(header.sequence.wrapping_sub(next as u16).cast_signed());
+            header.ssrc == self.ssrc && (-MAX_MISORDER..=MAX_DROPOUT).contains(&ahead)
+        })
+    }
+
     /// True, and counted as come, when this is the datagram that is due and nothing waits:
     /// [`Pushed::Next`] for a receiver that has not moved the payload yet.
     pub fn is_next(&mut self, header: &RtpHeader, payload: &[u8]) -> bool {

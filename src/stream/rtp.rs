@@ -33,6 +33,13 @@ impl RtpHeader {
     /// assert_eq!(RtpHeader::read(Packet::NULL.as_bytes()), None);
     /// ```
     pub fn read(datagram: &[u8]) -> Option<(Self, std::ops::Range<usize>)> {
+        Self::read_any(datagram)
+            .filter(|(_, payload)| Framing::of_datagram(&datagram[payload.clone()]).is_some())
+    }
+
+    /// The header of a datagram that is known to be RTP, and where its payload stands in it,
+    /// whatever that is.
+    pub fn read_any(datagram: &[u8]) -> Option<(Self, std::ops::Range<usize>)> {
         let fixed: &[u8; RTP_HEADER_SIZE] = datagram.first_chunk()?;
         let header = Self::read_fixed(fixed)?;
         let mut start = RTP_HEADER_SIZE + 4 * usize::from(fixed[0] & 0x0F);
@@ -45,8 +52,12 @@ impl RtpHeader {
             _ => usize::from(*datagram.last()?),
         };
         let end = datagram.len().checked_sub(padding)?;
-        Framing::of_datagram(datagram.get(start..end)?)?;
-        Some((header, start..end))
+        (start <= end).then_some((header, start..end))
+    }
+
+    /// The payload type, 7 bits, of a datagram that is RTP.
+    pub fn payload_type(datagram: &[u8]) -> Option<u8> {
+        datagram.get(1).map(|b| b & 0x7F)
     }
 
     /// The fields that every header has, whatever follows them; `None` when it is not version 2.
@@ -140,6 +151,29 @@ mod tests {
         for cut in 0..datagram.len() {
             let _ = RtpHeader::read(&datagram[..cut]);
         }
+    }
+
+    /// RFC 3550 §5.1: the header says where the payload is, the payload need not look like packets.
+    #[test]
+    fn a_datagram_that_is_known_to_be_rtp_is_read_whatever_it_carries() {
+        let header = RtpHeader {
+            sequence: 7,
+            timestamp: 9,
+            ssrc: 1,
+            marker: true,
+        };
+        let mut datagram = [&header.write()[..], Packet::NULL.as_bytes()].concat();
+        datagram[12] ^= 1;
+        assert_eq!(RtpHeader::read(&datagram), None);
+        assert_eq!(RtpHeader::read_any(&datagram), Some((header, 12..200)));
+        assert_eq!(RtpHeader::payload_type(&datagram), Some(33));
+        assert_eq!(RtpHeader::read_any(&datagram[..12]), Some((header, 12..12)));
+        // More padding than there is payload; another version.
+        let last = datagram.len() - 1;
+        (datagram[0], datagram[last]) = (0xA0, 189);
+        assert_eq!(RtpHeader::read_any(&datagram), None);
+        datagram[0] = 0x40;
+        assert_eq!(RtpHeader::read_any(&datagram), None);
     }
 
     #[test]

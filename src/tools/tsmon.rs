@@ -59,9 +59,11 @@ use crate::monitor::clocks::Demarcation;
 /// # CHECKS
 ///
 /// Every place where a sync byte is due and is another is one `sync_byte_error`; two in a row are
-/// also a `ts_sync_loss`, which is over when five good ones follow. One repeat of a packet that is
-/// the same, PCR apart, is legal; any other step of the continuity counter that no
-/// discontinuity_indicator announces is a `continuity_count_error`.
+/// also a `ts_sync_loss`, told at the second of them, which goes on until five good ones follow. So
+/// is input in which no packets were ever found. Up to five packets with bad sync bytes in a row
+/// are packets when others go on behind them where they are due; what else is passed over is junk.
+/// One repeat of a packet that is the same, PCR apart, is legal; any other step of the continuity
+/// counter that no discontinuity_indicator announces is a `continuity_count_error`.
 ///
 /// `pcr_repetition_error` is more than 100 ms between the values of two PCRs of a PID that a PMT
 /// names; on a live input also none for 150 ms. `pcr_discontinuity_indicator_error` is a step of
@@ -79,7 +81,7 @@ use crate::monitor::clocks::Demarcation;
 /// when the kernel says that this machine's clock is kept by NTP or PTP.
 ///
 /// Beside the checks of TR 101 290 stand, as priority 4, what reception shows: `input_loss`
-/// (nothing has come for 3 s), `kernel_drops` (the receive buffer was full) and `rtp_loss`.
+/// (nothing has come for 3 s, packets or not), `kernel_drops` (the receive buffer was full) and `rtp_loss`.
 ///
 /// # TABLES
 ///
@@ -313,8 +315,9 @@ use crate::monitor::clocks::Demarcation;
 /// # EXIT STATUS
 ///
 /// 0, or 1 when a check that `--fail-on` names found something, or nothing came that could be
-/// judged: no packet, or neither a PAT nor a clock by which one is missed; 2 for wrong usage, 3
-/// when the input fails, or a file did not take the report or all alarms.
+/// judged: no packet, or neither a PAT nor a clock by which one is missed; 2 for wrong usage; 3
+/// when the input fails or ends without one packet in its bytes (with `--pass` that is 0, with
+/// `--fail-on` 1), or a file did not take the report or all alarms.
 ///
 /// # MEMORY
 ///

@@ -195,26 +195,117 @@ fn damage_is_counted_where_it_belongs_and_dated_by_the_clock_of_the_stream() {
 
 #[test]
 fn a_loss_of_synchronisation_is_found_once_at_its_place() {
-    let mut bytes = Packet::bytes_of(&steady(1000)).to_vec();
-    bytes[250 * 188] = 0;
-    bytes[251 * 188] = 0;
-    let ours = report(Run::new("tsmon").stdin(bytes));
-    assert_eq!(ours["sync_losses"], 1);
-    let loss = check(&ours, "ts_sync_loss");
-    assert_eq!(
-        (&loss["count"], &loss["first_packet"]),
-        (&1.into(), &250.into())
-    );
-    // Ten packets into the 80 ms from 960 ms on that have 18 packets left of 20.
-    assert_eq!(loss["first_ms"], 1004);
+    for bad in 2..=3 {
+        let mut bytes = Packet::bytes_of(&steady(1000)).to_vec();
+        for n in 250..250 + bad {
+            bytes[n * 188] = 0x46;
+        }
+        let ours = report(Run::new("tsmon").stdin(bytes));
+        assert_eq!(
+            (&ours["sync_losses"], &ours["packets"]),
+            (&1.into(), &1000.into())
+        );
+        let loss = check(&ours, "ts_sync_loss");
+        assert_eq!(
+            (&loss["count"], &loss["first_packet"]),
+            (&1.into(), &250.into())
+        );
+        assert_eq!(loss["first_ms"], 1000, "4 ms a packet");
+        // Packets go on where they were due: each of these was one.
+        assert_eq!(check(&ours, "sync_byte_error")["count"], bad);
+        // Those of a PCR alone apart, and the counter tells.
+        assert_eq!(ours["pids"][0]["packets"], 1000 - bad);
+        assert_eq!(ours["pids"][0]["continuity_errors"], 1);
+    }
 }
 
 #[test]
 fn an_input_without_packets_passes_no_check() {
-    let ours = report(Run::new("tsmon").stdin(vec![0u8; 10_000]));
-    assert_eq!(ours["packets"], 0);
+    let ran = Run::new("tsmon")
+        .args(["--quiet", "--report", "json", "--events", "-"])
+        .stdin(vec![0u8; 10_000])
+        .run();
+    let why = "'-' is no transport stream: no packet in 10000 bytes";
+    let ran = ran.expect(3, &[why, "hint:"]);
+    assert!(String::from_utf8_lossy(&ran.stdout).contains("\"check\":\"ts_sync_loss\""));
+    let ran = Run::new("tsmon")
+        .args(["--quiet", "--report", "json", "--fail-on", "p1"])
+        .stdin(vec![0u8; 10_000])
+        .run();
+    assert_eq!(ran.status, 1, "{}", ran.stderr);
+    let ours: Value = serde_json::from_slice(&ran.stdout).unwrap();
+    assert_eq!(
+        (&ours["packets"], &ours["sync_losses"]),
+        (&0.into(), &1.into())
+    );
     for (name, check) in ours["checks"].as_object().unwrap() {
-        assert_eq!(check["judged"], false, "{name}");
+        let lost = name == "ts_sync_loss";
+        assert_eq!(
+            (&check["judged"], &check["count"]),
+            (&lost.into(), &u64::from(lost).into())
+        );
+    }
+    // Nothing at all is no stream that was lost.
+    let ours = report(Run::new("tsmon").stdin(Vec::new()));
+    assert_eq!(check(&ours, "ts_sync_loss")["judged"], false);
+}
+
+/// On a pipe that stays open: what is told does not wait for what comes next.
+#[test]
+fn lost_synchronisation_is_told_while_it_is_lost() {
+    let good = Packet::bytes_of(&steady(1000)).to_vec();
+    for before in [good.clone(), Vec::new()] {
+        let folder = tempfile::tempdir().unwrap();
+        let events = folder.path().join("events");
+        let mut tsmon = command("tsmon");
+        tsmon
+            .args([
+                "--quiet",
+                "--clock",
+                "arrival",
+                "--clear-after",
+                "50ms",
+                "--events",
+            ])
+            .arg(&events)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null());
+        let mut running = Running::spawn(&mut tsmon);
+        let mut pipe = running.0.stdin.take().unwrap();
+        pipe.write_all(&before).unwrap();
+        pipe.write_all(&[0xFF; 30_000]).unwrap();
+        let told = || -> Vec<(String, u64)> {
+            lines(&fs::read(&events).unwrap_or_default())
+                .iter()
+                .filter(|line| line["check"] == "ts_sync_loss")
+                .map(|l| {
+                    (
+                        l["event"].as_str().unwrap().to_owned(),
+                        l["at_packet"].as_u64().unwrap(),
+                    )
+                })
+                .collect()
+        };
+        let raised = ("raised".to_owned(), before.len() as u64 / 188);
+        wait_for("the alarm", || !told().is_empty());
+        assert_eq!(told(), std::slice::from_ref(&raised));
+        // For longer than an alarm stands that nothing holds.
+        let start = std::time::Instant::now();
+        wait_for("a quarter of a second", || {
+            pipe.write_all(&[0xFF; 1000]).unwrap();
+            start.elapsed().as_millis() >= 250
+        });
+        assert_eq!(told(), std::slice::from_ref(&raised));
+        pipe.write_all(&good).unwrap();
+        pipe.write_all(&good).unwrap();
+        wait_for("its end", || {
+            // A pipe tells its time by what it brings.
+            pipe.write_all(&good[..1880]).unwrap();
+            told().len() > 1
+        });
+        assert_eq!(told()[1].0, "cleared");
+        drop(pipe);
+        assert_eq!(running.wait(), 0);
     }
 }
 
@@ -407,10 +498,25 @@ fn a_full_disk_stops_neither_the_passing_nor_the_measuring() {
 }
 
 #[test]
-fn a_report_file_that_cannot_be_made_is_wrong_usage_before_anything_is_measured() {
-    let run = Run::new("tsmon").args(["--report-file", "/nowhere/report", "-"]);
-    let ran = run.stdin(holed(&[])).run();
-    ran.expect(2, &["/nowhere/report"]);
+fn a_report_file_that_cannot_be_written_is_said_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let directory = folder.path().display().to_string();
+    let within = format!("{directory}/absent/report");
+    for path in [&directory, &within] {
+        let mut tsmon = command("tsmon");
+        // Nothing comes and nothing ends.
+        tsmon
+            .args(["--report-file", path])
+            .stdin(Stdio::piped())
+            .stderr(Stdio::null());
+        let mut running = Running::spawn(&mut tsmon);
+        assert_eq!(running.wait(), 2, "{path}");
+    }
+    Run::new("tsmon")
+        .args(["--report-file", &within])
+        .run()
+        .expect(2, &[&within, "hint: --report-file"]);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }
 
 #[test]
@@ -599,4 +705,73 @@ fn what_reception_shows_is_an_alarm_of_its_own() {
         // 21 packets that never came: their PID is told once.
         assert_eq!(check(&report, "continuity_count_error")["count"], 1);
     });
+}
+
+/// Bad sync bytes in RTP are no fault of the network, and datagrams without packets no silence.
+#[test]
+fn what_datagrams_carry_is_no_fault_of_the_network() {
+    in_own_network(
+        "tsmon::what_datagrams_carry_is_no_fault_of_the_network",
+        || {
+            let folder = tempfile::tempdir().unwrap();
+            let file = |name: &str| folder.path().join(name);
+            let group = "239.255.9.9:5004";
+            let mut running = Running::spawn(
+                command("tsmon")
+                    .args([&format!("rtp://{group}"), "--report", "json"])
+                    .args(["--report-file".as_ref(), file("report").as_os_str()])
+                    .args(["--events".as_ref(), file("events").as_os_str()])
+                    .args(["--stats-json".as_ref(), file("stats").as_os_str()])
+                    .stderr(fs::File::create(file("log")).unwrap()),
+            );
+            let stats = || -> Value {
+                let text = fs::read(file("stats")).unwrap_or_default();
+                serde_json::from_slice(&text).unwrap_or_default()
+            };
+            wait_for("the socket", || !stats().is_null());
+            let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+            let packets = steady(3500);
+            for (n, seven) in packets.chunks(7).enumerate() {
+                let header = RtpHeader {
+                    sequence: n as u16,
+                    timestamp: 0,
+                    ssrc: 1,
+                    marker: false,
+                };
+                let mut payload = Packet::bytes_of(seven).to_vec();
+                // The first, one in the middle, the last.
+                for (bad, place) in [(100, 0), (200, 3), (300, 6)] {
+                    if n == bad {
+                        payload[place * 188] ^= 1;
+                    }
+                }
+                let datagram = [&header.write()[..], &payload].concat();
+                socket.send_to(&datagram, group).unwrap();
+            }
+            wait_for("the packets", || stats()["packets"] == 3500);
+            // Without a packet for longer than silence takes to be said: then it was lost.
+            let raised = || fs::read_to_string(file("events")).unwrap_or_default();
+            let start = std::time::Instant::now();
+            wait_for("four seconds of noise", || {
+                socket.send_to(&[0xA5; 1316], group).unwrap();
+                start.elapsed().as_secs() >= 4
+            });
+            assert!(raised().contains("\"check\":\"ts_sync_loss\""));
+            running.signal(Signal::SIGTERM);
+            assert_eq!(running.wait(), 0);
+            let report: Value = serde_json::from_slice(&fs::read(file("report")).unwrap()).unwrap();
+            for (name, count) in [
+                // Three, and two where packets were due and noise came.
+                ("sync_byte_error", 5),
+                ("ts_sync_loss", 1),
+                ("rtp_loss", 0),
+                ("input_loss", 0),
+            ] {
+                let check = check(&report, name);
+                assert_eq!(check["count"], count, "{name}");
+                assert_eq!(check["judged"], true, "{name}");
+            }
+            assert_eq!(check(&report, "ts_sync_loss")["first_packet"], 3500);
+        },
+    );
 }

@@ -213,6 +213,8 @@ struct Watched {
     report: Report,
     findings: BTreeMap<Check, u64>,
     junk: u64,
+    /// Packets with a bad sync byte.
+    bad: u64,
 }
 
 /// Counters by name.
@@ -241,7 +243,7 @@ fn watch(bytes: &[u8], seed: u64) -> Watched {
     let (mut framer, mut batch) = (Framer::new(), Batch::with_capacity(512));
     let mut findings: BTreeMap<Check, u64> = BTreeMap::new();
     let mut find = |finding: &Finding| *findings.entry(finding.check).or_default() += 1;
-    let (mut taken, mut now, mut losses) = (0, 0, 0);
+    let (mut taken, mut now, mut losses, mut bad) = (0, 0, 0, 0);
     let mut ended = false;
     while !ended {
         let piece = &bytes[taken..bytes.len().min(taken + 1 + random.below(60_000))];
@@ -263,6 +265,7 @@ fn watch(bytes: &[u8], seed: u64) -> Watched {
                 monitor.sync_lost(number(event, "at_packet"));
             }
         });
+        bad += batch.packets().iter().filter(|p| !p.has_sync()).count() as u64;
         monitor.push(&batch, &mut find);
     }
     monitor.finish(&mut find);
@@ -273,6 +276,7 @@ fn watch(bytes: &[u8], seed: u64) -> Watched {
         report: monitor.report(),
         findings,
         junk: counters.0["junk_bytes"],
+        bad,
     }
 }
 
@@ -317,9 +321,12 @@ fn assert_is_consistent(watched: &Watched, what: &dyn Fn() -> String) {
         assert!(row.last_ms.is_none_or(|last| last <= report.duration_ms));
     }
     let of_pids: u64 = report.pids.iter().map(|p| p.packets).sum();
-    let bad_sync = count(Check::SyncByteError) - count(Check::TsSyncLoss);
     let errors = report.transport_errors;
-    assert_eq!(report.packets, of_pids + errors + bad_sync, "{}", what());
+    assert_eq!(report.packets, of_pids + errors + watched.bad, "{}", what());
+    // A loss is two bad sync bytes, of packets or of junk.
+    let (bad, losses) = (count(Check::SyncByteError), count(Check::TsSyncLoss));
+    assert!(bad >= watched.bad.max(2 * losses), "{}", what());
+    assert!(bad <= watched.bad + 2 * losses, "{}", what());
     assert_eq!(errors, count(Check::TransportError), "{}", what());
     assert_eq!(report.sync_losses, count(Check::TsSyncLoss), "{}", what());
     let breaks: u64 = report.pids.iter().map(|p| p.continuity_errors).sum();

@@ -106,23 +106,84 @@ fn a_stream_joined_inside_a_packet_starts_with_the_next() {
     }
 }
 
-#[test]
-fn one_bad_sync_byte_is_a_damaged_packet_and_two_are_junk() {
-    let packets: Vec<_> = (0..30).map(packet).collect();
-    let mut one = packets.clone();
-    one[10].as_bytes_mut()[0] = 0xB8;
-    let outcome = run([framed(Framing::Plain, &one)], 64, false);
-    assert!(packets_of(&outcome) == one);
-    assert_eq!(outcome.1, ["sync_byte_error"]);
-
-    let mut two = one.clone();
-    two.iter_mut()
+/// Packets whose sync bytes at `bad` are 0xB8, and no other byte that is 0x47 at a stride.
+fn with_bad(bad: &[usize]) -> Vec<Packet> {
+    let mut packets: Vec<_> = (0..40).map(packet).collect();
+    packets
+        .iter_mut()
         .for_each(|p| p.set_pid(Pid::from_field(0x100)));
-    two[11].as_bytes_mut()[0] = 0xB8;
-    let outcome = run([framed(Framing::Plain, &two)], 64, false);
-    assert!(packets_of(&outcome) == [&two[..10], &two[12..]].concat());
+    for n in bad {
+        packets[*n].as_bytes_mut()[0] = 0xB8;
+    }
+    packets
+}
+
+#[test]
+fn bad_sync_bytes_where_packets_are_due_are_those_of_damaged_packets() {
+    for framing in Framing::ALL {
+        for bad in [
+            &[10][..],
+            &[10, 12],
+            &[10, 11],
+            &[10, 11, 12],
+            &[10, 11, 13],
+            &[10, 11, 12, 13, 14],
+        ] {
+            let packets = with_bad(bad);
+            let outcome = run([framed(framing, &packets)], 64, false);
+            assert!(packets_of(&outcome) == packets, "{framing:?} {bad:?}");
+            let mut events = vec!["sync_byte_error"; bad.len()];
+            if bad.contains(&11) {
+                events.splice(0..0, ["sync_lost", "sync_found"]);
+            }
+            assert_eq!(outcome.1, events, "{framing:?} {bad:?}");
+            assert_eq!(outcome.2, 0);
+        }
+        // Six are too many.
+        let packets = with_bad(&[10, 11, 12, 13, 14, 15]);
+        let outcome = run([framed(framing, &packets)], 64, false);
+        assert!(packets_of(&outcome) == [&packets[..10], &packets[16..]].concat());
+        assert_eq!(outcome.1, ["sync_lost", "sync_found"], "{framing:?}");
+        assert_eq!(outcome.2, 6 * framing.size() as u64);
+    }
+}
+
+/// Nothing is in phase behind a byte too many: what is between is junk.
+#[test]
+fn bytes_behind_which_packets_go_on_elsewhere_are_junk() {
+    let packets = with_bad(&[]);
+    let mut bytes = framed(Framing::Plain, &packets);
+    bytes.splice(10 * 188..10 * 188, [0xFF; 377]);
+    let outcome = run([bytes], 64, false);
+    assert!(packets_of(&outcome) == packets);
     assert_eq!(outcome.1, ["sync_lost", "sync_found"]);
-    assert_eq!(outcome.2, 376);
+    assert_eq!(outcome.2, 377);
+}
+
+/// The second bad sync byte says it: nothing behind it is needed.
+#[test]
+fn a_loss_is_told_when_it_happens() {
+    let packets = with_bad(&[20, 21]);
+    let bytes = framed(Framing::Plain, &packets);
+    let (mut framer, mut batch) = (Framer::new(), Batch::with_capacity(64));
+    let (before, after) = bytes.split_at(21 * 188);
+    assert_eq!(framer.push(before, at(0), &mut batch), before.len());
+    let mut told = Vec::new();
+    framer.drain_events(&mut |e| told.push(e.name()));
+    assert_eq!((batch.len(), told.len()), (20, 0));
+    framer.push(&after[..1], at(0), &mut batch);
+    let mut fields = Vec::new();
+    framer.drain_events(&mut |e| {
+        told.push(e.name());
+        e.fields(&mut |key, value| fields.push((key, value)));
+    });
+    assert_eq!(told, ["sync_lost"]);
+    let place = [
+        ("offset_bytes", Value::Number(20 * 188)),
+        ("at_packet", Value::Number(20)),
+    ];
+    assert_eq!(fields, place);
+    assert_eq!(framer.framing(), None);
 }
 
 #[test]

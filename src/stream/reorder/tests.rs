@@ -126,6 +126,26 @@ fn a_sender_that_starts_anew_is_followed_from_its_first_datagram_on() {
     assert_eq!((r.lost, r.strayed), (1, 0));
 }
 
+/// RFC 3550 appendix A.1: MAX_DROPOUT 3000 ahead, and as far back as is reordered.
+#[test]
+fn what_is_near_the_datagram_that_is_due_is_of_its_sequence() {
+    let mut reorder = Reorder::new(Ticks27M::from_millis(50));
+    assert!(!reorder.is_near(&header(1, 5)), "nothing came");
+    play(&mut reorder, 1, &[(0, 65_530), (0, 65_531)]);
+    drain(&mut reorder, at(60), &mut Vec::new());
+    for (ssrc, number, near) in [
+        (1, 65_532, true),
+        (1, 65_540, true),
+        (1, 65_532 + 3000, true),
+        (1, 65_532 + 3001, false),
+        (1, 65_532 - 1000, true),
+        (1, 65_532 - 1001, false),
+        (2, 65_532, false),
+    ] {
+        assert_eq!(reorder.is_near(&header(ssrc, number)), near, "{number}");
+    }
+}
+
 #[test]
 fn a_stray_datagram_moves_nothing() {
     let mut r = Reorder::new(Ticks27M::from_millis(50));

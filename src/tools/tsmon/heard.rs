@@ -1,10 +1,16 @@
 //! What an input says about its reception, as findings: the search for packets and the network see
 //! what no packet shows.
 
+use crate::io::Source;
 use crate::monitor::network::ReceptionCounts;
 use crate::monitor::{Check, Finding, Monitor};
 use crate::stream::Counters;
 use crate::stream::event::{Event, Subject, Value};
+
+/// Bytes in a row without a packet in which synchronisation would have been found.
+const UNSYNCED_BYTES: u64 = 4096;
+/// Datagrams without a packet that are more than strays.
+const UNSYNCED_DATAGRAMS: u64 = 4;
 
 /// Findings on their way.
 pub(super) type Found<'f> = &'f mut dyn FnMut(&Finding);
@@ -18,12 +24,30 @@ pub(super) struct Heard {
     place: u64,
     /// Nothing comes.
     waiting: bool,
+    /// Packets came, or that none are among what comes was said.
+    settled: bool,
 }
 
 impl Heard {
     /// Nothing comes from the input.
     pub(super) const fn is_waiting(&self) -> bool {
         self.waiting
+    }
+
+    /// True once, when bytes come from the input and synchronisation was not found in them; at the
+    /// end of the input few are enough. To be asked each turn, which brought packets or not.
+    pub(super) fn never_synced(&mut self, packets: bool, end: bool, source: &dyn Source) -> bool {
+        if self.settled {
+            return false;
+        }
+        let mut told = Told::default();
+        source.counters(&mut told);
+        let came = told.junk_bytes > 0 || told.foreign > 0;
+        let at_end = end && !packets && (came || !source.is_live() && source.bytes() > 0);
+        let enough = told.junk_bytes >= UNSYNCED_BYTES || told.foreign >= UNSYNCED_DATAGRAMS;
+        let never = told.sync_losses == 0 && (enough || at_end);
+        self.settled = packets || never;
+        never
     }
 
     /// Takes an event of the input. To be called before the packets of its turn are pushed.
@@ -87,6 +111,8 @@ fn number(event: &dyn Event, wanted: &str) -> Option<u64> {
 #[derive(Debug, Default)]
 struct Told {
     sync_losses: u64,
+    junk_bytes: u64,
+    foreign: u64,
     reception: ReceptionCounts,
 }
 
@@ -96,6 +122,8 @@ impl Counters for Told {
             ("sync_losses_total", Value::Number(n)) => {
                 self.sync_losses = u64::try_from(n).unwrap_or(0)
             }
+            ("junk_bytes", Value::Number(n)) => self.junk_bytes = u64::try_from(n).unwrap_or(0),
+            ("foreign_datagrams", Value::Number(n)) => self.foreign = u64::try_from(n).unwrap_or(0),
             (_, value) => self.reception.put(key, value),
         }
     }

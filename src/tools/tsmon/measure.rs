@@ -81,6 +81,10 @@ pub fn run(mut args: Args, context: &mut Context) -> Result<Verdict, Error> {
     page.print(&monitor, context)?;
     watched?;
     written?;
+    let none = monitor.packets() == 0 && source.bytes() > 0;
+    if none && !source.is_live() && !args.pass && args.fail_on.is_none() {
+        return Err(Error::no_stream(&input, source.bytes()));
+    }
     Ok(judge(args.fail_on, &monitor))
 }
 

@@ -42,11 +42,12 @@ impl Page {
             let hint = "add --report-file FILE.html";
             return Err(Error::usage(anyhow!(words)).hint(hint));
         }
-        if let Some(path) = &page.file
-            && fs::metadata(path).map_or(true, |m| m.is_file())
-        {
-            // Now, and not when hours of measuring are to be written.
-            StagedFile::create(path).map_err(Error::usage)?;
+        // Now, and not when hours of measuring are to be written. A FIFO has no reader yet.
+        let special =
+            |path: &&PathBuf| fs::metadata(path).is_ok_and(|m| !m.is_file() && !m.is_dir());
+        if let Some(path) = page.file.as_ref().filter(|path| !special(path)) {
+            StagedFile::create(path)
+                .map_err(|e| Error::usage(e).hint("--report-file takes a file"))?;
         }
         Ok(page)
     }

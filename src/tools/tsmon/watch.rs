@@ -14,7 +14,7 @@ use super::profile::ProfileFile;
 use crate::cli::{Context, Error, Level};
 use crate::io::clock::{Clock, SystemClock};
 use crate::io::{Received, Source};
-use crate::monitor::{Alarm, Alarms, Check, Finding, Monitor, MonitorOptions};
+use crate::monitor::{Alarm, Alarms, Check, Finding, Moment, Monitor, MonitorOptions};
 use crate::stream::event::Subject;
 use crate::stream::{Batch, Counters};
 use crate::units::Ticks27M;
@@ -37,6 +37,8 @@ pub(super) struct Watch {
     /// `None` until the first packets tell the framing.
     monitor: Option<Monitor>,
     heard: Heard,
+    /// Before there was a monitor: bytes came, and no synchronisation.
+    unsynced: bool,
     alarms: Alarms,
     told: Told,
     /// What the stream should be.
@@ -59,6 +61,7 @@ impl Watch {
         Self {
             monitor: None,
             heard: Heard::default(),
+            unsynced: false,
             alarms,
             told,
             profile,
@@ -143,6 +146,9 @@ impl Watch {
                 profile: self.profile.as_ref().map(ProfileFile::profile),
                 decode: args.decode,
             }));
+            if let Some(monitor) = self.monitor.as_mut().filter(|_| self.unsynced) {
+                monitor.never_synced(&mut |_| {});
+            }
         }
     }
 
@@ -156,13 +162,23 @@ impl Watch {
         source: &mut dyn Source,
         context: &Context,
     ) -> usize {
-        let Some(monitor) = &mut self.monitor else {
-            source.drain_events(&mut |event| context.event(event));
-            return batch.len();
-        };
+        let end = received == Received::End;
+        let never = self.heard.never_synced(!batch.is_empty(), end, source);
         let (alarms, news) = (&mut self.alarms, &mut self.news);
         let mut found =
             |finding: &Finding| alarms.push(finding, &mut |alarm| news.push(alarm.clone()));
+        let Some(monitor) = &mut self.monitor else {
+            if never {
+                self.unsynced = true;
+                let start = Moment::default();
+                found(&Finding::new(Check::TsSyncLoss, Subject::Stream, start));
+            }
+            source.drain_events(&mut |event| context.event(event));
+            return batch.len();
+        };
+        if never {
+            monitor.never_synced(&mut found);
+        }
         source.drain_events(&mut |event| {
             self.heard.event(event, monitor, &mut found);
             context.event(event);
@@ -180,6 +196,9 @@ impl Watch {
         let now = monitor.now();
         if self.heard.is_waiting() {
             self.alarms.hold(Check::InputLoss, Subject::Stream, now);
+        }
+        if source.framing().is_none() {
+            self.alarms.hold(Check::TsSyncLoss, Subject::Stream, now);
         }
         self.alarms
             .tick(now, &mut |alarm| self.news.push(alarm.clone()));
@@ -247,6 +266,9 @@ impl Watch {
             .monitor
             .take()
             .unwrap_or_else(|| Monitor::new(MonitorOptions::default()));
+        if self.unsynced && monitor.sync_losses() == 0 {
+            monitor.never_synced(&mut |_| {});
+        }
         if let Some(decode) = &mut self.decode {
             decode.finish(context);
             let news = &mut |alarm: &Alarm| self.news.push(alarm.clone());

@@ -70,14 +70,14 @@ pub fn priority_1() -> Vec<Row> {
             "two sync bytes",
             sync(2),
             Pid::NULL,
-            &[(TsSyncLoss, 1), (SyncByteError, 1)],
+            &[(TsSyncLoss, 1), (SyncByteError, 2)],
         ),
         row("one sync byte", sync(1), Pid::NULL, &[(SyncByteError, 1)]),
         row(
             "junk between two packets",
             Defect::Junk { bytes: 100 },
             Pid::NULL,
-            &[(TsSyncLoss, 1), (SyncByteError, 1)],
+            &[(TsSyncLoss, 1), (SyncByteError, 2)],
         ),
         row("a PAT left out: 480 ms", omit(0, 1), Pid::PAT, &[]),
         row(
