@@ -8,6 +8,10 @@ const TO_LOCK: usize = 5;
 /// Bytes that decide whether a packet starts at the first of them, or rather at another of the
 /// places among its five strides: ten of the longest, and a header.
 const WINDOW: usize = 2 * TO_LOCK * 204 + 4;
+/// Bytes that decide it where the input itself begins with five packets, each with a likely header:
+/// six of the longest strides. A datagram holds so many, and a slow stream's first ones do not wait
+/// for the next.
+const WINDOW_AT_START: usize = (TO_LOCK + 1) * 204;
 /// By how much more must speak for a place that would make junk of what is before it.
 const CLEARLY: usize = 3;
 
@@ -28,7 +32,7 @@ pub(super) fn search(bytes: &[u8], from: usize, end: bool, offset: u64) -> Searc
             Some(steps) => steps,
             None => return Search::NeedsMore(bytes.len()),
         };
-        if !end && bytes.len() - at < WINDOW {
+        if !end && bytes.len() - at < WINDOW && !starts_input(bytes, at, offset) {
             return Search::NeedsMore(at);
         }
         if let Some(framing) = framing_at(bytes, at, offset) {
@@ -37,6 +41,14 @@ pub(super) fn search(bytes: &[u8], from: usize, end: bool, offset: u64) -> Searc
         }
         at += 1;
     }
+}
+
+/// True where the input begins with packets for all that can be seen.
+fn starts_input(bytes: &[u8], at: usize, offset: u64) -> bool {
+    bytes.len() - at >= WINDOW_AT_START
+        && framing_at(bytes, at, offset).is_some_and(|framing| {
+            offset + at as u64 == framing.offset() as u64 && likely(bytes, at, framing) == TO_LOCK
+        })
 }
 
 /// Where packets start rather than at `at`, if anywhere.
@@ -101,16 +113,24 @@ fn sync_bytes(bytes: &[u8], at: usize, framing: Framing) -> impl Iterator<Item =
         .copied()
 }
 
-/// How much speaks for packets at `at`: each header that a packet may have (no
-/// transport_error_indicator, no reserved adaptation_field_control or
-/// transport_scrambling_control), and each packet that continues the one before.
-fn evidence(bytes: &[u8], at: usize, framing: Framing) -> usize {
-    let header =
-        |n: usize| -> Option<&[u8; 4]> { bytes.get(at + n * framing.size()..)?.first_chunk() };
-    let likely = (0..TO_LOCK)
-        .filter_map(header)
+/// The header of the `n`th packet from `at` on.
+fn header(bytes: &[u8], at: usize, framing: Framing, n: usize) -> Option<&[u8; 4]> {
+    bytes.get(at + n * framing.size()..)?.first_chunk()
+}
+
+/// How many of five headers are such as a packet may have: no transport_error_indicator, no
+/// reserved adaptation_field_control or transport_scrambling_control.
+fn likely(bytes: &[u8], at: usize, framing: Framing) -> usize {
+    (0..TO_LOCK)
+        .filter_map(|n| header(bytes, at, framing, n))
         .filter(|h| h[1] & 0x80 == 0 && h[3] & 0x30 != 0 && h[3] & 0xC0 != 0x40)
-        .count();
+        .count()
+}
+
+/// How much speaks for packets at `at`: each likely header, and each packet that continues the one
+/// before.
+fn evidence(bytes: &[u8], at: usize, framing: Framing) -> usize {
+    let header = |n| header(bytes, at, framing, n);
     let continued = (1..TO_LOCK)
         .filter_map(|n| header(n - 1).zip(header(n)))
         .filter(|(a, b)| {
@@ -118,5 +138,5 @@ fn evidence(bytes: &[u8], at: usize, framing: Framing) -> usize {
             (a[1] ^ b[1]) & 0x1F == 0 && a[2] == b[2] && steps == b[3] >> 4 & 1
         })
         .count();
-    likely + continued
+    likely(bytes, at, framing) + continued
 }
