@@ -2,7 +2,7 @@
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
@@ -34,13 +34,22 @@ fn thrice(name: &str) -> PathBuf {
         let _ = std::fs::remove_file(dir.join(before));
     }
     for (epoch, at) in [(1, 1000), (2, 2000)] {
-        ring(&format!("{name}/epoch-{epoch}"), &starting(at), 0..0);
+        let epoch = ring(&format!("{name}/epoch-{epoch}"), &starting(at), 0..0);
+        set_back_to(&epoch, BEGIN.ticks() - SEGMENT);
     }
     dir
 }
 
+/// Writes what an epoch remembers of the clock that was set back.
+fn set_back_to(epoch: &Path, ticks: i64) {
+    let settings =
+        format!(r#"{{"at_ticks":{ticks},"lengths":[{{"from_ticks":0,"ticks":{SEGMENT}}}]}}"#);
+    std::fs::write(epoch.join("epoch.json"), settings).unwrap();
+}
+
 fn tscut(dir: &PathBuf, args: &[&str], status: i32, words: &[&str]) -> (Option<Value>, Ran) {
-    let out = place("epochs.ts");
+    let name = dir.file_name().unwrap().display();
+    let out = place(&format!("epochs-{name}.ts"));
     let ran = Run::new("tscut")
         .args([dir])
         .args(args)
@@ -114,10 +123,7 @@ fn a_pass_with_a_hole_in_the_range_does_not_hold_it() {
         std::fs::remove_file(file(number, "aux")).unwrap();
     }
     let epoch = ring(&format!("{name}/epoch-1"), &starting(1000), 0..0);
-    let back = BEGIN.ticks() - hour - SEGMENT;
-    let settings =
-        format!(r#"{{"at_ticks":{back},"lengths":[{{"from_ticks":0,"ticks":{SEGMENT}}}]}}"#);
-    std::fs::write(epoch.join("epoch.json"), settings).unwrap();
+    set_back_to(&epoch, BEGIN.ticks() - hour - SEGMENT);
     let cut = |from: &str, duration: &str, epoch: &str| {
         let times = ["--from", from, "--duration", duration];
         let said = [format!("cut from --epoch {epoch} ")];
