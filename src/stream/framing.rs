@@ -157,14 +157,14 @@ enum State {
 /// ```
 /// use headend::{stream::{Batch, Framer, Framing}, ts::Packet, units::Arrival};
 /// let mut bytes = b"junk".to_vec();
-/// bytes.extend_from_slice(Packet::bytes_of(&[Packet::NULL; 8]));
+/// bytes.extend_from_slice(Packet::bytes_of(&[Packet::NULL; 12]));
 /// let (mut framer, mut batch) = (Framer::new(), Batch::with_capacity(100));
 /// for piece in bytes.chunks(50) {
 ///     framer.push(piece, Arrival::from_ticks(0), &mut batch);
 /// }
 /// assert_eq!(framer.framing(), Some(Framing::Plain));
 /// framer.finish(Arrival::from_ticks(0), &mut batch);
-/// assert_eq!(batch.len(), 8);
+/// assert_eq!(batch.len(), 12);
 /// ```
 #[derive(Debug)]
 pub struct Framer {
