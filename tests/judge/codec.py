@@ -195,6 +195,21 @@ class Bits:
         return (k + 1) // 2 if k & 1 else -(k // 2)
 
 
+def vui_head(b):
+    """Passes over what VUI parameters of AVC (E.1.1) and HEVC (E.2.1) begin with: aspect ratio,
+    overscan, video signal, place of chroma samples."""
+    if b.u(1) and b.u(8) == 255:
+        b.u(32)
+    if b.u(1):
+        b.u(1)
+    if b.u(1):
+        b.u(4)
+        if b.u(1):
+            b.u(24)
+    if b.u(1):
+        b.ue(), b.ue()
+
+
 class Avc(Video):
     SLICES = "PBIpi"  # slice_type modulo 5: P, B, I, SP, SI
 
@@ -309,16 +324,7 @@ class Avc(Video):
 
     @staticmethod
     def _vui(b, sps):
-        if b.u(1) and b.u(8) == 255:
-            b.u(32)
-        if b.u(1):
-            b.u(1)
-        if b.u(1):
-            b.u(4)
-            if b.u(1):
-                b.u(24)
-        if b.u(1):
-            b.ue(), b.ue()
+        vui_head(b)
         if b.u(1):
             sps["tick"], sps["scale"] = b.u(32), b.u(32)
             b.u(1)
@@ -515,16 +521,7 @@ class Hevc(Video):
         b.u(2)
         if not b.u(1):
             return None
-        if b.u(1) and b.u(8) == 255:
-            b.u(32)
-        if b.u(1):
-            b.u(1)
-        if b.u(1):
-            b.u(4)
-            if b.u(1):
-                b.u(24)
-        if b.u(1):
-            b.ue(), b.ue()
+        vui_head(b)
         b.u(3)
         if b.u(1):
             b.ue(), b.ue(), b.ue(), b.ue()
