@@ -1,5 +1,6 @@
 //! A ring as material to cut from.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::io;
 use std::ops::Range;
@@ -222,7 +223,7 @@ impl Ringed {
         let (from, to) = (wall(plan.from.time), wall(plan.to.time));
         // A ring that cannot be summed up still tells its holes.
         let mut noted = self.ring.gaps(from, to).unwrap_or_default();
-        noted.retain(|gap| self.is_of_this_pass(gap));
+        self.keep_own(&mut noted);
         let mut words: Vec<(WallTime, String)> = Vec::new();
         for gap in &noted {
             let (length, since) = (gap.to - gap.from, gap.from);
@@ -243,22 +244,28 @@ impl Ringed {
         words.into_iter().map(|(_, words)| words).collect()
     }
 
-    /// True for a gap in the pass of the clock that is cut; other passes have theirs at the same
-    /// instants.
-    fn is_of_this_pass(&self, gap: &Gap) -> bool {
-        let is_part = |name: &SegmentName| self.parts.iter().any(|part| part.name == *name);
-        if let Some((before, behind)) = &gap.between {
-            return is_part(before) || is_part(behind);
+    /// Leaves the gaps of the pass of the clock that is cut; other passes have theirs at the same
+    /// instants. Each index is read once, and none where there is one pass.
+    fn keep_own(&self, gaps: &mut Vec<Gap>) {
+        let parts: HashSet<SegmentName> = self.parts.iter().map(|part| part.name).collect();
+        if self.ring.segments().iter().all(|name| parts.contains(name)) {
+            return;
         }
-        let noted_in = |name: &SegmentName| {
-            let index = self.ring.index(name);
-            let own = index.iter().flat_map(|index| &index.own);
-            own.into_iter()
-                .any(|r| r.at == gap.from && matches!(r.what, What::Gap { .. }))
-        };
-        let mut names = self.parts.iter().map(|part| part.name);
-        self.ring.segments().iter().all(is_part)
-            || names.any(|n| n.start <= gap.to && n.end() >= gap.from && noted_in(&n))
+        let plain = || gaps.iter().filter(|gap| gap.between.is_none());
+        let first = plain().map(|gap| gap.from).min();
+        let last = plain().map(|gap| gap.to).max();
+        let near = |n: &&SegmentName| Some(n.start) <= last && Some(n.end()) >= first;
+        let near = parts.iter().filter(near);
+        let indexes = near.filter_map(|name| self.ring.index(name));
+        let noted: HashSet<WallTime> = indexes
+            .flat_map(|index| index.own)
+            .filter(|record| matches!(record.what, What::Gap { .. }))
+            .map(|record| record.at)
+            .collect();
+        gaps.retain(|gap| match &gap.between {
+            Some((before, behind)) => parts.contains(before) || parts.contains(behind),
+            None => noted.contains(&gap.from),
+        });
     }
 
     /// Settings that cannot be believed, and the segments at these positions of which stamps had to
