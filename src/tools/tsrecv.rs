@@ -93,7 +93,7 @@ use writer::{OUT_PACKETS, UNKNOWN_FRAMING, Writer};
 ///
 /// The queue holds what `--queue` says; the kernel's receive buffer 8 MiB, or `rcvbuf=`; RTP out
 /// of order waits in 4 MiB; a playout holds the packets up to the next PCR, 65 536 at most (12 MiB),
-/// and room for as many again, which it gives their times; `--loop` holds 16 384 more (3 MiB).
+/// and room for as many again, which it gives their times; `--loop` holds 17 408 more (3.5 MiB).
 #[derive(Debug, Parser)]
 #[command(name = "tsrecv", version, verbatim_doc_comment)]
 pub struct Args {
