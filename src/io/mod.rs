@@ -17,6 +17,7 @@ pub mod queue;
 mod reception;
 mod recording;
 mod relay;
+mod room;
 pub mod signal;
 mod silence;
 mod slate;

@@ -33,6 +33,8 @@ pub(super) struct Plan {
     pub(super) dates: bool,
     pub(super) framing: Option<Framing>,
     pub(super) departure: Departure,
+    /// Packets of the input that were not played are there another time.
+    pub(super) lasting: bool,
     /// For how long packets are waited for once the end was asked for.
     pub(super) grace: Ticks27M,
 }
@@ -85,6 +87,7 @@ impl Plan {
             } else {
                 Departure::AtOnce
             },
+            lasting: file.is_some(),
             grace: match file {
                 Some(_) => Ticks27M::ZERO,
                 None => GRACE,
