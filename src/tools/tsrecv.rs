@@ -21,6 +21,7 @@ use crate::stream::{Batch, Counters};
 use crate::ts::Pid;
 use crate::units::BitRate;
 
+mod clock;
 mod looped;
 mod plan;
 mod writer;
@@ -87,7 +88,8 @@ use writer::{OUT_PACKETS, UNKNOWN_FRAMING, Writer};
 ///
 /// An input that ends gives status 3 where a part of it did not reach OUTPUT: an `exec:` program
 /// ended early or failed, or `--cbr` was too low (the hint names the rate to take). So does one in
-/// which there is no packet; an empty one gives 0. Losses of reception, and those before a signal
+/// which there is no packet (an empty one gives 0), and a file without PCRs that is played into a
+/// socket, or with `--loop`, unless `--cbr` says at which rate. Losses of reception, and those before a signal
 /// asked for the end, are events and counters, and the status is 0.
 ///
 /// # MEMORY
@@ -129,7 +131,8 @@ pub struct Args {
     #[arg(long = "loop", help_heading = "Playing")]
     again: bool,
 
-    /// Stuff with null packets to a constant rate: 38M, 4500k or bit/s
+    /// Stuff with null packets to a constant rate: 38M, 4500k or bit/s; what has no PCRs is played
+    /// at that rate
     #[arg(long, value_name = "RATE", help_heading = "Playing")]
     cbr: Option<BitRate>,
 
@@ -224,6 +227,9 @@ pub fn run(args: Args, context: &mut Context) -> Result<Verdict, Error> {
     if is_same_file(&plan.input, &plan.output) {
         let error = anyhow!("'{}' is both input and output", plan.input);
         return Err(Error::usage(error).hint("write to another file"));
+    }
+    if let Some(path) = &plan.by_clock {
+        clock::need_clock(path, &plan.input_options)?;
     }
     let mut source: Box<dyn Source> = match &plan.again {
         Some(path) => Box::new(Looped::open(path.clone(), plan.input_options.clone())?),

@@ -430,6 +430,46 @@ fn a_file_without_arrival_times_gets_those_of_its_clock() {
     none.expect(0, &["pace_without_clock"]);
 }
 
+/// 2000 packets of a stream without PCRs: 3 008 000 bits.
+#[test]
+fn a_file_without_clock_is_played_at_the_rate_that_is_given_or_not_at_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, out) = (folder.path().join("in.ts"), folder.path().join("out.ts"));
+    let packet = [&[0x47, 0x01, 0x00, 0x10][..], &[0xAA; 184]].concat();
+    let bytes: Vec<u8> = (0..2000u16)
+        .flat_map(|n| {
+            let mut packet = packet.clone();
+            packet[3] |= (n % 16) as u8;
+            packet
+        })
+        .collect();
+    std::fs::write(&file, &bytes).unwrap();
+    let wanted: [&[&str]; 2] = [&["--loop"], &[]];
+    for (options, to) in wanted
+        .iter()
+        .zip([out.to_str().unwrap(), "udp://127.0.0.1:9"])
+    {
+        let run = Run::new("tsrecv").args(*options).args([&file]).args([to]);
+        run.run().expect(
+            3,
+            &[
+                "has no clock: no two PCRs in its first 2000 packets",
+                "hint: --cbr RATE plays it at that rate",
+            ],
+        );
+        assert!(!out.exists());
+    }
+    let begun = Instant::now();
+    let run = Run::new("tsrecv")
+        .args(["--cbr", "2M", "--pace"])
+        .args([&file, &out])
+        .run();
+    run.expect(0, &[]);
+    // 1.504 s at 2 Mb/s, less the last packet.
+    assert!(begun.elapsed() > Duration::from_millis(1450));
+    assert!(std::fs::read(&out).unwrap() == bytes);
+}
+
 #[test]
 fn what_holds_no_packet_is_no_transport_stream_and_what_is_empty_is_empty() {
     let run = |bytes: Vec<u8>| Run::new("tsrecv").args(["-"]).stdin(bytes).run();

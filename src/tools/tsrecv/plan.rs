@@ -33,6 +33,8 @@ pub(super) struct Plan {
     pub(super) dates: bool,
     pub(super) framing: Option<Framing>,
     pub(super) departure: Departure,
+    /// The file must have a clock of its own.
+    pub(super) by_clock: Option<PathBuf>,
     /// Packets of the input that were not played are there another time.
     pub(super) lasting: bool,
     /// For how long packets are waited for once the end was asked for.
@@ -92,6 +94,9 @@ impl Plan {
                 Some(_) => Ticks27M::ZERO,
                 None => GRACE,
             },
+            by_clock: file
+                .clone()
+                .filter(|_| args.cbr.is_none() && (args.again || to_socket)),
             again: file.filter(|_| args.again),
             input,
             output,
