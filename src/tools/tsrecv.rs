@@ -66,7 +66,8 @@ use writer::{OUT_PACKETS, UNKNOWN_FRAMING, Writer};
 /// # EVENTS
 ///
 /// Lost: `kernel_drops` (the receive buffer was full; so many at least, for what the kernel had put
-/// together counts once), `rtp_lost`, `rtp_strayed` (datagrams that fit into no sequence),
+/// together counts once), `rtp_lost`, `rtp_strayed` (datagrams that fit into no sequence), `rtp_repeated` (64 and
+/// more came again within 2 s, and nothing new),
 /// `queue_overflow` (OUTPUT was too slow), `output_given_up` (SIGTERM came, and OUTPUT stood still
 /// for 2 s), `output_unplayed` (SIGTERM came before the time of packets that `--pace` had taken from a
 /// pipe for another one), `cbr_rate_exceeded`, `send_refused`, `exec_dropped`. Damaged: `sync_lost`,
@@ -126,7 +127,8 @@ pub struct Args {
     speed: Option<u32>,
 
     /// Play a file again and again: counters, clocks and stamps go on over the seam. Rounds are
-    /// whole frames, and a picture or sound that the end of the file cuts is left out; with --cbr at
+    /// whole frames, and a picture or sound that the end of the file cuts is left out; sound is
+    /// joined at PES packets, of which half a one may be missing or twice at a seam; with --cbr at
     /// its own rate, a file of constant rate keeps it over the seam too
     #[arg(long = "loop", help_heading = "Playing")]
     again: bool,
