@@ -17,6 +17,9 @@ use super::tables::TablesMeasures;
 use super::tstd::BufferMeasures;
 use super::{Check, Monitor, PidCount, Priority, Series, Verdict};
 
+/// Why a check was not judged as a whole in a stream of which synchronisation was lost.
+pub const UNSYNCED: &str = "while synchronisation was lost";
+
 /// A stream, measured. Units stand in the keys; a key, once released, keeps its meaning.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
@@ -125,7 +128,7 @@ pub struct CheckReport {
     pub priority: Priority,
     /// It could be judged on this input, or found something where it could only be judged in part.
     pub judged: bool,
-    /// Why it could not, or not as a whole.
+    /// Why it could not, or not as a whole: where synchronisation was lost, see [`UNSYNCED`].
     pub reason: Option<&'static str>,
     /// How often it found something.
     pub count: u64,
@@ -287,6 +290,9 @@ impl CheckReport {
             priority: check.priority(),
             judged: verdict == Verdict::Judged || count.count > 0,
             reason: match verdict {
+                Verdict::Judged if monitor.sync_losses() > 0 && check.needs_sync() => {
+                    Some(UNSYNCED)
+                }
                 Verdict::Judged => None,
                 Verdict::NotJudged(reason) => Some(reason),
             },
