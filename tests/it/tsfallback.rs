@@ -1,5 +1,7 @@
 //! `tsfallback`: the switch in simulated time, and the tool on real sockets.
 
+mod absent;
+mod decoded;
 mod faults;
 mod lines;
 mod live;
@@ -11,6 +13,7 @@ mod seeds;
 mod sim;
 mod slates;
 mod sockets;
+mod template;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
