@@ -39,7 +39,7 @@ const TOLD_LATE: Ticks27M = Ticks27M::SECOND;
 pub struct DecodeOptions {
     /// Packets do not wait for ffmpeg: what it does not take is dropped and said.
     pub live: bool,
-    /// ffmpeg is given less of the processor than others.
+    /// ffmpeg is given less of the processor than others, and its end is not waited for.
     pub behind: bool,
     /// Sounds that are listened to at most.
     pub sounds: usize,
@@ -102,6 +102,7 @@ impl Decode {
         let stop = Arc::new(AtomicBool::new(false));
         let output = OutputOptions {
             stop: Arc::clone(&stop),
+            disposable: options.behind,
             ..OutputOptions::default()
         };
         let sink = match open_output(&Endpoint::Exec(request.command), &output) {

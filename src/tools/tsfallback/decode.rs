@@ -15,7 +15,7 @@ const LOOK: Duration = Duration::from_millis(50);
 /// How long is waited before a decoder that could not be started is tried again.
 const AGAIN: Duration = Duration::from_secs(10);
 /// How long decoders are given to end.
-const END: Duration = Duration::from_secs(5);
+const END: Duration = Duration::from_secs(2);
 
 /// What is decoded of an input: enough to see and hear that something is there.
 const WHAT: DecodeOptions = DecodeOptions {
