@@ -538,6 +538,11 @@ impl Monitor {
         self.families.content.measures()
     }
 
+    /// How many formats the pictures of a PID had so far; 0 before their headers came.
+    pub fn picture_formats(&self, pid: Pid) -> u64 {
+        self.families.content.picture_formats(pid)
+    }
+
     /// How full the buffers of the system target decoder were.
     pub fn buffers(&self) -> super::tstd::BufferMeasures {
         self.families.tstd.measures()

@@ -3,7 +3,6 @@
 mod capture;
 mod choices;
 mod content;
-mod decode;
 mod heard;
 mod html;
 mod later;
@@ -266,7 +265,8 @@ use crate::monitor::clocks::Demarcation;
 /// nothing waits for ffmpeg there. A file or a pipe without `--pass` is read no faster than ffmpeg
 /// decodes, and who writes to the pipe waits, too: an INPUT of its own or `--pass` is for what goes
 /// on by itself. When ffmpeg dies or is missing, that is said (`exec_died`) and it is started again,
-/// after half a second at first and half a minute at last; measuring goes on.
+/// after half a second at first and half a minute at last; what it had found goes on until the next
+/// one could have found it, for 30 s at most; measuring goes on.
 ///
 /// # ALARMS
 ///

@@ -245,6 +245,7 @@ pub fn run(args: Args, context: &mut Context) -> Result<Verdict, Error> {
             framing: plan.framing.unwrap_or_default(),
             stop: context.signals().stop_flag(),
             grace: plan.grace,
+            disposable: false,
         },
     );
     let sink = match sink {
