@@ -13,7 +13,7 @@ use serde_json::{Map, Value as Json};
 use crate::cli::report::to_json;
 use crate::cli::{Common, Context, Error, Notices, ToolArgs, Verdict, metrics};
 use crate::io::clock::{Clock, SystemClock};
-use crate::io::{ControlSocket, Endpoint, OwnedEvent, is_same_file};
+use crate::io::{ControlSocket, Endpoint, OwnedEvent, Sending, is_same_file};
 use crate::stream::event::{Event, Value};
 use crate::stream::{Batch, Counters, Framing};
 use crate::switch::{Fault, HealthOptions, PolicyOptions, Switch, SwitchOptions};
@@ -26,7 +26,6 @@ mod sending;
 mod slate;
 
 use reception::{How, Reception};
-use sending::Sending;
 use slate::{Slate, SlateChoice};
 
 /// One clean output that never stops, from several inputs
@@ -367,7 +366,7 @@ pub fn run(args: Args, context: &mut Context) -> Result<Verdict, Error> {
         Endpoint::Socket(_) => Arc::clone(&give_up),
         _ => context.signals().stop_flag(),
     };
-    let sending = match Sending::start(&args.output, framing, stopped) {
+    let sending = match sending::start(&args.output, framing, stopped) {
         // A FIFO that nobody opened.
         Err(_) if context.stopping() => return Ok(Verdict::Yes),
         sending => sending?,
@@ -405,7 +404,7 @@ pub fn run(args: Args, context: &mut Context) -> Result<Verdict, Error> {
     context.ready();
     let ended = running.run(context);
     stop.store(true, Ordering::Relaxed);
-    let sent = running.sending.finish(context);
+    let sent = sending::finish(&mut running.sending, context);
     give_up.store(true, Ordering::Relaxed);
     running.tell(context)?;
     let told = running.notices.finish(context);
@@ -478,7 +477,7 @@ impl Running {
         let sending = &mut self.sending;
         self.switch
             .advance(now, &mut |packet, at| sending.put(packet, at, now));
-        let taken = sending.hand_on(now);
+        let taken = sending.offer(now);
         self.tell(context)?;
         self.update(now, context);
         context.turn(|c| self.count(c));
