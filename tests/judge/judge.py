@@ -77,7 +77,10 @@ class Judge:
         """Gives every PID its part, after the PAT and PMTs in force."""
         programs = dict(self.known)
         if self.tables.pat:
-            programs = {n: p if p.mapped else self.known.get(n, p) for n, p in self.tables.programs.items()}
+            # a PMT that has moved to another PID is not the one that is known
+            known = {n: p for n, p in self.known.items()
+                     if n in self.tables.programs and p.pmt_pid == self.tables.programs[n].pmt_pid}
+            programs = {n: p if p.mapped else known.get(n, p) for n, p in self.tables.programs.items()}
         sections = {0, 1, 2, 0x10, 0x11, 0x12, 0x13, 0x14, self.tables.network_pid}
         wanted = {}
         clocks = set()
