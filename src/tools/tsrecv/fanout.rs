@@ -86,6 +86,8 @@ pub(super) struct Fanout {
     /// Why an output failed.
     failed: Option<EndpointError>,
     gathered: Option<Instant>,
+    /// How often other routes were taken.
+    reloads: u64,
 }
 
 /// An event of a route with the output that it is about.
@@ -225,6 +227,7 @@ impl Fanout {
             keeps_back: false,
             failed: None,
             gathered: None,
+            reloads: 0,
         };
         fanout.set_orders(wanted);
         fanout
@@ -309,6 +312,7 @@ impl Fanout {
         if let Some(wanted) = self.desk.take_new() {
             self.gather_events();
             let event = self.set_orders(wanted);
+            self.reloads += 1;
             self.tell(&event, String::new());
         }
         if self.gathered.is_some_and(|then| then.elapsed() < GATHER) {
@@ -592,6 +596,7 @@ impl Sink for Fanout {
 
     fn counters(&self, out: &mut dyn Counters) {
         self.router.counters(out);
+        out.set("reloads_total", self.reloads);
         if let Some(sending) = self.main.as_ref().and_then(|main| main.sending.as_ref()) {
             sending.counters(out);
         }
