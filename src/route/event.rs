@@ -102,6 +102,9 @@ impl Event for RouteEvent {
             Self::Clash { .. } => "route_pid_clash",
             Self::SiDropped { .. } => "route_si_dropped",
             Self::TooMany { .. } => "too_many_routes",
+            Self::Tables(ProgramEvent::Damaged { .. }) => "section_damaged",
+            Self::Tables(ProgramEvent::SectionLost(_)) => "section_lost",
+            Self::Tables(ProgramEvent::TooMany { .. }) => "tables_too_large",
             Self::Tables(event) => event.name(),
         }
     }

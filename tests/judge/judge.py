@@ -77,14 +77,14 @@ class Judge:
         """Gives every PID its part, after the PAT and PMTs in force."""
         programs = dict(self.known)
         if self.tables.pat:
-            # a PMT that has moved to another PID is not the one that is known
-            known = {n: p for n, p in self.known.items()
-                     if n in self.tables.programs and p.pmt_pid == self.tables.programs[n].pmt_pid}
-            programs = {n: p if p.mapped else known.get(n, p) for n, p in self.tables.programs.items()}
+            programs = {n: p if p.mapped else self.known.get(n, p) for n, p in self.tables.programs.items()}
         sections = {0, 1, 2, 0x10, 0x11, 0x12, 0x13, 0x14, self.tables.network_pid}
         wanted = {}
         clocks = set()
-        self.psi_pids = {p.pmt_pid for p in programs.values()}
+        # a PMT that has moved is awaited on its new PID; until then its streams are those that are known
+        moved = {p.pmt_pid for p in self.tables.programs.values()}
+        sections |= moved
+        self.psi_pids = {p.pmt_pid for p in programs.values()} | moved
         for number, program in sorted(programs.items()):
             sections.add(program.pmt_pid)
             clocks.add(program.pcr_pid)
