@@ -26,13 +26,15 @@ use crate::units::BitRate;
 mod desk;
 mod fanout;
 mod looped;
+mod outgoing;
 mod plan;
 mod routes;
 mod writer;
 
 use desk::Desk;
-use fanout::{Fanout, How, MOST_EVENTS};
+use fanout::{Fanout, MOST_EVENTS};
 use looped::Looped;
+use outgoing::How;
 use plan::Plan;
 use routes::ServiceChoice;
 use writer::{OUT_PACKETS, UNKNOWN_FRAMING, Writer};
@@ -327,11 +329,11 @@ fn speed(text: &str) -> Result<u32, String> {
 /// Where an endpoint fails.
 pub fn run(args: Args, context: &mut Context) -> Result<Verdict, Error> {
     let plan = Plan::new(&args)?;
-    for output in plan.outputs() {
-        if is_same_file(&plan.input, &output) {
-            let error = anyhow!("'{}' is both input and output", plan.input);
-            return Err(Error::usage(error).hint("write to another file"));
-        }
+    if let Some(output) = &plan.output
+        && is_same_file(&plan.input, output)
+    {
+        let error = anyhow!("'{}' is both input and output", plan.input);
+        return Err(Error::usage(error).hint("write to another file"));
     }
     let mut source: Box<dyn Source> = match &plan.again {
         Some(path) => Box::new(Looped::open(path.clone(), plan.input_options.clone())?),

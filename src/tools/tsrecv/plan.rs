@@ -111,12 +111,6 @@ impl Plan {
 }
 
 impl Plan {
-    /// Where packets go, and where those of some service of '*' would.
-    pub(super) fn outputs(&self) -> impl Iterator<Item = Endpoint> {
-        let examples = self.routes.iter().flatten().filter_map(Wanted::example);
-        self.output.iter().cloned().chain(examples)
-    }
-
     /// Packets are held here until they are due: the outputs do not see to that, or not all.
     pub(super) fn waits(&self) -> bool {
         self.paced && (self.routes.is_some() || self.departure == Departure::AtOnce)

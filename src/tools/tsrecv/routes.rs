@@ -11,7 +11,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess,
 
 use super::Args;
 use crate::cli::{Error, yaml};
-use crate::io::Endpoint;
+use crate::io::{Endpoint, is_same_file};
 use crate::route::{Order, PidMap, Selection, SiMode};
 use crate::si::ServiceId;
 use crate::ts::Pid;
@@ -233,8 +233,16 @@ pub(super) fn wanted(args: &Args) -> Result<Vec<Wanted>, Error> {
     if let Some(path) = &args.routes {
         all.extend(load(args, path)?);
     }
+    let input = args.input.as_ref().or(args.input_operand.as_ref());
     for (n, wanted) in all.iter().enumerate() {
         let output = &wanted.output;
+        let example = wanted.example();
+        if let (Some(input), Some(example)) = (input, &example)
+            && is_same_file(input, example)
+        {
+            let error = anyhow!("'{input}' is both input and output");
+            return Err(Error::usage(error).hint("write to another file"));
+        }
         if all.iter().take(n).any(|other| other.output == *output) {
             let error = anyhow!("two routes go to '{output}'");
             return Err(Error::usage(error).hint("each service needs an output of its own"));
