@@ -135,6 +135,10 @@ impl Lane {
             return;
         };
         let carriage = Carriage::of(&pmt, service.pmt_pid, &self.order);
+        let before = match self.counts.table_packets {
+            0 => Vec::new(),
+            _ => self.tables.counters(),
+        };
         let (outputs, tables) = (&self.outputs, &mut self.tables);
         let changed = tables.describe(programs, service, &carriage, &self.order, |pid| {
             outputs.iter().find(|o| o.pid == pid).and_then(|o| o.last)
@@ -178,7 +182,7 @@ impl Lane {
                 removed: without(&old, &new),
             });
         }
-        self.take_up(programs);
+        self.take_up(programs, &before);
     }
 
     /// The service is not there.
@@ -201,8 +205,8 @@ impl Lane {
         self.takes.clear();
     }
 
-    /// Finds the PIDs that pass, and where each goes on.
-    fn take_up(&mut self, programs: &Programs) {
+    /// Finds the PIDs that pass, and where each goes on; `before` are those that tables were on.
+    fn take_up(&mut self, programs: &Programs, before: &[(Pid, ContinuityCounter)]) {
         let Some(carriage) = &self.carriage else {
             return;
         };
@@ -223,20 +227,21 @@ impl Lane {
         for (source, pid) in pairs {
             let known = self.outputs.iter().position(|o| o.pid == pid);
             let place = known.unwrap_or(self.outputs.len());
-            match self.outputs.get_mut(place) {
-                Some(output) if output.source != source => {
-                    output.source = source;
-                    output.shift = None;
+            if known.is_none() {
+                self.outputs.push(Output {
+                    pid,
+                    source,
+                    shift: Some(0),
+                    last: None,
+                });
+            }
+            let table = before.iter().find(|(table, _)| *table == pid);
+            if let Some(output) = self.outputs.get_mut(place) {
+                if let Some((_, counter)) = table {
+                    (output.last, output.shift) = (Some(*counter), None);
                 }
-                Some(_) => {}
-                None => {
-                    let last = self.tables.last(pid).filter(|_| self.counts.begun > 1);
-                    self.outputs.push(Output {
-                        pid,
-                        source,
-                        shift: last.is_none().then_some(0),
-                        last,
-                    });
+                if output.source != source {
+                    (output.source, output.shift) = (source, None);
                 }
             }
             self.takes.push((source, place));

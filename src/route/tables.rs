@@ -150,6 +150,13 @@ impl Tables {
             }
         }
         let own = order.si == SiMode::Own;
+        // Packets of the input were there: the counters go on.
+        if let Some(counter) = last(Pid::SDT).filter(|_| !self.has_sdt) {
+            self.sdt.out = SectionPacketizer::after(Pid::SDT, counter);
+        }
+        if let Some(counter) = last(Pid::EIT).filter(|_| !self.has_eit) {
+            self.eit = SectionPacketizer::after(Pid::EIT, counter);
+        }
         let named = own && !carriage.uses(Pid::SDT) && self.name(programs, service.id);
         if named || !self.on {
             self.sdt.due = StreamTime::default();
@@ -268,11 +275,15 @@ impl Tables {
         self.next = self.guide.due().map_or(next, |due| due.min(next));
     }
 
-    /// The counter of the last packet of a table on `pid`.
-    pub(super) fn last(&self, pid: Pid) -> Option<ContinuityCounter> {
-        let outs = [&self.pat.out, &self.pmt.out, &self.sdt.out, &self.eit];
-        let out = outs.into_iter().find(|out| out.pid() == pid);
-        out.map(SectionPacketizer::last)
+    /// The PIDs that tables are on, and their counters.
+    pub(super) fn counters(&self) -> Vec<(Pid, ContinuityCounter)> {
+        let outs = [
+            (true, &self.pmt.out),
+            (self.has_sdt, &self.sdt.out),
+            (self.has_eit, &self.eit),
+        ];
+        let outs = outs.into_iter().filter(|(has, _)| *has);
+        outs.map(|(_, out)| (out.pid(), out.last())).collect()
     }
 
     /// version_number of the PMT.

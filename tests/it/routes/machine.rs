@@ -424,3 +424,26 @@ fn a_route_with_another_order_goes_on_in_its_output() {
     assert_eq!(bench.router.routes().count(), 1);
     assert!(of(&out, &[Pid::NULL.get()]).is_empty());
 }
+
+/// Tables that are written, that pass and that are written again: the counters are those of one.
+#[test]
+fn service_information_of_another_kind_goes_on_with_its_counters() {
+    let mut mux = Mux::two();
+    let mut bench = Bench::new(true, vec![order("2")]);
+    for si in [SiMode::All, SiMode::Own, SiMode::All, SiMode::Own] {
+        bench.push(&mux.run(1_530));
+        let mut other = order("2");
+        other.si = si;
+        bench.set(vec![(0, other)]);
+    }
+    bench.push(&mux.run(1_530));
+    let out = bench.take(0);
+    for table in [0x11, 0x12, 0x200] {
+        let packets = of(&out, &[table]);
+        assert!(packets.len() > 8, "{table:#x}");
+        for two in packets.windows(2) {
+            let (a, b) = (two[0].continuity_counter(), two[1].continuity_counter());
+            assert_eq!(b, a.next(), "PID {table:#x}");
+        }
+    }
+}
