@@ -8,6 +8,7 @@
 mod cut;
 mod machines;
 mod rings;
+mod routes;
 mod tables;
 
 use std::hint::black_box;
@@ -18,6 +19,7 @@ use headend::units::{BitRate, ByteCount, Ticks27M};
 pub use cut::cut;
 pub use machines::{audio, framing, monitor, programs, rap, sections, table_checks, video};
 pub use rings::{ring, ring_index};
+pub use routes::route;
 pub use tables::{descriptor, section, splice, table, text};
 
 /// What a target does with its bytes.
@@ -34,6 +36,7 @@ pub const ALL: &[(&str, Body)] = &[
     ("text", text),
     ("sections", sections),
     ("programs", programs),
+    ("route", route),
     ("table_checks", table_checks),
     ("monitor", monitor),
     ("framing", framing),

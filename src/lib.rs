@@ -7,6 +7,7 @@
 //! - [`si`]: what sections say, tables and descriptors read and written
 //! - [`stream`]: machines over packets, without clock or I/O
 //! - [`ring`]: the circular recorder's store; of the machines, it alone touches files
+//! - [`route`]: services of a multiplex, each as a stream of its own
 //! - [`cut`]: a range of a recording as a stream of its own
 //! - [`monitor`]: what is wrong with a stream, and what is in it
 //! - [`switch`]: one output that never stops, from several inputs
@@ -25,6 +26,8 @@ pub mod si;
 pub mod stream;
 
 pub mod ring;
+
+pub mod route;
 
 pub mod cut;
 

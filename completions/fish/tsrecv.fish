@@ -6,6 +6,11 @@ complete -c tsrecv -l reorder -d 'Wait so long for RTP datagrams that others hav
 complete -c tsrecv -l queue -d 'Hold so much between reception and a slow output' -r
 complete -c tsrecv -l pid -d 'Pass these PIDs only (can be repeated)' -r
 complete -c tsrecv -l drop-pid -d 'Drop these PIDs (can be repeated)' -r
+complete -c tsrecv -l service -d 'Send a service to an output of its own, as a stream of its own (can be repeated); SEL is its id, its name, or \'*\' for each' -r
+complete -c tsrecv -l routes -d 'Take routes from this file too, and read it again on SIGHUP' -r -F
+complete -c tsrecv -l si -d 'What of service information goes with a service' -r -f -a "none\t'Nothing'
+own\t'Its own SDT and EIT, TDT and TOT'
+all\t'NIT, SDT, BAT, EIT, RST, TDT and TOT as they come'"
 complete -c tsrecv -l log-format -d 'Form of the lines on stderr' -r -f -a "text\t'`tool: level: words`'
 json\t'One JSON object a line'"
 complete -c tsrecv -l stats -d 'Print a line of statistics at this interval' -r
@@ -16,6 +21,7 @@ complete -c tsrecv -l dedup -d 'Drop datagrams without RTP that repeat one of th
 complete -c tsrecv -l drop-null -d 'Drop null packets'
 complete -c tsrecv -l timed -d 'Write 192-byte packets with their arrival times: of a file those of its PCRs'
 complete -c tsrecv -l plain -d 'Write 188-byte packets whatever comes in'
+complete -c tsrecv -l drop-ca -d 'Take CA descriptors out of PMTs, and leave ECMs out'
 complete -c tsrecv -s v -l verbose -d 'Say more on stderr'
 complete -c tsrecv -s q -l quiet -d 'Say errors only'
 complete -c tsrecv -s h -l help -d 'Print help (see more with \'--help\')'

@@ -55,13 +55,24 @@ struct Seen {
 }
 
 /// Events and counters on their way from thread to thread; its clones share them. What is not
-/// fetched is bounded by [`Pending::CAPACITY`].
+/// fetched is bounded by [`Pending::CAPACITY`], or by what [`Relay::with_room`] was told.
 #[derive(Clone, Debug, Default)]
 pub struct Relay {
     seen: Arc<Mutex<Seen>>,
 }
 
 impl Relay {
+    /// A relay that holds so many events, for who has many to tell of at once.
+    pub fn with_room(events: usize) -> Self {
+        let seen = Seen {
+            events: Pending::with_room(events),
+            counters: Snapshot::default(),
+        };
+        Self {
+            seen: Arc::new(Mutex::new(seen)),
+        }
+    }
+
     /// How often a thread posts its counters at most: what is reported together is of one moment.
     pub const POST_EVERY: Duration = Duration::from_millis(2);
 

@@ -2,11 +2,13 @@
 
 use super::event::Event;
 
-/// Events kept for the next question, at most [`Pending::CAPACITY`]: a flood costs no memory. What
-/// is over is not kept; the machine's counters have counted it all the same.
+/// Events kept for the next question, at most [`Pending::CAPACITY`] where nothing else is said: a
+/// flood costs no memory. What is over is not kept; the machine's counters have counted it all the
+/// same.
 #[derive(Debug)]
 pub struct Pending<E> {
     events: Vec<E>,
+    most: usize,
 }
 
 impl<E: Event> Pending<E> {
@@ -15,12 +17,18 @@ impl<E: Event> Pending<E> {
 
     /// Nothing.
     pub const fn new() -> Self {
-        Self { events: Vec::new() }
+        Self::with_room(Self::CAPACITY)
+    }
+
+    /// Nothing, and room for so many.
+    pub const fn with_room(most: usize) -> Self {
+        let events = Vec::new();
+        Self { events, most }
     }
 
     /// Keeps `event` if there is room.
     pub fn push(&mut self, event: E) {
-        if self.events.len() < Self::CAPACITY {
+        if self.events.len() < self.most {
             self.events.push(event);
         }
     }

@@ -229,6 +229,16 @@ impl SectionPacketizer {
         Self { pid, counter: last }
     }
 
+    /// The PID.
+    pub const fn pid(&self) -> Pid {
+        self.pid
+    }
+
+    /// The counter of the last packet.
+    pub const fn last(&self) -> ContinuityCounter {
+        self.counter
+    }
+
     /// Cuts `sections` and hands over each packet.
     pub fn push<'s>(
         &mut self,

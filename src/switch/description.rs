@@ -1,6 +1,6 @@
 //! What an input carries, as its tables describe it.
 
-use crate::si::descriptor::{AudioType, CaDescriptor, DescriptorSyntax, LanguageDescriptor};
+use crate::si::descriptor::{AudioType, LanguageDescriptor};
 use crate::si::{
     self, ElementaryStream, Language, Pmt, ServiceId, StreamKind, StreamType, TransportStreamId,
 };
@@ -62,7 +62,7 @@ impl Description {
             StreamDescription {
                 pid: stream.pid,
                 stream_type: stream.stream_type,
-                descriptors: without_access(stream.descriptors),
+                descriptors: stream.descriptors.without_access(),
                 kind: es.kind,
                 coded: es.codec,
                 codec: Codec::of(stream.stream_type.0, stream.descriptors.as_bytes()),
@@ -75,7 +75,7 @@ impl Description {
             service: service.id,
             pmt_pid: service.pmt_pid,
             pcr_pid: pmt.pcr_pid(),
-            descriptors: without_access(program),
+            descriptors: program.without_access(),
             streams: streams.collect(),
             others: programs.services().len() - 1,
         })
@@ -86,16 +86,4 @@ impl Description {
         let video = self.streams.iter().position(|s| s.codec.is_video());
         video.or_else(|| self.streams.iter().position(|s| s.codec.is_audio()))
     }
-}
-
-/// The descriptors but those of conditional access: ECMs are not passed on.
-fn without_access(descriptors: si::descriptor::Descriptors<'_>) -> Vec<u8> {
-    let mut kept = Vec::new();
-    for d in descriptors.iter() {
-        if d.tag != CaDescriptor::TAG && d.payload.len() < 256 {
-            kept.extend([d.tag.0, d.payload.len() as u8]);
-            kept.extend_from_slice(d.payload);
-        }
-    }
-    kept
 }

@@ -13,7 +13,7 @@ use serde_json::{Map, Value as Json};
 use crate::cli::report::to_json;
 use crate::cli::{Common, Context, Error, Notices, ToolArgs, Verdict, metrics};
 use crate::io::clock::{Clock, SystemClock};
-use crate::io::{ControlSocket, Endpoint, OwnedEvent, is_same_file};
+use crate::io::{ControlSocket, Endpoint, OwnedEvent, Sending, is_same_file};
 use crate::stream::event::{Event, Value};
 use crate::stream::{Batch, Counters, Framing};
 use crate::switch::{Fault, Faults, HealthOptions, PolicyOptions, Switch, SwitchOptions};
@@ -31,7 +31,6 @@ mod template;
 
 use decode::Decoders;
 use reception::{How, Reception};
-use sending::Sending;
 use slate::{Slate, SlateChoice};
 
 /// One clean output that never stops, from several inputs
@@ -415,7 +414,7 @@ pub fn run(args: Args, context: &mut Context) -> Result<Verdict, Error> {
         Endpoint::Socket(_) => Arc::clone(&give_up),
         _ => context.signals().stop_flag(),
     };
-    let sending = match Sending::start(&args.output, framing, stopped) {
+    let sending = match sending::start(&args.output, framing, stopped) {
         // A FIFO that nobody opened.
         Err(_) if context.stopping() => return Ok(Verdict::Yes),
         sending => sending?,
@@ -457,7 +456,7 @@ pub fn run(args: Args, context: &mut Context) -> Result<Verdict, Error> {
     context.ready();
     let ended = running.run(context);
     stop.store(true, Ordering::Relaxed);
-    let sent = running.sending.finish(context);
+    let sent = sending::finish(&mut running.sending, context);
     if let Some(decoders) = running.decoders.take() {
         decoders.end();
     }
@@ -542,7 +541,7 @@ impl Running {
         let sending = &mut self.sending;
         self.switch
             .advance(now, &mut |packet, at| sending.put(packet, at, now));
-        let taken = sending.hand_on(now);
+        let taken = sending.offer(now);
         self.tell(context)?;
         self.update(now, context);
         context.turn(|c| self.count(c));

@@ -1,5 +1,6 @@
 //! Receives a stream, or plays a file, into a pipe, a file or a socket.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -12,9 +13,10 @@ use crate::cli::{Common, Context, Error, ToolArgs, Verdict};
 use crate::io::clock::{Clock, SystemClock};
 use crate::io::queue::{Feeder, Limits, queue};
 use crate::io::{
-    Departure, Ending, Endpoint, EndpointError, OutputEvent, OutputOptions, Received, Relay,
-    Source, is_same_file, open_input, open_output,
+    Ending, Endpoint, EndpointError, OutputEvent, OutputOptions, Received, Relay, Sink, Source,
+    is_same_file, open_input, open_output,
 };
+use crate::route::SiMode;
 use crate::stream::playout::Playout;
 use crate::stream::stuffing::RateExceeded;
 use crate::stream::{Batch, Counters};
@@ -22,12 +24,20 @@ use crate::ts::Pid;
 use crate::units::BitRate;
 
 mod clock;
+mod desk;
+mod fanout;
 mod looped;
+mod outgoing;
 mod plan;
+mod routes;
 mod writer;
 
+use desk::Desk;
+use fanout::{Fanout, MOST_EVENTS};
 use looped::Looped;
+use outgoing::How;
 use plan::Plan;
+use routes::ServiceChoice;
 use writer::{OUT_PACKETS, UNKNOWN_FRAMING, Writer};
 
 /// Receive, play out and filter transport streams
@@ -63,7 +73,56 @@ use writer::{OUT_PACKETS, UNKNOWN_FRAMING, Writer};
 /// $ tsrecv --drop-null udp://eth0@239.0.0.1:1234 udp://eth1@239.0.1.1:1234
 /// ```
 ///
+/// Send each service of a multiplex to a group of its own, and one of them to a file too:
+///
+/// ```text
+/// $ tsrecv udp://239.0.0.1:1234 --service '*=udp://239.1.{sid_high}.{sid_low}:1234' --service 258=one.ts
+/// ```
+///
+/// # ROUTING
+///
+/// --service SEL=OUTPUT (split at the first `=`) sends one service of a multiplex to an output of its
+/// own; without OUTPUT beside it there is no output of all packets. The stream has a PAT of its own, the
+/// PMT as it is, and what the PMT names: streams, clock and ECMs; with --si own an SDT of that service
+/// alone, its EIT (present/following and schedule), TDT and TOT. Packets of streams pass byte for byte. PAT and
+/// PMT are sent as often as they come, and each 100 ms at least; sections of SDT and EIT keep 25 ms
+/// from one another. What says something else gets the next version.
+///
+/// With `*` each service goes to an output of its own, which `{sid}` in OUTPUT makes of its id, or
+/// `{sid_high}` and `{sid_low}` of the two bytes of it. A name is that of the SDT, whatever its case; of several
+/// services of that name the one with the lowest id is taken. PMTs and PIDs that change are
+/// followed; while a service is not in the PAT, its output is silent.
+///
+/// Each output has a queue and a thread of its own: one that fails or stands still loses its own
+/// packets, which are counted, and no others; it is opened again after 1 s, then 2 s, up to 30 s (a
+/// regular file, which that would empty, is left). An input that waits by itself, a file or a pipe, is made to
+/// wait for an output that takes nothing, for 2 s once.
+///
+/// The file of --routes is read again on SIGHUP: a route that is the same goes on without a gap, one
+/// that goes to the same output with another service or other options keeps its socket, its counters and its
+/// versions. A faulty file is refused (`routes_refused`, with line and column) and the routes stay. It
+/// is YAML; `si` and `drop_ca` may stand at its top for all:
+///
+/// ```text
+/// si: own                       # none, own or all
+/// routes:
+///   - service: 258              # an id, a name or "*"
+///     output: udp://239.1.0.1:1234
+///   - service: One HD
+///     output: rtp://239.1.0.2:5004?iface=eth1
+///     drop_ca: true             # no CA descriptors, no ECMs
+///     pids: {0x100: 0x200}      # PIDs of streams, clock, ECM or PMT that become others
+/// ```
+///
+/// Filters (--pid, --drop-pid) come before routing. 512 services are routed at most.
+///
 /// # EVENTS
+///
+/// Routes: `route_begun`, `route_changed` (the PMT; PIDs that came and went), `route_service_gone`,
+/// `route_awaited` (the service is not there yet, and why), `route_pid_clash` (a PID was not mapped, the
+/// service has another one there), `route_si_dropped`, `too_many_routes`, `routes_reloaded`,
+/// `routes_refused`, `output_failed`, `output_back`; `section_damaged` and `section_lost` of the
+/// input's tables, `tables_too_large`.
 ///
 /// Lost: `kernel_drops` (the receive buffer was full; so many at least, for what the kernel had put
 /// together counts once), `rtp_lost`, `rtp_strayed` (datagrams that fit into no sequence), `rtp_repeated` (64 and
@@ -83,10 +142,14 @@ use writer::{OUT_PACKETS, UNKNOWN_FRAMING, Writer};
 /// What is lost or damaged is counted too, in `--stats` and `--stats-json`, in the unit that ends
 /// the counter's name; `unplayed_packets` are those whose time had not come when a playout was asked
 /// to end, `out_dropped_packets` and `left_packets` those of `output_given_up`;
-/// `departure_error_p50_us`, `_p99_us` and `_max_us` tell how evenly datagrams left.
+/// `departure_error_p50_us`, `_p99_us` and `_max_us` tell how evenly datagrams left. Of each route, as
+/// route_1_routed_packets: what went into it, the PMTs that changed, how often the service was gone,
+/// what its queue and its output count, unsent_packets (its output was not open), output, service_id,
+/// service_name, service_present, output_open.
 ///
 /// # LOSS AND STATUS
 ///
+/// Where the input ends and a service of --service or --routes was never in it, the status is 1.
 /// An input that ends gives status 3 where a part of it did not reach OUTPUT: an `exec:` program
 /// ended early or failed, or `--cbr` was too low (the hint names the rate to take). So does one in
 /// which there is no packet (an empty one gives 0), and a file without PCRs that is played into a
@@ -97,7 +160,9 @@ use writer::{OUT_PACKETS, UNKNOWN_FRAMING, Writer};
 ///
 /// The queue holds what `--queue` says; the kernel's receive buffer 8 MiB, or `rcvbuf=`; RTP out
 /// of order waits in 4 MiB; a playout holds the packets up to the next PCR, 65 536 at most (12 MiB),
-/// and room for as many again, which it gives their times; `--loop` holds 17 408 more (3.5 MiB).
+/// and room for as many again, which it gives their times; `--loop` holds 17 408 more (3.5 MiB). Each
+/// route has a queue of its own as large as --queue says, which is empty while its output keeps up,
+/// and at most 128 sections of its EIT (512 KiB).
 #[derive(Debug, Parser)]
 #[command(name = "tsrecv", version, verbatim_doc_comment)]
 pub struct Args {
@@ -191,8 +256,53 @@ pub struct Args {
     #[arg(long, help_heading = "Filtering")]
     plain: bool,
 
+    /// Send a service to an output of its own, as a stream of its own (can be repeated); SEL is its
+    /// id, its name, or '*' for each
+    #[arg(long, value_name = "SEL=OUTPUT", help_heading = "Routing")]
+    service: Vec<ServiceChoice>,
+
+    /// Take routes from this file too, and read it again on SIGHUP
+    #[arg(long, value_name = "FILE", help_heading = "Routing")]
+    routes: Option<PathBuf>,
+
+    /// What of service information goes with a service
+    #[arg(
+        long,
+        value_name = "WHAT",
+        value_enum,
+        default_value_t,
+        help_heading = "Routing"
+    )]
+    si: SiChoice,
+
+    /// Take CA descriptors out of PMTs, and leave ECMs out
+    #[arg(long, help_heading = "Routing")]
+    drop_ca: bool,
+
     #[command(flatten)]
     common: Common,
+}
+
+/// What of service information goes with a service.
+#[derive(Copy, Clone, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+enum SiChoice {
+    /// Nothing
+    None,
+    /// Its own SDT and EIT, TDT and TOT
+    #[default]
+    Own,
+    /// NIT, SDT, BAT, EIT, RST, TDT and TOT as they come
+    All,
+}
+
+impl From<SiChoice> for SiMode {
+    fn from(choice: SiChoice) -> Self {
+        match choice {
+            SiChoice::None => Self::None,
+            SiChoice::Own => Self::Own,
+            SiChoice::All => Self::All,
+        }
+    }
 }
 
 impl ToolArgs for Args {
@@ -226,7 +336,9 @@ fn speed(text: &str) -> Result<u32, String> {
 /// Where an endpoint fails.
 pub fn run(args: Args, context: &mut Context) -> Result<Verdict, Error> {
     let plan = Plan::new(&args)?;
-    if is_same_file(&plan.input, &plan.output) {
+    if let Some(output) = &plan.output
+        && is_same_file(&plan.input, output)
+    {
         let error = anyhow!("'{}' is both input and output", plan.input);
         return Err(Error::usage(error).hint("write to another file"));
     }
@@ -237,28 +349,26 @@ pub fn run(args: Args, context: &mut Context) -> Result<Verdict, Error> {
         Some(path) => Box::new(Looped::open(path.clone(), plan.input_options.clone())?),
         None => open_input(&plan.input, &plan.input_options)?,
     };
+    let mut limits = args.queue;
+    if !source.is_live() {
+        limits = limits.self_paced();
+    }
     let give_up = Arc::new(AtomicBool::new(false));
-    let sink = open_output(
-        &plan.output,
-        &OutputOptions {
-            departure: plan.departure,
-            framing: plan.framing.unwrap_or_default(),
-            stop: context.signals().stop_flag(),
-            grace: plan.grace,
-            disposable: false,
-        },
-    );
+    let link = Link {
+        args: &args,
+        relay: Relay::with_room(MOST_EVENTS),
+        desk: Desk::default(),
+    };
+    let sink = match plan.routes.is_some() {
+        true => Ok(fan_out(&plan, &*source, limits, &give_up, &link, context)),
+        false => open_main(&plan, context),
+    };
     let sink = match sink {
         // A FIFO that nobody opened.
         Err(_) if context.stopping() => return Ok(Verdict::Yes),
         sink => sink?,
     };
-    let mut limits = args.queue;
-    if !source.is_live() {
-        limits = limits.self_paced();
-    }
     let (mut feeder, outlet) = queue(limits);
-    let relay = Relay::default();
     let framing = Arc::new(AtomicU8::new(UNKNOWN_FRAMING));
     let in_hand = Arc::new(AtomicU64::new(0));
     let writer = Writer {
@@ -270,35 +380,105 @@ pub fn run(args: Args, context: &mut Context) -> Result<Verdict, Error> {
         wanted: plan.wanted.clone(),
         dates: plan.dates,
         opened: None,
-        wait: (plan.paced && plan.departure == Departure::AtOnce)
+        wait: plan
+            .waits()
             .then(|| Ending::new(context.signals().stop_flag(), plan.grace)),
         framing: Arc::clone(&framing),
         keep_framing: plan.framing.is_none(),
-        relay: relay.clone(),
+        relay: link.relay.clone(),
         out: Batch::with_capacity(OUT_PACKETS),
         give_up: Arc::clone(&give_up),
         left: 0,
         unplayed: 0,
-        lasting: plan.lasting,
+        lasting: !plan.live,
         in_hand: Arc::clone(&in_hand),
     };
     let writer = std::thread::spawn(move || writer.run());
     context.ready();
-    context.status(&format!("{} to {}", plan.input, plan.output));
-    let received = receive(&plan, &mut source, &mut feeder, &framing, &relay, context);
+    context.status(&plan.status());
+    let received = receive(&plan, &mut source, &mut feeder, &framing, &link, context);
     feeder.close();
     let undelivered = || feeder.waiting() + in_hand.load(Ordering::Relaxed);
-    let written = drain(writer, undelivered, &give_up, &relay, context);
+    let written = drain(writer, undelivered, &give_up, &link, context);
     source.drain_events(&mut |e| context.event(e));
     feeder.drain_events(&mut |e| context.event(e));
-    context.last_turn(|c| count(c, &*source, &feeder, &relay));
+    context.last_turn(|c| count(c, &*source, &feeder, &link));
     // A reader that went away ends reception; what it said is the reason.
     let exceeded = written?;
     received?;
     match exceeded {
         // Who asked for the end knows the loss by its events.
         Some(exceeded) if !context.stopping() => Err(too_slow(&args, &exceeded)),
-        _ => Ok(Verdict::Yes),
+        _ if context.stopping() => Ok(Verdict::Yes),
+        _ => link.all_served(&plan),
+    }
+}
+
+/// The one output, when there are no routes.
+fn open_main(plan: &Plan, context: &Context) -> Result<Box<dyn Sink>, EndpointError> {
+    open_output(
+        plan.output.as_ref().unwrap_or(&Endpoint::Standard),
+        &OutputOptions {
+            departure: plan.departure,
+            framing: plan.framing.unwrap_or_default(),
+            stop: context.signals().stop_flag(),
+            grace: plan.grace,
+            disposable: false,
+        },
+    )
+}
+
+/// The outputs of the routes, and the one of all packets if there is one.
+fn fan_out(
+    plan: &Plan,
+    source: &dyn Source,
+    limits: Limits,
+    give_up: &Arc<AtomicBool>,
+    link: &Link<'_>,
+    context: &Context,
+) -> Box<dyn Sink> {
+    let live = source.is_live();
+    let how = How {
+        evenly: plan.live || plan.paced,
+        framing: plan.framing,
+        limits,
+        waits: !live && !plan.paced,
+        by_arrival: live || plan.playing.is_some() || plan.dates,
+        stop: context.signals().stop_flag(),
+        give_up: Arc::clone(give_up),
+        grace: plan.grace,
+    };
+    let routes = plan.routes.clone().unwrap_or_default();
+    let desk = link.desk.clone();
+    Box::new(Fanout::new(routes, plan.output.as_ref(), how, desk))
+}
+
+/// The side that writes, as the one that receives and reports sees it.
+struct Link<'a> {
+    args: &'a Args,
+    relay: Relay,
+    desk: Desk,
+}
+
+impl Link<'_> {
+    fn drain_events(&self, context: &Context) {
+        self.relay.drain_events(&mut |e| context.event(e));
+    }
+
+    fn counters(&self, out: &mut dyn Counters) {
+        self.relay.counters(out);
+        self.desk.counters(out);
+    }
+
+    /// The input has ended: each service that was asked for has been there.
+    fn all_served(&self, plan: &Plan) -> Result<Verdict, Error> {
+        let unserved = self.desk.unserved();
+        if unserved.is_empty() {
+            return Ok(Verdict::Yes);
+        }
+        let (services, input) = (unserved.join(", "), &plan.input);
+        let error = anyhow!("'{input}' has no service {services}");
+        Err(Error::nothing(error).hint(format!("'tsmon {input}' lists the services")))
     }
 }
 
@@ -313,10 +493,10 @@ fn too_slow(args: &Args, exceeded: &RateExceeded) -> Error {
     .hint(format!("--cbr {needed}k holds it"))
 }
 
-fn count(out: &mut dyn Counters, source: &dyn Source, feeder: &Feeder, relay: &Relay) {
+fn count(out: &mut dyn Counters, source: &dyn Source, feeder: &Feeder, link: &Link<'_>) {
     source.counters(out);
     feeder.counters(out);
-    relay.counters(out);
+    link.counters(out);
 }
 
 /// The reception loop: until the input ends, the end is asked for or nobody reads any more.
@@ -325,7 +505,7 @@ fn receive(
     source: &mut Box<dyn Source>,
     feeder: &mut Feeder,
     framing: &AtomicU8,
-    relay: &Relay,
+    link: &Link<'_>,
     context: &mut Context,
 ) -> Result<(), Error> {
     let live = source.is_live();
@@ -343,9 +523,9 @@ fn receive(
         }
         let goes_on = match live {
             true => feeder.offer(SystemClock.now()),
-            false => hand_on(source, feeder, relay, context),
+            false => hand_on(source, feeder, link, context),
         };
-        tell(source, feeder, relay, context);
+        tell(source, feeder, link, context);
         if !goes_on {
             return Ok(());
         }
@@ -370,11 +550,11 @@ fn receive(
 fn hand_on(
     source: &mut Box<dyn Source>,
     feeder: &mut Feeder,
-    relay: &Relay,
+    link: &Link<'_>,
     context: &mut Context,
 ) -> bool {
     while !feeder.hand_on(TURN) {
-        tell(source, feeder, relay, context);
+        tell(source, feeder, link, context);
         if context.stopping() {
             return false;
         }
@@ -383,11 +563,14 @@ fn hand_on(
 }
 
 /// Events to the log, and what a turn has to see to.
-fn tell(source: &mut Box<dyn Source>, feeder: &mut Feeder, relay: &Relay, context: &mut Context) {
+fn tell(source: &mut Box<dyn Source>, feeder: &mut Feeder, link: &Link<'_>, context: &mut Context) {
     source.drain_events(&mut |e| context.event(e));
     feeder.drain_events(&mut |e| context.event(e));
-    relay.drain_events(&mut |e| context.event(e));
-    context.turn(|c| count(c, &**source, feeder, relay));
+    link.drain_events(context);
+    if context.signals().take_reload() {
+        link.desk.reload(link.args, context);
+    }
+    context.turn(|c| count(c, &**source, feeder, link));
 }
 
 /// Waits for the writer: to the end of a file, or for [`DRAIN`] once the end was asked for. What
@@ -396,14 +579,14 @@ fn drain(
     writer: JoinHandle<Result<Option<RateExceeded>, EndpointError>>,
     undelivered: impl Fn() -> u64,
     give_up: &AtomicBool,
-    relay: &Relay,
+    link: &Link<'_>,
     context: &mut Context,
 ) -> Result<Option<RateExceeded>, Error> {
     let mut asked = None::<Instant>;
     while !writer.is_finished() {
         std::thread::sleep(Duration::from_millis(2));
-        relay.drain_events(&mut |e| context.event(e));
-        context.turn(|c| relay.counters(c));
+        link.drain_events(context);
+        context.turn(|c| link.counters(c));
         if !context.stopping() {
             continue;
         }
@@ -413,13 +596,13 @@ fn drain(
         }
         if since > ABANDON {
             let packets = undelivered();
-            relay.post_counters(|c| c.set("left_packets", packets));
+            link.relay.post_counters(|c| c.set("left_packets", packets));
             context.event(&OutputEvent::GivenUp { packets });
             return Ok(None);
         }
     }
     let ended = writer.join();
-    relay.drain_events(&mut |e| context.event(e));
+    link.drain_events(context);
     match ended {
         Ok(ended) => Ok(ended?),
         Err(_) => Err(Error::failure(anyhow!("the thread that writes has failed"))),

@@ -96,6 +96,7 @@ fn mutated_packets_are_survived() {
         bodies::video,
         bodies::table_checks,
         bodies::monitor,
+        bodies::route,
         follow,
     ];
     while left > 0 {

@@ -15,6 +15,8 @@ const MANUALS: &[(&str, Option<&str>)] = &[
     ("switch/", Some("tsfallback")),
     ("tools/tsfallback/", Some("tsfallback")),
     ("tools/tsmon/", Some("tsmon")),
+    ("route/", Some("tsrecv")),
+    ("tools/tsrecv/", Some("tsrecv")),
     ("io/hook.rs", Some("tsmon")),
     ("cli/unwritten.rs", Some("tsmon")),
     ("io/pass.rs", Some("tsmon")),

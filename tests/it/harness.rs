@@ -67,6 +67,12 @@ impl Run {
         self
     }
 
+    /// An option whose value is a path.
+    pub fn arg_path(mut self, option: &str, path: &Path) -> Self {
+        self.command.arg(option).arg(path);
+        self
+    }
+
     pub fn env(mut self, key: &str, value: &str) -> Self {
         self.command.env(key, value);
         self

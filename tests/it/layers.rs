@@ -10,7 +10,7 @@ const LAYERS: &[&[&str]] = &[
     &["ts"],
     &["si"],
     &["stream"],
-    &["ring", "cut", "monitor"],
+    &["ring", "route", "cut", "monitor"],
     &["switch"],
     &["io"],
     &["cli"],
@@ -36,7 +36,7 @@ const OUTSIDE: &[&str] = &[
 
 /// Layers without clock, socket, log or environment.
 const PURE: &[&str] = &[
-    "units", "ts", "si", "stream", "ring", "cut", "monitor", "switch",
+    "units", "ts", "si", "stream", "ring", "route", "cut", "monitor", "switch",
 ];
 
 /// `ring`'s storage on real files: the one place below `io` that touches the outside.

@@ -19,6 +19,7 @@ mod inject;
 mod layers;
 mod multicast;
 mod readme;
+mod routes;
 mod samples;
 mod systemd;
 mod tscut;

@@ -2,6 +2,7 @@
 
 mod playout;
 mod reception;
+mod routes;
 mod rtp;
 
 use std::fs;

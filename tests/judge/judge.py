@@ -81,7 +81,10 @@ class Judge:
         sections = {0, 1, 2, 0x10, 0x11, 0x12, 0x13, 0x14, self.tables.network_pid}
         wanted = {}
         clocks = set()
-        self.psi_pids = {p.pmt_pid for p in programs.values()}
+        # a PMT that has moved is awaited on its new PID; until then its streams are those that are known
+        moved = {p.pmt_pid for p in self.tables.programs.values()}
+        sections |= moved
+        self.psi_pids = {p.pmt_pid for p in programs.values()} | moved
         for number, program in sorted(programs.items()):
             sections.add(program.pmt_pid)
             clocks.add(program.pcr_pid)

@@ -512,8 +512,10 @@ class Tables:
             for key, (last, index) in self.latest.items():
                 if key[1] in (PAT, SDT):
                     newest[key[:3]] = max(newest.get(key[:3], (0, 0)), (last, index))
-                elif key[1] == PMT and (key[2][0] << 8 | key[2][1]) in self.programs:
-                    newest[key[:3]] = (last, index)
+                elif key[1] == PMT:
+                    program = self.programs.get(key[2][0] << 8 | key[2][1])
+                    if program is not None and program.pmt_pid == key[0]:
+                        newest[key[:3]] = (last, index)
             for key, (last, index) in newest.items():
                 limit = self.si_interval[SDT] if key[1] == SDT else self.psi_interval
                 if total - last > limit + MS / 100:

@@ -374,6 +374,22 @@ class Tables(Case):
         self.assertEqual(len(result["services"][0]["pids"]), 3)
         self.assertEqual(result["pids"][str(0x110)]["access_units"], 60)
 
+    def test_a_pmt_that_moves_to_another_pid(self):
+        there = 0x1100
+
+        def add(mux):
+            for k in range(15):
+                at = 1500 + k * 100
+                mux.add((at + 4) * MS, *s.packetize([s.pat(((1, there),), version=1)], PAT_PID))
+                mux.add((at + 8) * MS, *s.packetize([s.pmt(version=1)], there))
+        stream = s.clean(extra=add)
+        old = [i for i in s.places(stream, PMT_PID) if i > 3000]
+        old += [i for i in s.places(stream, PAT_PID) if i > 3000 and b"\xf1\x00" not in bytes(stream[i])]
+        stream = s.renumber(s.renumber(cut_out(stream, *old), PAT_PID), there)
+        result = self.clean(stream)
+        self.assertEqual(result["services"][0]["pmt_pid"], there)
+        self.assertEqual(len(result["services"][0]["pids"]), 2)
+
     def test_a_pid_that_changes_its_codec(self):
         """Each codec has its own parameters: those of one stream on a PID are not the other one's."""
         def avc(k, data):

@@ -14,6 +14,16 @@ pub struct CaDescriptor<'a> {
     pub private: &'a [u8],
 }
 
+impl CaDescriptor<'_> {
+    /// Replaces CA_PID in a payload and no other bit; nothing where it is cut off before.
+    pub(super) fn set_pid(payload: &mut [u8], pid: Pid) {
+        if let [_, _, high, low, ..] = payload {
+            *high = *high & 0xE0 | (pid.get() >> 8) as u8;
+            *low = pid.get() as u8;
+        }
+    }
+}
+
 impl<'a> DescriptorSyntax<'a> for CaDescriptor<'a> {
     const TAG: DescriptorTag = DescriptorTag(0x09);
 

@@ -24,7 +24,7 @@ pub use short_event::ShortEventDescriptor;
 pub use subtitling::{Subtitle, SubtitlingDescriptor};
 pub use teletext::{TeletextDescriptor, TeletextPage};
 
-use crate::ts::{Put, Take};
+use crate::ts::{Pid, Put, Take};
 
 /// descriptor_tag, an open list (ISO/IEC 13818-1 table 2-45, EN 300 468 table 12).
 #[derive(Copy, Clone, PartialEq, Eq, Hash)]
@@ -125,6 +125,31 @@ impl<'a> Descriptors<'a> {
     /// The first readable descriptor of the kind `D`.
     pub fn get<D: DescriptorSyntax<'a>>(&self) -> Option<D> {
         self.all().next()
+    }
+
+    /// The bytes of the loop without the descriptors of conditional access, and without a broken
+    /// tail.
+    pub fn without_access(&self) -> Vec<u8> {
+        self.with_access(|_| None)
+    }
+
+    /// The bytes of the loop with the PIDs of conditional access messages that `pid` gives for
+    /// those that stand there; a CA_descriptor for whose PID it gives none is left out, and so is
+    /// a broken tail.
+    pub fn with_access(&self, pid: impl Fn(Pid) -> Option<Pid>) -> Vec<u8> {
+        let mut kept = Vec::with_capacity(self.0.len());
+        for d in self.iter() {
+            let mut payload = d.payload.to_vec();
+            if d.tag == CaDescriptor::TAG {
+                let Some(new) = CaDescriptor::read(d.payload).and_then(|ca| pid(ca.pid)) else {
+                    continue;
+                };
+                CaDescriptor::set_pid(&mut payload, new);
+            }
+            kept.extend([d.tag.0, payload.len() as u8]); // as it was read: 255 at most
+            kept.extend(payload);
+        }
+        kept
     }
 
     /// True when there is a descriptor with that tag.

@@ -136,6 +136,11 @@ impl Programs {
         self.tables.pat_sections()
     }
 
+    /// The sections of the SDT of this stream, by section_number, as far as they came.
+    pub fn sdt_sections(&self) -> impl Iterator<Item = &SectionBuf> {
+        self.tables.sdt_sections()
+    }
+
     /// The section of the PMT that applies to a service.
     pub fn pmt_section(&self, id: ServiceId) -> Option<&SectionBuf> {
         self.tables.pmt_section(id)

@@ -115,6 +115,10 @@ impl Tables {
         self.pat.iter()
     }
 
+    pub(super) fn sdt_sections(&self) -> impl Iterator<Item = &SectionBuf> {
+        self.sdt.values()
+    }
+
     pub(super) fn pmt_section(&self, id: ServiceId) -> Option<&SectionBuf> {
         self.entries.get(&id)?.pmt.as_ref()
     }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::anyhow;
 
 use super::Args;
+use super::routes::{Wanted, wanted as wanted_routes};
 use crate::cli::Error;
 use crate::io::{Departure, Endpoint, InputOptions};
 use crate::stream::Framing;
@@ -23,7 +24,10 @@ const RELAY_DELAY: Ticks27M = Ticks27M::from_millis(5);
 pub(super) struct Plan {
     pub(super) input: Endpoint,
     pub(super) input_options: InputOptions,
-    pub(super) output: Endpoint,
+    /// Where all packets go; `None` where there are routes alone.
+    pub(super) output: Option<Endpoint>,
+    /// Which services go where; `None` where nobody asked for that.
+    pub(super) routes: Option<Vec<Wanted>>,
     pub(super) again: Option<PathBuf>,
     pub(super) wanted: Option<PidSet>,
     pub(super) playing: Option<PlayoutOptions>,
@@ -32,11 +36,11 @@ pub(super) struct Plan {
     /// The packets of a file get the arrival times that its PCRs give them.
     pub(super) dates: bool,
     pub(super) framing: Option<Framing>,
+    /// The input comes by itself, or from another program: no regular file.
+    pub(super) live: bool,
     pub(super) departure: Departure,
     /// The file must have a clock of its own.
     pub(super) by_clock: Option<PathBuf>,
-    /// Packets of the input that were not played are there another time.
-    pub(super) lasting: bool,
     /// For how long packets are waited for once the end was asked for.
     pub(super) grace: Ticks27M,
 }
@@ -44,6 +48,10 @@ pub(super) struct Plan {
 impl Plan {
     pub(super) fn new(args: &Args) -> Result<Self, Error> {
         let (input, output) = endpoints(args)?;
+        let routes = match is_routed(args) {
+            true => Some(wanted_routes(args)?),
+            false => None,
+        };
         let file = match &input {
             Endpoint::File(path) if path.is_file() => Some(path.clone()),
             _ => None,
@@ -56,7 +64,9 @@ impl Plan {
             let words = format!("--speed plays a file, and '{input}' comes at its own speed");
             return Err(Error::usage(anyhow!(words)).hint("--pace lets it leave by its own clock"));
         }
-        let to_socket = matches!(output, Endpoint::Socket(_));
+        let examples = routes.iter().flatten().filter_map(Wanted::example);
+        let mut outputs = output.iter().cloned().chain(examples);
+        let to_socket = outputs.any(|output| matches!(output, Endpoint::Socket(_)));
         let paced = args.pace || args.speed.is_some() || file.is_some() && to_socket;
         let playing = (paced || args.cbr.is_some()).then(|| PlayoutOptions {
             speed_permille: args.speed.unwrap_or(1000),
@@ -89,7 +99,6 @@ impl Plan {
             } else {
                 Departure::AtOnce
             },
-            lasting: file.is_some(),
             grace: match file {
                 Some(_) => Ticks27M::ZERO,
                 None => GRACE,
@@ -97,6 +106,8 @@ impl Plan {
             by_clock: file
                 .clone()
                 .filter(|_| args.cbr.is_none() && (args.again || to_socket)),
+            live: file.is_none(),
+            routes,
             again: file.filter(|_| args.again),
             input,
             output,
@@ -104,8 +115,33 @@ impl Plan {
     }
 }
 
+impl Plan {
+    /// Packets are held here until they are due: the outputs do not see to that, or not all.
+    pub(super) fn waits(&self) -> bool {
+        self.paced && (self.routes.is_some() || self.departure == Departure::AtOnce)
+    }
+
+    /// What is done, in a line.
+    pub(super) fn status(&self) -> String {
+        let input = &self.input;
+        match (&self.output, &self.routes) {
+            (Some(output), None) => format!("{input} to {output}"),
+            (output, routes) => {
+                let count = routes.iter().flatten().count();
+                let also = output.iter().map(|output| format!(" and {output}"));
+                format!("{input} to {count} routes{}", also.collect::<String>())
+            }
+        }
+    }
+}
+
+/// True where services are asked for.
+fn is_routed(args: &Args) -> bool {
+    !args.service.is_empty() || args.routes.is_some()
+}
+
 /// Input and output, each named by its option or by its place.
-fn endpoints(args: &Args) -> Result<(Endpoint, Endpoint), Error> {
+fn endpoints(args: &Args) -> Result<(Endpoint, Option<Endpoint>), Error> {
     let twice = |what: &str, option: &Endpoint, place: &Endpoint| {
         let words =
             format!("{what} is named twice: '{option}' by an option, '{place}' by its place");
@@ -124,13 +160,13 @@ fn endpoints(args: &Args) -> Result<(Endpoint, Endpoint), Error> {
     if let (Some(output), Some(place)) = (&args.output, &args.output_operand) {
         return Err(twice("OUTPUT", output, place).hint("leave one of them out"));
     }
-    let pick = |a: &Option<Endpoint>, b: &Option<Endpoint>| {
-        a.clone()
-            .or_else(|| b.clone())
-            .unwrap_or(Endpoint::Standard)
+    let input = args.input.as_ref().or(args.input_operand.as_ref());
+    let output = args.output.as_ref().or(args.output_operand.as_ref());
+    let output = match (output, is_routed(args)) {
+        (None, true) => None,
+        (output, _) => Some(output.cloned().unwrap_or(Endpoint::Standard)),
     };
-    let input = pick(&args.input, &args.input_operand);
-    Ok((input, pick(&args.output, &args.output_operand)))
+    Ok((input.cloned().unwrap_or(Endpoint::Standard), output))
 }
 
 /// The PIDs that pass; `None` when all do.
