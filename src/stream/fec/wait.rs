@@ -1,0 +1,121 @@
+//! How long a lost datagram is to be waited for.
+
+use super::store::Store;
+use super::{FecHeader, FecLine};
+use crate::units::{Arrival, Ticks27M};
+
+/// The wait before the matrix is known; without any FEC for so long, nothing is waited for.
+const AT_START: Ticks27M = Ticks27M::from_millis(1000);
+/// The longest wait.
+const LONGEST: Ticks27M = Ticks27M::from_millis(4000);
+/// A silence of FEC that is worth a line.
+const SILENCE: Ticks27M = Ticks27M::from_millis(10_000);
+/// FEC that comes late again and again, not farther apart than this ...
+const STREAK_GAP: Ticks27M = Ticks27M::from_millis(2000);
+/// ... for so long makes the wait longer. An outage delays it for two matrices only.
+const STREAK: Ticks27M = Ticks27M::from_millis(4000);
+
+/// FEC that came when the wait for it was over, again and again.
+#[derive(Copy, Clone, Debug)]
+struct Late {
+    since: Arrival,
+    last: Arrival,
+    most: Ticks27M,
+}
+
+/// Learns the wait: twice the time of a matrix, for the FEC of the last column may come when the
+/// next matrix ends. Never shorter than before, so that what comes evenly leaves evenly.
+#[derive(Debug, Default)]
+pub(super) struct Wait {
+    first_media: Option<Arrival>,
+    last_fec: Option<Arrival>,
+    /// L x D of the largest matrix.
+    matrix: u16,
+    /// For which the time was measured.
+    measured: u16,
+    wait: Option<Ticks27M>,
+    late: Option<Late>,
+    missing: bool,
+}
+
+impl Wait {
+    pub(super) fn media(&mut self, arrival: Arrival) {
+        self.first_media.get_or_insert(arrival);
+    }
+
+    /// A FEC datagram came. True when the wait is another now, or FEC comes again.
+    pub(super) fn fec(&mut self, header: &FecHeader, store: &Store, arrival: Arrival) -> bool {
+        self.last_fec = Some(arrival);
+        if header.line == FecLine::Row {
+            return false;
+        }
+        let before = self.wait;
+        let again = std::mem::take(&mut self.missing) && before.is_some();
+        let size = u16::from(header.offset) * u16::from(header.count);
+        self.matrix = self.matrix.max(size);
+        if self.measured < self.matrix
+            && let Some(interval) = store.interval(self.matrix)
+        {
+            self.measured = self.matrix;
+            self.grow_to(2.0 * f64::from(self.matrix) * interval);
+        }
+        let first = header.numbers().find_map(|n| store.get(n));
+        if let (Some(wait), Some(first)) = (self.wait, first) {
+            self.see_lag(arrival - first.arrival, wait, arrival);
+        }
+        self.wait != before || again
+    }
+
+    /// How long is to be waited.
+    pub(super) fn get(&self, now: Arrival) -> Ticks27M {
+        match self.wait {
+            Some(wait) => wait,
+            None if self.is_missing(now) => Ticks27M::ZERO,
+            None => AT_START,
+        }
+    }
+
+    /// The wait, where it is known.
+    pub(super) fn known(&self) -> Option<Ticks27M> {
+        self.wait
+    }
+
+    /// True once, when no FEC comes with the media.
+    pub(super) fn misses(&mut self, now: Arrival) -> bool {
+        !self.missing && self.is_missing(now) && {
+            self.missing = true;
+            true
+        }
+    }
+
+    fn is_missing(&self, now: Arrival) -> bool {
+        match self.last_fec {
+            Some(last) => now - last >= SILENCE,
+            None => self.first_media.is_some_and(|at| now - at >= AT_START),
+        }
+    }
+
+    fn grow_to(&mut self, ticks: f64) {
+        let wait = Ticks27M::new(ticks as i64).min(LONGEST);
+        self.wait = self.wait.max(Some(wait));
+    }
+
+    fn see_lag(&mut self, lag: Ticks27M, wait: Ticks27M, now: Arrival) {
+        if lag <= wait {
+            return;
+        }
+        let mut late = self.late.filter(|l| now - l.last <= STREAK_GAP);
+        let late = late.get_or_insert(Late {
+            since: now,
+            last: now,
+            most: lag,
+        });
+        (late.last, late.most) = (now, late.most.max(lag));
+        self.late = Some(*late);
+        if late.last - late.since >= STREAK {
+            let most = late.most.get() as f64;
+            self.grow_to(1.1 * most);
+            self.late = None;
+        }
+    }
+}
