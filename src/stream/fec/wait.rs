@@ -10,10 +10,9 @@ const AT_START: Ticks27M = Ticks27M::from_millis(1000);
 const LONGEST: Ticks27M = Ticks27M::from_millis(4000);
 /// A silence of FEC that is worth a line.
 const SILENCE: Ticks27M = Ticks27M::from_millis(10_000);
-/// FEC that comes late again and again, not farther apart than this ...
-const STREAK_GAP: Ticks27M = Ticks27M::from_millis(2000);
-/// ... for so long makes the wait longer. An outage delays it for two matrices only.
-const STREAK: Ticks27M = Ticks27M::from_millis(4000);
+/// FEC that comes late again and again, never farther apart than the wait and for three times as
+/// long, or than this, makes the wait longer. An outage delays what comes in two matrices.
+const SHORTEST_STREAK: Ticks27M = Ticks27M::from_millis(500);
 
 /// FEC that came when the wait for it was over, again and again.
 #[derive(Copy, Clone, Debug)]
@@ -104,7 +103,8 @@ impl Wait {
         if lag <= wait {
             return;
         }
-        let mut late = self.late.filter(|l| now - l.last <= STREAK_GAP);
+        let gap = wait.max(SHORTEST_STREAK);
+        let mut late = self.late.filter(|l| now - l.last <= gap);
         let late = late.get_or_insert(Late {
             since: now,
             last: now,
@@ -112,7 +112,7 @@ impl Wait {
         });
         (late.last, late.most) = (now, late.most.max(lag));
         self.late = Some(*late);
-        if late.last - late.since >= STREAK {
+        if late.last - late.since >= Ticks27M::new(3 * gap.get()) {
             let most = late.most.get() as f64;
             self.grow_to(1.1 * most);
             self.late = None;
