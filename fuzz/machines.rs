@@ -261,7 +261,7 @@ pub fn fec(data: &[u8]) {
     let mut rest = data;
     let mut now = Arrival::from_ticks(0);
     while let [choice, number, tail @ ..] = rest {
-        now = now + Ticks27M::from_millis(1);
+        now += Ticks27M::from_millis(1);
         let header = RtpHeader {
             sequence: u16::from(*number).wrapping_sub(100),
             timestamp: u32::from(*number),

@@ -317,12 +317,7 @@ proptest! {
 fn a_steady_window_holds_everything_back_for_as_long() {
     let mut r = Reorder::steady(Ticks27M::from_millis(40));
     let mut out = Vec::new();
-    let mut arrived = vec![
-        (0..200)
-            .filter(|n| !(50..60).contains(n))
-            .collect::<Vec<i64>>(),
-    ]
-    .concat();
+    let mut arrived: Vec<i64> = (0..200).filter(|n| !(50..60).contains(n)).collect();
     // 120 comes in time, 150 when 151 has left
     for (number, at) in [(120, 150), (150, 192)] {
         arrived.retain(|n| *n != number);

@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::{Receiver, play, stream};
-use crate::harness::{Random, Running, assert_same_packets, in_own_network};
+use crate::harness::{Random, Run, Running, assert_same_packets, in_own_network};
 
 /// Passes what comes for the ports 6000, 6002 and 6004 on to 5000, 5002 and 5004, loses some of it,
 /// and writes down all of it as `tests/judge/fec.py` reads it.
@@ -194,4 +194,22 @@ fn a_group_is_joined_on_all_three_ports_and_a_wait_can_be_given() {
             }
         },
     );
+}
+
+#[test]
+fn fec_that_cannot_be_is_refused_with_what_to_write() {
+    let file = stream();
+    for (output, words) in [
+        ("rtp://127.0.0.1:5000?fec=auto", "FEC is sent by fec=LxD"),
+        ("udp://127.0.0.1:5000?fec=5x5", "write rtp://"),
+        ("rtp://127.0.0.1:65532?fec=5x5", "ports + 2 and + 4"),
+        ("rtp://127.0.0.1:5000?fec=5x21", "D of 4 to 20"),
+    ] {
+        let args = [file.as_os_str(), output.as_ref()];
+        Run::new("tsrecv").args(args).run().expect(2, &[words]);
+    }
+    Run::new("tsrecv")
+        .args(["rtp://127.0.0.1:65532?fec=auto"])
+        .run()
+        .expect(2, &["ports + 2 and + 4"]);
 }

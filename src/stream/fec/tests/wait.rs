@@ -148,19 +148,19 @@ fn fec_that_comes_late_for_seconds_is_waited_for_and_after_an_outage_it_is_not()
     let millis = Ticks27M::from_millis;
     for _ in 0..500 {
         turn(&mut receiver, now, 0);
-        now = now + millis(2);
+        now += millis(2);
     }
     assert_eq!(receiver.wait(now), millis(100));
-    now = now + millis(3000);
+    now += millis(3000);
     for _ in 0..5000 {
         turn(&mut receiver, now, 0);
-        now = now + millis(2);
+        now += millis(2);
     }
     assert_eq!(receiver.wait(now), millis(100));
     // Ten columns, two matrices, behind.
     for _ in 0..3000 {
         turn(&mut receiver, now, 10);
-        now = now + millis(2);
+        now += millis(2);
     }
     // The last column's first datagram comes 21 before the end of its matrix, its FEC 21 after it,
     // and 50 later: 91 x 2 ms, and a tenth more.
