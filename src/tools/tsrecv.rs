@@ -82,9 +82,9 @@ use writer::{OUT_PACKETS, UNKNOWN_FRAMING, Writer};
 /// `fec=auto` on an INPUT receives it; L and D are found out and may change. Everything is held back
 /// for the time of two matrices (that is how late a column may come) and --reorder, so that
 /// datagrams leave as evenly as they came, recovered ones among them. The wait is said
-/// (`fec_found`, `wait_ms` without --reorder) and grows where FEC comes later; it is 4 s at most,
-/// 1 s before FEC is known, and that of --reorder where none comes (`fec_missing`). `fec=300ms`
-/// sets it; `fec=LxD`, as the sender has it, is taken for `auto`. What is held back when the end is
+/// (`fec_found`, `wait_ms` without --reorder) and grows where FEC comes later, as it does when the
+/// rate drops; it is 4 s at most, 1 s in the first second and before FEC is known, and that of
+/// --reorder where none comes (`fec_missing`). `fec=300ms` sets it; `fec=LxD`, as the sender has it, is taken for `auto`. What is held back when the end is
 /// asked for is not passed on.
 ///
 /// What is not recovered is lost and said like any loss (`rtp_lost`);

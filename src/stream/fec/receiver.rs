@@ -45,6 +45,8 @@ pub struct FecReceiver {
     /// L and D, as the last column said.
     matrix: Option<(u8, u8)>,
     with_rows: bool,
+    /// L, D and rows as they were told last.
+    told: Option<(u8, u8, bool)>,
     events: Pending<FecEvent>,
     /// Since the events were asked for.
     new_recovered: u64,
@@ -79,6 +81,7 @@ impl FecReceiver {
             wait: Wait::default(),
             matrix: None,
             with_rows: false,
+            told: None,
             events: Pending::new(),
             new_recovered: 0,
             new_contradicting: 0,
@@ -151,8 +154,8 @@ impl FecReceiver {
     }
 
     /// How long a lost datagram is to be waited for from the one behind it on: twice the time of a
-    /// matrix, 4 s at most; 1 s before the matrix is known, nothing where no FEC comes. To be added
-    /// is what is waited for datagrams that others have overtaken.
+    /// matrix, 4 s at most; 1 s in the first second and before the matrix is known, nothing where no
+    /// FEC comes. To be added is what is waited for datagrams that others have overtaken.
     pub fn wait(&self, now: Arrival) -> Ticks27M {
         self.wait.get(now)
     }
@@ -202,16 +205,17 @@ impl FecReceiver {
 
     /// Learns matrix and wait.
     fn learn(&mut self, header: &FecHeader, arrival: Arrival) {
-        let before = (self.matrix, self.with_rows);
         match header.line {
             FecLine::Column => self.matrix = Some((header.offset, header.count)),
             FecLine::Row => self.with_rows = true,
         }
-        let longer = self.wait.fec(header, &self.store, arrival);
-        let changed = before != (self.matrix, self.with_rows);
-        if let (Some((columns, rows)), Some(wait)) = (self.matrix, self.wait.known())
-            && (longer || changed)
-        {
+        self.wait.fec(header, &self.store, arrival);
+        let (Some((columns, rows)), Some((wait, news))) = (self.matrix, self.wait.tell(arrival))
+        else {
+            return;
+        };
+        let matrix = (columns, rows, self.with_rows);
+        if self.told.replace(matrix) != Some(matrix) || news {
             self.events.push(FecEvent::Found {
                 columns,
                 rows,

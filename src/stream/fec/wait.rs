@@ -4,7 +4,9 @@ use super::store::Store;
 use super::{FecHeader, FecLine};
 use crate::units::{Arrival, Ticks27M};
 
-/// The wait before the matrix is known; without any FEC for so long, nothing is waited for.
+/// The wait at the start, and for how long it is so at least: a stream of variable rate, or one
+/// that starts with a burst, shows its pace meanwhile. Without any FEC for so long, nothing is
+/// waited for.
 const AT_START: Ticks27M = Ticks27M::from_millis(1000);
 /// The longest wait.
 const LONGEST: Ticks27M = Ticks27M::from_millis(4000);
@@ -35,6 +37,8 @@ pub(super) struct Wait {
     wait: Option<Ticks27M>,
     late: Option<Late>,
     missing: bool,
+    /// The wait as it was told last.
+    told: Option<Ticks27M>,
 }
 
 impl Wait {
@@ -42,17 +46,19 @@ impl Wait {
         self.first_media.get_or_insert(arrival);
     }
 
-    /// A FEC datagram came. True when the wait is another now, or FEC comes again.
-    pub(super) fn fec(&mut self, header: &FecHeader, store: &Store, arrival: Arrival) -> bool {
+    /// A FEC datagram came.
+    pub(super) fn fec(&mut self, header: &FecHeader, store: &Store, arrival: Arrival) {
         self.last_fec = Some(arrival);
-        if header.line == FecLine::Row {
-            return false;
+        if std::mem::take(&mut self.missing) {
+            self.told = None;
         }
-        let before = self.wait;
-        let again = std::mem::take(&mut self.missing) && before.is_some();
+        if header.line == FecLine::Row {
+            return;
+        }
+        let starting = self.is_starting(arrival);
         let size = u16::from(header.offset) * u16::from(header.count);
         self.matrix = self.matrix.max(size);
-        if self.measured < self.matrix
+        if (starting || self.measured < self.matrix)
             && let Some(interval) = store.interval(self.matrix)
         {
             self.measured = self.matrix;
@@ -62,15 +68,20 @@ impl Wait {
         if let (Some(wait), Some(first)) = (self.wait, first) {
             self.see_lag(arrival - first.arrival, wait, arrival);
         }
-        self.wait != before || again
+    }
+
+    /// The wait, once it is known; and whether that is news.
+    pub(super) fn tell(&mut self, now: Arrival) -> Option<(Ticks27M, bool)> {
+        let wait = self.wait.filter(|_| !self.is_starting(now))?;
+        Some((wait, self.told.replace(wait) != Some(wait)))
     }
 
     /// How long is to be waited.
     pub(super) fn get(&self, now: Arrival) -> Ticks27M {
         match self.wait {
-            Some(wait) => wait,
+            Some(wait) if !self.is_starting(now) => wait,
             None if self.is_missing(now) => Ticks27M::ZERO,
-            None => AT_START,
+            _ => AT_START,
         }
     }
 
@@ -85,6 +96,10 @@ impl Wait {
             self.missing = true;
             true
         }
+    }
+
+    fn is_starting(&self, now: Arrival) -> bool {
+        self.first_media.is_none_or(|at| now - at < AT_START)
     }
 
     fn is_missing(&self, now: Arrival) -> bool {

@@ -95,8 +95,8 @@ fn what_can_not_be_recovered_is_lost_and_counted_and_nobody_waits_longer_for_it(
     let layout = FecLayout::new(5, 5, false).unwrap();
     // Six in a row: two of one column.
     let burst = |n: u32| (65_600..65_606).contains(&n);
-    let mut played = play(layout, 500, burst, true);
-    assert_eq!(played.out.len(), 498);
+    let mut played = play(layout, 1000, burst, true);
+    assert_eq!(played.out.len(), 998);
     assert_eq!(played.reorder.lost(), 2);
     for (number, left) in &played.out {
         let number = 65_500 + u32::from(number.wrapping_sub(65_500));
