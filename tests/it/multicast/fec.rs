@@ -95,13 +95,19 @@ fn judge(words: &[&Path]) -> String {
     said
 }
 
+/// Datagrams that were recovered and did not come after all: between two ports, and two processors,
+/// FEC can overtake the last of its media, which is then not lost.
+fn lost_and_recovered(receiver: &Receiver) -> u64 {
+    receiver.counter("fec_recovered_datagrams") - receiver.counter("fec_needless_datagrams")
+}
+
 /// The receiver has what the judge says that can be had, and tells how.
 #[track_caller]
 fn assert_all_is_there(mut receiver: Receiver, link: LossyLink) {
     let (expected, recovered) = link.close();
     assert!(recovered > 5, "{recovered} to be recovered");
     assert_same_packets(&receiver.finish(expected.len() as u64), &expected);
-    assert_eq!(receiver.counter("fec_recovered_datagrams"), recovered);
+    assert_eq!(lost_and_recovered(&receiver), recovered);
     assert_eq!(receiver.counter("fec_contradicting_datagrams"), 0);
     assert_eq!(receiver.counter("rtp_late_datagrams"), 0);
     let log = receiver.log();
@@ -186,7 +192,7 @@ fn a_group_is_joined_on_all_three_ports_and_a_wait_can_be_given() {
                     datagrams / 50 * 10
                 );
                 assert_eq!(receiver.counter("fec_row_datagrams"), datagrams / 10);
-                assert_eq!(receiver.counter("fec_recovered_datagrams"), 0);
+                assert_eq!(lost_and_recovered(receiver), 0);
                 assert_eq!(receiver.counter("fec_unrecoverable_datagrams"), 0);
                 assert_eq!(receiver.counter("fec_foreign_datagrams"), 0);
                 assert_eq!(receiver.counter("fec_matrix_columns"), 10);
