@@ -17,7 +17,7 @@ use headend::ts::{Packet, Pcr, PesHeader, Pid, Pts};
 use headend::units::{BitRate, ByteCount, Ticks27M};
 
 pub use cut::cut;
-pub use machines::{audio, framing, monitor, programs, rap, sections, table_checks, video};
+pub use machines::{audio, fec, framing, monitor, programs, rap, sections, table_checks, video};
 pub use rings::{ring, ring_index};
 pub use routes::route;
 pub use tables::{descriptor, section, splice, table, text};
@@ -40,6 +40,7 @@ pub const ALL: &[(&str, Body)] = &[
     ("table_checks", table_checks),
     ("monitor", monitor),
     ("framing", framing),
+    ("fec", fec),
     ("audio", audio),
     ("rap", rap),
     ("video", video),

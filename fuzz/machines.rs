@@ -7,9 +7,10 @@ use headend::monitor::{Alarms, Check, Moment, Monitor, MonitorOptions, Seen};
 use headend::stream::audio_format::AudioLook;
 use headend::stream::codec::Codec;
 use headend::stream::event::Event;
+use headend::stream::fec::{FecHeader, FecLine, FecReceiver};
 use headend::stream::rap::RapDetector;
 use headend::stream::video::{SequenceParser, StartCodes, VideoFormatDetector, wanted};
-use headend::stream::{Batch, Framer, Programs, SectionAssembler, SectionPacketizer};
+use headend::stream::{Batch, Framer, Programs, RtpHeader, SectionAssembler, SectionPacketizer};
 use headend::ts::{Packet, Pid, Section, SectionBuf, TableId};
 use headend::units::{Arrival, Ticks27M};
 
@@ -253,4 +254,52 @@ pub fn monitor(data: &[u8]) {
     assert_eq!(alarms.len() as i64, standing);
     assert_eq!(monitor.packets(), packets.len() as u64);
     black_box(monitor.report());
+}
+
+/// FEC of any bytes behind an RTP header, among media whose numbers are near: records of a choice,
+/// a number and, for FEC, a length and as many bytes.
+pub fn fec(data: &[u8]) {
+    let mut receiver = FecReceiver::new();
+    let mut rest = data;
+    let mut now = Arrival::from_ticks(0);
+    while let [choice, number, tail @ ..] = rest {
+        now += Ticks27M::from_millis(1);
+        let header = RtpHeader {
+            sequence: u16::from(*number).wrapping_sub(100),
+            timestamp: u32::from(*number),
+            ssrc: 1,
+            marker: false,
+        };
+        rest = tail;
+        if choice & 1 == 0 {
+            let mut packet = Packet::NULL;
+            packet.as_bytes_mut()[10] = *choice;
+            let datagram = [&header.write()[..], packet.as_bytes()].concat();
+            if choice & 0x80 != 0 {
+                receiver.restart(&header);
+            }
+            receiver.media(&header, &datagram, now);
+        } else if let [length, tail @ ..] = tail {
+            let (record, tail) = tail.split_at(usize::from(*length).min(tail.len()));
+            rest = tail;
+            if let Some(fec) = record.first_chunk().and_then(FecHeader::read) {
+                assert_eq!(Some(&fec.write()), record.first_chunk());
+                assert!(fec.numbers().all(|number| fec.covers(number)));
+            }
+            let line = match choice & 2 {
+                0 => FecLine::Column,
+                _ => FecLine::Row,
+            };
+            receiver.fec(line, &[&header.write()[..], record].concat(), now);
+        }
+        // What is handed on is RTP with whole packets in it.
+        while let Some(datagram) = receiver.pop() {
+            assert!(RtpHeader::read(&datagram).is_some());
+        }
+        receiver.turn(now);
+        black_box(receiver.wait(now));
+        receiver.drain_events(&mut |event| {
+            black_box(event.name());
+        });
+    }
 }

@@ -21,7 +21,7 @@ use std::str::FromStr;
 mod multicat;
 mod options;
 
-pub use options::{Interface, SocketOptions};
+pub use options::{Fec, Interface, SocketOptions};
 
 /// The port where none is given, in multicat's form only.
 pub const DEFAULT_PORT: u16 = 1234;

@@ -8,6 +8,8 @@ mod ending;
 mod endpoint;
 mod error;
 mod exec;
+mod fec_input;
+mod fec_output;
 mod ffmpeg;
 mod file;
 mod hook;
@@ -37,7 +39,7 @@ pub use decode::{Decode, DecodeOptions};
 pub use direct::{DirectOutput, Moved};
 pub use ending::Ending;
 pub use endpoint::{
-    DEFAULT_PORT, Endpoint, Host, Interface, ParseEndpointError, Protocol, SocketEndpoint,
+    DEFAULT_PORT, Endpoint, Fec, Host, Interface, ParseEndpointError, Protocol, SocketEndpoint,
     SocketOptions,
 };
 pub use error::{EndpointError, Fault, InputError, OutputError};

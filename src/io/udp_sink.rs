@@ -10,6 +10,7 @@ use std::os::fd::AsFd;
 use super::clock::{Clock, SystemClock};
 use super::ending::Ending;
 use super::error::Fault;
+use super::fec_output::FecOutput;
 use super::socket;
 use super::sys::{self, Outgoing, Sender};
 use super::{Departure, OutputError, OutputOptions, Protocol, Sink, SocketEndpoint};
@@ -71,6 +72,7 @@ pub(super) struct UdpSink {
     /// Datagrams that are ready, of the batch in hand: empty between calls.
     queue: Vec<Ready>,
     rtp: Option<Rtp>,
+    fec: Option<FecOutput>,
     departure: Departure,
     ending: Ending,
     /// Sleeps of this thread end on time.
@@ -116,12 +118,17 @@ impl UdpSink {
             sequence: (random >> 32) as u16,
         });
         let packets = endpoint.options.packets_per_datagram();
+        let fec = match endpoint.options.fec {
+            Some(fec) => Some(FecOutput::open(endpoint, fec)?),
+            None => None,
+        };
         Ok(Self {
             endpoint: endpoint.clone(),
             socket,
             sender: Sender::new(),
             queue: Vec::with_capacity(sys::DATAGRAMS),
             rtp,
+            fec,
             departure: options.departure,
             ending: Ending::new(options.stop.clone(), options.grace),
             precise: false,
@@ -168,6 +175,10 @@ impl UdpSink {
             if let Some(rtp) = &mut self.rtp {
                 head = rtp.header(at);
                 rtp.pass(batch, start..end);
+            }
+            if let Some(fec) = &mut self.fec {
+                let packets = batch.packets().get(start..end).unwrap_or_default();
+                fec.push(&head, Packet::bytes_of(packets));
             }
             self.queue.push(Ready {
                 head,
@@ -247,7 +258,10 @@ impl UdpSink {
             }
         }
         self.queue.clear();
-        Ok(())
+        match &mut self.fec {
+            Some(fec) => fec.send(&mut self.events),
+            None => Ok(()),
+        }
     }
 }
 
@@ -284,7 +298,7 @@ fn datagrams(out: &Outgoing<'_>) -> usize {
 
 /// True for what passes by itself: a receiver that is not there yet, a link that is down, a queue
 /// that is full.
-fn passes(e: &io::Error) -> bool {
+pub(super) fn passes(e: &io::Error) -> bool {
     matches!(
         e.raw_os_error(),
         Some(
@@ -368,6 +382,14 @@ impl Sink for UdpSink {
         sent
     }
 
+    fn finish(&mut self) -> Result<(), OutputError> {
+        self.flush()?;
+        match &mut self.fec {
+            Some(fec) => fec.finish(&mut self.events),
+            None => Ok(()),
+        }
+    }
+
     fn drain_events(&mut self, sink: &mut dyn FnMut(&dyn Event)) {
         self.events.drain(sink);
     }
@@ -379,6 +401,9 @@ impl Sink for UdpSink {
         out.set("send_refused_datagrams", self.refused);
         out.set("unplayed_packets", self.unplayed);
         out.set("send_calls_total", self.calls);
+        if let Some(fec) = &self.fec {
+            fec.counters(out);
+        }
         let error = &self.lateness;
         for (key, value) in [
             ("departure_error_p50_us", error.quantile(50)),

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use super::clock::{Clock, SystemClock};
 use super::error::Fault;
+use super::fec_input::{FecInput, arrival_of};
 use super::file::readable;
 use super::silence::Silence;
 use super::socket::{self, SocketEvent};
@@ -33,8 +34,6 @@ const LARGEST_PAYLOAD: usize = 64 * PACKET_SIZE;
 const DATAGRAM_COST: u64 = 2560;
 /// The shortest wait for more.
 const SHORTEST_LINGER: Ticks27M = Ticks27M::new(27 * 100);
-/// An arrival that a step of the wall clock has spoilt lies further back than any buffer reaches.
-const LONGEST_WAIT_IN_BUFFER: Ticks27M = Ticks27M::new(60 * 27_000_000);
 
 /// A datagram, or several of one size, that waits in its slot.
 #[derive(Copy, Clone, Debug)]
@@ -66,6 +65,8 @@ pub(super) struct UdpSource {
     waiting: std::collections::VecDeque<Waiting>,
     framer: Framer,
     reorder: Reorder,
+    /// Where FEC is asked for: datagrams then go through slots and the reorder window, all of them.
+    fec: Option<FecInput>,
     repeats: Option<Repeats>,
     /// A payload out of the reorder window that did not fit the batch.
     left_over: Option<(Arrival, Box<[u8]>, usize)>,
@@ -114,6 +115,11 @@ impl UdpSource {
         options: &InputOptions,
     ) -> Result<Self, InputError> {
         let opened = socket::open_receiver(endpoint)?;
+        let reorder = Ticks27M::from(options.reorder);
+        let fec = match endpoint.options.fec {
+            Some(fec) => Some(FecInput::open(endpoint, fec, options.reorder)?),
+            None => None,
+        };
         Ok(Self {
             endpoint: endpoint.clone(),
             socket: opened.socket,
@@ -122,10 +128,12 @@ impl UdpSource {
             slots: vec![0; sys::DATAGRAMS * SLOT_BYTES],
             waiting: std::collections::VecDeque::new(),
             framer: Framer::new(),
-            reorder: Reorder::new(Ticks27M::from(options.reorder)),
-            repeats: options
-                .dedup
-                .then(|| Repeats::new(Ticks27M::from(options.reorder))),
+            reorder: match &fec {
+                Some(fec) => Reorder::steady(fec.window(SystemClock.now())),
+                None => Reorder::new(reorder),
+            },
+            fec,
+            repeats: options.dedup.then(|| Repeats::new(reorder)),
             left_over: None,
             head: 0,
             payload_type: None,
@@ -171,7 +179,7 @@ impl UdpSource {
 
     /// Receives once what is there; false when that was all. The batch has room for a payload.
     fn receive_once(&mut self, batch: &mut Batch) -> Result<bool, InputError> {
-        let aligned = self.framer.is_aligned() && self.repeats.is_none();
+        let aligned = self.framer.is_aligned() && self.repeats.is_none() && self.fec.is_none();
         // Without a batch that takes them as they come, datagrams go to their slots whole.
         let (head, stride) = if aligned {
             (self.head, self.stride)
@@ -211,12 +219,7 @@ impl UdpSource {
         let mut in_place = aligned;
         let first = batch.len();
         for (n, datagram) in received.iter().enumerate() {
-            let arrival = datagram
-                .realtime
-                .map(|ns| now - (wall - crate::units::WallTime::from_unix_nanos(ns)))
-                .filter(|at| *at <= now && now - *at < LONGEST_WAIT_IN_BUFFER)
-                .unwrap_or(now)
-                .max(self.last_arrival);
+            let arrival = arrival_of(datagram, now, wall).max(self.last_arrival);
             self.last_arrival = arrival;
             self.counts.bytes += datagram.len as u64;
             let segment = datagram.segment.unwrap_or(datagram.len).max(1);
@@ -320,6 +323,9 @@ impl UdpSource {
             self.came = true;
             self.payload_type = RtpHeader::payload_type(datagram);
             let bytes = datagram.get(payload.clone()).unwrap_or_default();
+            if let Some(fec) = &mut self.fec {
+                fec.media(&header, datagram, arrival);
+            }
             if payload.start == RTP_HEADER_SIZE && payload.end == datagram.len() {
                 self.head = RTP_HEADER_SIZE;
                 self.stride = next_stride(bytes.len(), self.stride);
@@ -330,6 +336,9 @@ impl UdpSource {
                     self.frame(start..range.start + payload.end, arrival, batch);
                 }
                 Pushed::Kept | Pushed::Dropped => {}
+            }
+            if let Some(fec) = &mut self.fec {
+                fec.restarts(&header, self.reorder.restarts());
             }
             return;
         }
@@ -367,8 +376,28 @@ impl UdpSource {
         }
     }
 
+    /// Puts what FEC recovers among the datagrams that wait. Gives the time up to which nothing
+    /// more can come.
+    fn recover(&mut self, now: Arrival) -> Arrival {
+        let Some(fec) = &mut self.fec else {
+            return now;
+        };
+        let media = self.waiting.front().map(|w| w.arrival);
+        let until = fec.use_until(media, self.reorder.lost());
+        while let Some(datagram) = fec.pop() {
+            if let Some((header, payload)) = RtpHeader::read(&datagram) {
+                let payload = datagram.get(payload).unwrap_or_default();
+                // Never `Next`: with FEC all datagrams are held back.
+                let _ = self.reorder.push(&header, payload, until);
+            }
+        }
+        self.reorder.set_window(fec.window(until));
+        until
+    }
+
     /// Hands over payloads whose turn it is; false when the batch is full.
     fn release(&mut self, now: Arrival, batch: &mut Batch) -> bool {
+        let now = self.recover(now);
         loop {
             if let Some((arrival, payload, from)) = self.left_over.take() {
                 let rest = payload.get(from..).unwrap_or_default();
@@ -421,7 +450,14 @@ impl UdpSource {
     /// Receives until the socket is empty or the batch full.
     fn receive_all(&mut self, batch: &mut Batch) -> Result<(), InputError> {
         loop {
+            let asked = SystemClock.now();
             let more = self.receive_once(batch)?;
+            if let Some(fec) = &mut self.fec {
+                // All media that came before that is here.
+                let known = if more { self.last_arrival } else { asked };
+                let fail = InputError::system(&self.endpoint, "receive the FEC of");
+                fec.receive(known).map_err(fail)?;
+            }
             let now = SystemClock.now();
             self.work_off(now, batch);
             if !more {
@@ -510,6 +546,9 @@ impl Source for UdpSource {
         self.see_drops();
         self.events.drain(sink);
         self.reorder.drain_events(sink);
+        if let Some(fec) = &mut self.fec {
+            fec.drain_events(sink);
+        }
         self.framer.drain_events(sink);
         self.silence.drain_events(sink);
     }
@@ -531,6 +570,9 @@ impl Source for UdpSource {
         }
         if self.payload_type.is_some() {
             self.reorder.counters(out);
+        }
+        if let Some(fec) = &self.fec {
+            fec.counters(out, self.reorder.lost());
         }
         self.framer.counters(out);
     }

@@ -3,11 +3,14 @@
 pub mod access_unit;
 pub mod audio_format;
 mod batch;
+#[cfg(test)]
+mod chance;
 pub mod codec;
 pub mod continuity;
 mod counters;
 mod distribution;
 pub mod event;
+pub mod fec;
 mod framing;
 pub mod pacer;
 pub mod packetize;

@@ -134,6 +134,10 @@ struct OldLine {
 #[derive(Debug)]
 pub struct Reorder {
     window: Ticks27M,
+    /// What every datagram is held back for, where that is asked: the window.
+    delay: Option<Ticks27M>,
+    /// When the last of those left: none leaves before it.
+    left: Arrival,
     ssrc: u32,
     /// The unwrapped number due next; `None` before the first datagram.
     next: Option<i64>,
@@ -170,6 +174,8 @@ impl Reorder {
     pub fn new(window: Ticks27M) -> Self {
         Self {
             window,
+            delay: None,
+            left: Arrival::from_ticks(i64::MIN),
             ssrc: 0,
             next: None,
             starting: None,
@@ -192,6 +198,31 @@ impl Reorder {
             restarts: 0,
             strayed: 0,
         }
+    }
+
+    /// A machine that holds every datagram back for `window`, so that what comes evenly leaves
+    /// evenly whatever is waited for. The arrivals that it gives are so much later.
+    pub fn steady(window: Ticks27M) -> Self {
+        Self {
+            delay: Some(window),
+            ..Self::new(window)
+        }
+    }
+
+    /// Waits `window` from now on. What is held back leaves accordingly.
+    pub fn set_window(&mut self, window: Ticks27M) {
+        self.window = window;
+        self.delay = self.delay.map(|_| window);
+    }
+
+    /// Datagrams that never came, or came too late.
+    pub fn lost(&self) -> u64 {
+        self.lost
+    }
+
+    /// How often the sequence started anew.
+    pub fn restarts(&self) -> u64 {
+        self.restarts
     }
 
     /// Takes up a datagram.
@@ -229,7 +260,8 @@ impl Reorder {
             self.too_late(next + ahead);
             return Pushed::Dropped;
         }
-        if ahead == 0 && self.held.is_empty() && self.leaving.is_empty() {
+        let waits = self.delay.is_some() || !self.held.is_empty() || !self.leaving.is_empty();
+        if ahead == 0 && !waits {
             self.memory.remember(sequence, print, self.line, arrival);
             self.newest.see(next, header.timestamp);
             self.step(header.timestamp);
@@ -254,6 +286,7 @@ impl Reorder {
         };
         let due = next as u16 == header.sequence
             && header.ssrc == self.ssrc
+            && self.delay.is_none()
             && self.held.is_empty()
             && self.leaving.is_empty()
             && self.strays.is_empty();
@@ -272,7 +305,7 @@ impl Reorder {
     pub fn pop(&mut self, now: Arrival) -> Option<(Arrival, Box<[u8]>)> {
         if let Some(held) = self.leaving.pop_front() {
             self.held_bytes -= held.payload.len();
-            return Some((held.arrival, held.payload));
+            return Some((self.leave(held.arrival, now), held.payload));
         }
         let (number, held) = self.held.first_key_value()?;
         if let Some(since) = self.starting {
@@ -284,16 +317,25 @@ impl Reorder {
         }
         let gap = *number - self.next?;
         let due = now - held.arrival >= self.window || self.held_bytes > MAX_HELD_BYTES;
+        if !due && (gap > 0 || self.delay.is_some()) {
+            return None;
+        }
         if gap > 0 {
-            if !due {
-                return None;
-            }
             self.lose(gap);
         }
         let (_, held) = self.held.pop_first()?;
         self.step(held.timestamp);
         self.held_bytes -= held.payload.len();
-        Some((held.arrival, held.payload))
+        Some((self.leave(held.arrival, now), held.payload))
+    }
+
+    /// The arrival that is given with a datagram: its own, or when it was to leave.
+    fn leave(&mut self, arrival: Arrival, now: Arrival) -> Arrival {
+        let Some(delay) = self.delay else {
+            return arrival;
+        };
+        self.left = (arrival + delay).min(now).max(self.left);
+        self.left
     }
 
     /// How long until [`Reorder::pop`] has something though nothing more comes; `None` when
@@ -461,8 +503,13 @@ impl Reorder {
             self.reordered += 1;
         }
         self.held_bytes += payload.len();
+        // A datagram that all others wait for leaves when the one behind it was to.
+        let behind = match self.delay {
+            Some(_) => self.held.range(number..).next(),
+            None => None,
+        };
         let held = Held {
-            arrival,
+            arrival: behind.map_or(arrival, |(_, held)| held.arrival.min(arrival)),
             timestamp: header.timestamp,
             payload: payload.into(),
         };

@@ -67,6 +67,12 @@ use writer::{OUT_PACKETS, UNKNOWN_FRAMING, Writer};
 /// $ tsrecv --loop --cbr 10M slate.ts 'rtp://239.0.0.1:5004?iface=eth1&ttl=8'
 /// ```
 ///
+/// Receive over a link that loses packets, from a sender with FEC, and pass it on with FEC:
+///
+/// ```text
+/// $ tsrecv 'rtp://239.0.0.1:5004?fec=auto' 'rtp://10.1.0.9:5004?fec=10x10+rows'
+/// ```
+///
 /// Pass a group on to another, without null packets:
 ///
 /// ```text
@@ -116,6 +122,30 @@ use writer::{OUT_PACKETS, UNKNOWN_FRAMING, Writer};
 ///
 /// Filters (--pid, --drop-pid) come before routing. 512 services are routed at most.
 ///
+/// # FORWARD ERROR CORRECTION
+///
+/// SMPTE 2022-1, which is the base layer of DVB-IPTV too: FEC of columns comes and goes on the
+/// port + 2, that of rows on the port + 4, of the same group, interface and source.
+///
+/// `fec=LxD` on an `rtp://` OUTPUT sends columns, `fec=LxD+rows` columns and rows: of every L x D
+/// datagrams each L of D and D of L have their exclusive-or sum. L is 1 to 20 (with rows 4 to 20),
+/// D 4 to 20, L x D 100 at most. Columns leave in the course of the next matrix, so a burst of L is
+/// made good. The rate grows by 1/D, with rows by 1/L more. Where nobody listens on a port of FEC,
+/// that is no fault.
+///
+/// `fec=auto` on an INPUT receives it; L and D are found out and may change. Everything is held back
+/// for the time of two matrices (that is how late a column may come) and --reorder, so that
+/// datagrams leave as evenly as they came, recovered ones among them. The wait is said
+/// (`fec_found`, `wait_ms` without --reorder) and grows where FEC comes later, as it does when the
+/// rate drops; it is 4 s at most, 1 s in the first second and before FEC is known, and that of
+/// --reorder where none comes (`fec_missing`). `fec=300ms` sets it; `fec=LxD`, as the sender has it, is taken for `auto`. What is held back when the end is
+/// asked for is not passed on.
+///
+/// What is not recovered is lost and said like any loss (`rtp_lost`);
+/// `fec_unrecoverable_datagrams` counts it. FEC whose sums are not those of the media
+/// (`fec_contradicted`: of another stream, or damaged) changes nothing that came, and is not used
+/// until eight sums in a row are right.
+///
 /// # EVENTS
 ///
 /// Routes: `route_begun`, `route_changed` (the PMT; PIDs that came and went), `route_service_gone`,
@@ -130,18 +160,19 @@ use writer::{OUT_PACKETS, UNKNOWN_FRAMING, Writer};
 /// `queue_overflow` (OUTPUT was too slow), `output_given_up` (SIGTERM came, and OUTPUT stood still
 /// for 2 s), `output_unplayed` (SIGTERM came before the time of packets that `--pace` had taken from a
 /// pipe for another one), `cbr_rate_exceeded`, `send_refused`, `exec_dropped`. Damaged: `sync_lost`,
-/// `sync_found`, `sync_byte_error`, `tail_dropped`, `foreign_datagrams`. Changed: `packets_found`
-/// (what kind of packets), `source_changed`, `rtp_restarted`, `arrival_clock_reanchored`,
-/// `pace_clock_jump`, `pace_without_clock`, `playout_behind`, `loop_again`, `loop_tail_left_out`,
-/// `stamp_not_moved` (`--loop` found one that it cannot change), Waiting: `input_waiting`,
-/// `input_back`. Of the machine: `receive_buffer_clamped` with the sysctl to set,
-/// `exec_died`, `exec_stderr`.
+/// `sync_found`, `sync_byte_error`, `tail_dropped`, `foreign_datagrams`, `fec_contradicted`. Made
+/// good: `fec_recovered`. Changed: `packets_found` (what kind of packets), `source_changed`,
+/// `rtp_restarted`, `fec_found`, `arrival_clock_reanchored`, `pace_clock_jump`, `pace_without_clock`,
+/// `playout_behind`, `loop_again`, `loop_tail_left_out`, `stamp_not_moved` (`--loop` found one that it
+/// cannot change). Waiting: `input_waiting`, `input_back`, `fec_missing`. Of the machine:
+/// `receive_buffer_clamped` with the sysctl to set, `exec_died`, `exec_stderr`.
 ///
 /// # COUNTERS
 ///
 /// What is lost or damaged is counted too, in `--stats` and `--stats-json`, in the unit that ends
 /// the counter's name; `unplayed_packets` are those whose time had not come when a playout was asked
-/// to end, `out_dropped_packets` and `left_packets` those of `output_given_up`;
+/// to end, `out_dropped_packets` and `left_packets` those of `output_given_up`,
+/// `fec_needless_datagrams` those that were recovered and came all the same;
 /// `departure_error_p50_us`, `_p99_us` and `_max_us` tell how evenly datagrams left. Of each route, as
 /// route_1_routed_packets: what went into it, the PMTs that changed, how often the service was gone,
 /// what its queue and its output count, unsent_packets (its output was not open), output, service_id,
@@ -159,10 +190,12 @@ use writer::{OUT_PACKETS, UNKNOWN_FRAMING, Writer};
 /// # MEMORY
 ///
 /// The queue holds what `--queue` says; the kernel's receive buffer 8 MiB, or `rcvbuf=`; RTP out
-/// of order waits in 4 MiB; a playout holds the packets up to the next PCR, 65 536 at most (12 MiB),
-/// and room for as many again, which it gives their times; `--loop` holds 17 408 more (3.5 MiB). Each
-/// route has a queue of its own as large as --queue says, which is empty while its output keeps up,
-/// and at most 128 sections of its EIT (512 KiB).
+/// of order, or held back for FEC, waits in 4 MiB; FEC remembers 1024 datagrams and 256 of its own
+/// (2 MB, 12 MB of jumbo frames), its two ports have 2 MiB each in the kernel; a playout holds the
+/// packets up to the next PCR, 65 536 at most (12 MiB), and room for as many again, which it gives
+/// their times; `--loop` holds 17 408 more (3.5 MiB). Each route has a queue of its own as large as
+/// --queue says, which is empty while its output keeps up, and at most 128 sections of its EIT
+/// (512 KiB).
 #[derive(Debug, Parser)]
 #[command(name = "tsrecv", version, verbatim_doc_comment)]
 pub struct Args {

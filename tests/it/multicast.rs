@@ -1,5 +1,6 @@
 //! `tsrecv` on real sockets, in a network that each test makes for itself.
 
+mod fec;
 mod playout;
 mod reception;
 mod routes;

@@ -4,12 +4,15 @@ use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::stream::fec::FecLayout;
 use crate::units::ByteCount;
 
 /// Packets in a datagram where nothing else is said: 7 x 188 = 1316 bytes fit every path.
 pub(super) const DEFAULT_PACKETS: u8 = 7;
 /// Packets in the largest datagram that a jumbo frame of 9000 bytes carries.
 const MOST_PACKETS: u8 = 47;
+/// The longest wait for FEC.
+const LONGEST_FEC_WAIT: Duration = Duration::from_secs(10);
 
 /// A network interface as typed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +58,47 @@ impl fmt::Display for Interface {
     }
 }
 
+/// Forward error correction beside RTP (SMPTE ST 2022-1), on the ports + 2 and + 4.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub enum Fec {
+    /// `auto`: received, the wait for it found out.
+    Auto,
+    /// A duration: received, and waited for so long.
+    Wait(Duration),
+    /// `LxD` or `LxD+rows`: sent so. Received, that is found out all the same.
+    Matrix(FecLayout),
+}
+
+impl Fec {
+    fn parse(text: &str) -> Option<Self> {
+        if text == "auto" {
+            return Some(Self::Auto);
+        }
+        if let Some((columns, rest)) = text.split_once('x') {
+            let (rows, both) = match rest.strip_suffix("+rows") {
+                Some(rows) => (rows, true),
+                None => (rest, false),
+            };
+            return FecLayout::new(small(columns)?, small(rows)?, both).map(Self::Matrix);
+        }
+        let wait = humantime::parse_duration(text).ok()?;
+        (!wait.is_zero() && wait <= LONGEST_FEC_WAIT).then_some(Self::Wait(wait))
+    }
+}
+
+impl fmt::Display for Fec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Wait(wait) => f.write_str(&spell_duration(*wait)),
+            Self::Matrix(layout) => {
+                write!(f, "{}x{}", layout.columns(), layout.rows())?;
+                f.write_str(if layout.has_rows() { "+rows" } else { "" })
+            }
+        }
+    }
+}
+
 /// Options of a UDP or RTP endpoint; `None` leaves the default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SocketOptions {
@@ -76,10 +120,12 @@ pub struct SocketOptions {
     pub multicast_loop: Option<bool>,
     /// `ssrc`: of RTP sent.
     pub ssrc: Option<u32>,
+    /// `fec`: forward error correction, received or sent.
+    pub fec: Option<Fec>,
 }
 
 /// Every option's name, for messages.
-const KNOWN: &str = "iface, ttl, tos, rcvbuf, sndbuf, pkts, timeout, loop, ssrc";
+const KNOWN: &str = "iface, ttl, tos, rcvbuf, sndbuf, pkts, timeout, loop, ssrc, fec";
 
 impl SocketOptions {
     /// Reads `name=value` pairs; a name may stand once.
@@ -156,11 +202,18 @@ impl SocketOptions {
                 number(value).ok_or_else(|| wrong("0 to 4294967295, or 0x and hexadecimal"))?,
                 name,
             ),
+            "fec" => once(
+                &mut self.fec,
+                Fec::parse(value).ok_or_else(|| wrong(FEC))?,
+                name,
+            ),
             _ => Err(format!("the option '{name}' is unknown; known are {KNOWN}")),
         }
     }
 }
 
+const FEC: &str = "auto or a duration up to 10s to receive; to send, LxD or LxD+rows: L of 1 to \
+                   20 (with rows 4 to 20), D of 4 to 20, L x D of 100 at most";
 const SIZE: &str = "a size below 2 GiB: bytes, 8M or 8MiB";
 
 fn once<T>(slot: &mut Option<T>, value: T, name: &str) -> Result<(), String> {
@@ -211,7 +264,8 @@ impl fmt::Display for SocketOptions {
             "loop",
             self.multicast_loop.map(|on| u8::from(on).to_string()),
         )?;
-        put("ssrc", self.ssrc.map(|n| n.to_string()))
+        put("ssrc", self.ssrc.map(|n| n.to_string()))?;
+        put("fec", self.fec.as_ref().map(Fec::to_string))
     }
 }
 

@@ -1,4 +1,5 @@
 use super::*;
+use crate::stream::fec::FecLayout;
 use proptest::prelude::*;
 
 fn normal(text: &str) -> String {
@@ -47,6 +48,22 @@ fn each_spelling_has_one_normal_form() {
         (
             "rtp://239.0.0.1:5?ssrc=0x10&loop=0&pkts=1&timeout=1500ms&sndbuf=1M&rcvbuf=8MiB&tos=0xb8&ttl=3&iface=10.0.0.1",
             "rtp://239.0.0.1:5?iface=10.0.0.1&ttl=3&tos=184&rcvbuf=8388608&sndbuf=1000000&pkts=1&timeout=1s500ms&loop=0&ssrc=16",
+        ),
+        (
+            "rtp://239.0.0.1:5004?fec=10x05",
+            "rtp://239.0.0.1:5004?fec=10x5",
+        ),
+        (
+            "rtp://239.0.0.1:5004?fec=5x20+rows&ttl=1",
+            "rtp://239.0.0.1:5004?ttl=1&fec=5x20+rows",
+        ),
+        (
+            "udp://@239.0.0.1:5004?fec=1500ms",
+            "udp://239.0.0.1:5004?fec=1s500ms",
+        ),
+        (
+            "rtp://239.0.0.1:5004?fec=auto",
+            "rtp://239.0.0.1:5004?fec=auto",
         ),
         ("239.0.0.1", "udp://239.0.0.1:1234"),
         ("239.0.0.1:5000", "udp://239.0.0.1:5000"),
@@ -98,8 +115,13 @@ fn what_is_wrong_is_said_in_the_users_words() {
         ("udp://239.0.0.1:5?rcvbuf=2147483648", "below 2 GiB"),
         (
             "udp://239.0.0.1:5?fifo_size=9",
-            "'fifo_size' is unknown; known are iface, ttl, tos, rcvbuf, sndbuf, pkts, timeout, loop, ssrc",
+            "'fifo_size' is unknown; known are iface, ttl, tos, rcvbuf, sndbuf, pkts, timeout, loop, ssrc, fec",
         ),
+        ("rtp://239.0.0.1:5?fec=1", "auto or a duration"),
+        ("rtp://239.0.0.1:5?fec=3x5+rows", "with rows 4 to 20"),
+        ("rtp://239.0.0.1:5?fec=20x6", "L x D of 100 at most"),
+        ("rtp://239.0.0.1:5?fec=5x3", "D of 4 to 20"),
+        ("rtp://239.0.0.1:5?fec=11s", "up to 10s"),
         ("udp://239.0.0.1:5?ttl", "has no value"),
         ("@239.0.0.1/tcp", "no counterpart"),
         ("10.0.0.1@10.0.0.2", "neither is a group"),
@@ -126,6 +148,17 @@ fn size() -> impl Strategy<Value = crate::units::ByteCount> {
     (1u64..1 << 31).prop_map(crate::units::ByteCount::new)
 }
 
+fn fec() -> impl Strategy<Value = Fec> {
+    let layout = |(columns, rows, both)| FecLayout::new(columns, rows, both);
+    prop_oneof![
+        Just(Fec::Auto),
+        (1u64..=10_000).prop_map(|ms| Fec::Wait(std::time::Duration::from_millis(ms))),
+        (1u8..=20, 4u8..=20, any::<bool>())
+            .prop_filter_map("beyond the limits", layout)
+            .prop_map(Fec::Matrix),
+    ]
+}
+
 prop_compose! {
     fn options()(
         interface in proptest::option::of(interface()),
@@ -137,8 +170,9 @@ prop_compose! {
         timeout in proptest::option::of((1u64..100_000_000).prop_map(std::time::Duration::from_millis)),
         multicast_loop in any::<Option<bool>>(),
         ssrc in any::<Option<u32>>(),
+        fec in proptest::option::of(fec()),
     ) -> SocketOptions {
-        SocketOptions { interface, ttl, tos, rcvbuf, sndbuf, packets, timeout, multicast_loop, ssrc }
+        SocketOptions { interface, ttl, tos, rcvbuf, sndbuf, packets, timeout, multicast_loop, ssrc, fec }
     }
 }
 

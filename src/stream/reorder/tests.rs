@@ -1,25 +1,10 @@
 use super::*;
+use crate::stream::chance::Random;
 use crate::stream::event::Value;
 use proptest::prelude::*;
 
 fn at(ms: i64) -> Arrival {
     Arrival::from_ticks(ms * 27_000)
-}
-
-/// xorshift64*.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
-    }
-
-    fn below(&mut self, n: usize) -> usize {
-        (self.next() % n as u64) as usize
-    }
 }
 
 fn header(ssrc: u32, number: i64) -> RtpHeader {
@@ -421,4 +406,43 @@ proptest! {
         let (first, last) = (out[0], out[out.len() - 1]);
         prop_assert_eq!(r.lost, (last - first + 1) as u64 - out.len() as u64);
     }
+}
+
+/// In numbers of a millisecond each: what is lost, overtaken or late makes no difference to the rest.
+#[test]
+fn a_steady_window_holds_everything_back_for_as_long() {
+    let mut r = Reorder::steady(Ticks27M::from_millis(40));
+    let mut out = Vec::new();
+    let mut arrived: Vec<i64> = (0..200).filter(|n| !(50..60).contains(n)).collect();
+    // 120 comes in time, 150 when 151 has left
+    for (number, at) in [(120, 150), (150, 192)] {
+        arrived.retain(|n| *n != number);
+        let place = arrived.iter().position(|n| *n >= at).unwrap();
+        arrived.insert(place, number);
+    }
+    let mut clock = 0;
+    for number in arrived {
+        clock = clock.max(number);
+        let now = at(clock);
+        while let Some((left, payload)) = r.pop(now) {
+            out.push((i64::from_be_bytes((*payload).try_into().unwrap()), left));
+        }
+        let pushed = r.push(&header(9, number), &number.to_be_bytes(), now);
+        assert_ne!(pushed, Pushed::Next);
+        assert!(!r.is_next(&header(9, number + 1), b"x", at(0)));
+    }
+    let due = r.due_in(at(199)).unwrap();
+    assert_eq!(due, Ticks27M::from_millis(1));
+    while let Some((left, payload)) = r.pop(at(240)) {
+        out.push((i64::from_be_bytes((*payload).try_into().unwrap()), left));
+    }
+    let lost = |n: &i64| (50..60).contains(n) || *n == 150;
+    let numbers: Vec<i64> = (0..200).filter(|n| !lost(n)).collect();
+    assert_eq!(out.iter().map(|(n, _)| *n).collect::<Vec<_>>(), numbers);
+    for (number, left) in out {
+        // 120 leaves with the one behind it
+        let due = if number == 120 { 121 } else { number };
+        assert_eq!(left, at(due + 40), "{number}");
+    }
+    assert_eq!((r.lost, r.late, r.reordered), (11, 1, 1));
 }
