@@ -236,7 +236,8 @@ impl Decode {
         out: &mut dyn FnMut(&Finding),
     ) {
         self.going_on.insert((pid, check));
-        monitor.outside(&Finding::new(check, Subject::Pid(pid), from), out);
+        let finding = Finding::new(check, Subject::Pid(pid), from);
+        monitor.outside(&finding.of(Some(self.service)), out);
     }
 
     fn louder(&mut self, pid: Pid, said: Said, monitor: &mut Monitor) {
