@@ -34,6 +34,7 @@ mod tsmon_html;
 mod tsmon_json;
 mod tsmon_live;
 mod tsmon_outside;
+mod tsmon_pieces;
 mod tsmon_profile;
 mod tsmon_tables;
 mod tsrecv;

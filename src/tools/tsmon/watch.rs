@@ -88,7 +88,7 @@ impl Watch {
         while !context.stopping() {
             batch.clear();
             let mut received = source.receive(&mut batch, TURN)?;
-            // A file's batches are filled: the clock looks ahead in them.
+            // A file's batches are filled.
             while file && received == Received::Packets && batch.room() > 0 {
                 received = source.receive(&mut batch, TURN)?;
             }
@@ -189,7 +189,9 @@ impl Watch {
                 monitor.idle(SystemClock.now(), &mut found);
                 batch.len()
             }
-            Received::Packets | Received::End => {
+            Received::Packets => monitor.push_until(batch, taken, until, &mut found),
+            Received::End => {
+                monitor.ended();
                 monitor.push_until(batch, taken, until, &mut found)
             }
         };
