@@ -45,6 +45,8 @@ pub type Out<'o> = &'o mut dyn FnMut(Finding);
 pub enum Verdict {
     /// It was; what it found is all there was to find.
     Judged,
+    /// It was, but for what this reason names.
+    InPart(&'static str),
     /// It was not, for this reason.
     NotJudged(&'static str),
 }

@@ -32,6 +32,7 @@ mod tsmon_defects;
 mod tsmon_endurance;
 mod tsmon_html;
 mod tsmon_json;
+mod tsmon_judged;
 mod tsmon_live;
 mod tsmon_outside;
 mod tsmon_pieces;
