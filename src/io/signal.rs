@@ -14,11 +14,13 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 pub struct Signals {
     stop: Arc<AtomicBool>,
     statistics: Arc<AtomicBool>,
+    reload: Arc<AtomicBool>,
 }
 
 impl Signals {
-    /// Catches SIGINT and SIGTERM (end of input), SIGUSR1 (statistics) and SIGHUP, which does
-    /// nothing: a process survives its terminal, and one `ExecReload` serves every unit.
+    /// Catches SIGINT and SIGTERM (end of input), SIGUSR1 (statistics) and SIGHUP (configuration),
+    /// which does nothing where there is no file to read anew: a process survives its terminal,
+    /// and one `ExecReload` serves every unit.
     ///
     /// # Errors
     /// When the system refuses a handler.
@@ -32,7 +34,7 @@ impl Signals {
             (SIGINT, &signals.stop),
             (SIGTERM, &signals.stop),
             (SIGUSR1, &signals.statistics),
-            (SIGHUP, &Arc::default()),
+            (SIGHUP, &signals.reload),
         ] {
             signal_hook::flag::register(signal, Arc::clone(flag))?;
         }
@@ -53,6 +55,11 @@ impl Signals {
     pub fn take_statistics(&self) -> bool {
         self.statistics.swap(false, Ordering::Relaxed)
     }
+
+    /// True once for each SIGHUP (several at once count as one).
+    pub fn take_reload(&self) -> bool {
+        self.reload.swap(false, Ordering::Relaxed)
+    }
 }
 
 #[cfg(test)]
@@ -67,6 +74,7 @@ mod tests {
         raise(SIGUSR1).unwrap();
         raise(SIGHUP).unwrap();
         assert!(signals.take_statistics() && !signals.take_statistics());
+        assert!(signals.take_reload() && !signals.take_reload());
         assert!(!signals.take_statistics() && !signals.stop());
         raise(SIGTERM).unwrap();
         assert!(signals.stop() && signals.stop());

@@ -204,6 +204,12 @@ impl Monitor {
         taken
     }
 
+    /// The stream should be this from now on: where there was a profile, another one.
+    pub fn renew(&mut self, profile: Profile, limits: TableLimits) {
+        let now = self.now();
+        self.families.renew(profile, limits, (&self.programs, now));
+    }
+
     /// True when all was looked at that was to be: no packet is taken any more.
     pub fn is_over(&self) -> bool {
         self.clock.now() >= self.end

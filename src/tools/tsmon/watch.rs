@@ -10,7 +10,7 @@ use super::live::Screen;
 use super::notices::Notices;
 use super::outside::Outside;
 use super::page::Page;
-use super::profile::ProfileFile;
+use super::profile::{ProfileEvent, ProfileFile};
 use crate::cli::{Context, Error, Level};
 use crate::io::clock::{Clock, SystemClock};
 use crate::io::{Received, Source};
@@ -113,6 +113,9 @@ impl Watch {
                 progress.set(monitor.bytes());
             }
             context.turn(|c| count(c, source, self.monitor.as_ref()));
+            if context.signals().take_reload() {
+                self.reload(args, context);
+            }
             let now = self.monitor.as_ref().map(|m| m.now().time);
             if let Some(monitor) = self.monitor.as_ref().filter(|_| due.report(now, file)) {
                 page.print_meanwhile(monitor, context)?;
@@ -149,6 +152,23 @@ impl Watch {
             if let Some(monitor) = self.monitor.as_mut().filter(|_| self.unsynced) {
                 monitor.never_synced(&mut |_| {});
             }
+        }
+    }
+
+    /// Reads the profile anew: from now on the stream should be what it says.
+    fn reload(&mut self, args: &Args, context: &Context) {
+        let Some(path) = &args.profile else { return };
+        match ProfileFile::load(path) {
+            Ok(profile) => {
+                if let Some(monitor) = &mut self.monitor {
+                    let limits = args.limits.tables(&profile.limits);
+                    monitor.renew(profile.profile(), limits);
+                }
+                self.profile = Some(profile);
+                let file = path.display().to_string();
+                context.event(&ProfileEvent::Reloaded { file });
+            }
+            Err(e) => context.event(&ProfileEvent::Refused { why: e.to_string() }),
         }
     }
 
