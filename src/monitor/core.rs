@@ -102,6 +102,8 @@ pub struct Monitor {
     losses: VecDeque<(u64, u64)>,
     /// Bad sync bytes before this place were found with the loss that they are.
     told_until: u64,
+    /// Synchronisation was lost, and no packet with a good sync byte has come since.
+    unsynced: bool,
     next_tick: Ticks27M,
     /// What is looked at ends here.
     end: Ticks27M,
@@ -132,6 +134,7 @@ impl Monitor {
             sync_losses: 0,
             losses: VecDeque::new(),
             told_until: 0,
+            unsynced: false,
             next_tick: TICK,
             end: options.span.unwrap_or(Ticks27M::MAX),
             network: options.network,
@@ -143,7 +146,9 @@ impl Monitor {
 
     /// Synchronisation was lost after so many packets: two sync bytes that were due there are bad.
     /// To be told before that place is pushed; what is told later counts where the stream stands
-    /// then. It is found as soon as the packets before it were taken.
+    /// then. It is found as soon as the packets before it were taken; from then on until the next
+    /// packet nothing else is judged (TR 101 290 §5.2.1: the other parameters are evaluated once
+    /// synchronisation is achieved), and intervals begin anew with that packet.
     pub fn sync_lost(&mut self, packets: u64) {
         self.sync_losses += 1;
         let full = self.losses.len() >= MAX_LOSSES_AHEAD;
@@ -156,6 +161,7 @@ impl Monitor {
     /// Bytes come, and synchronisation was never found in them.
     pub fn never_synced(&mut self, out: &mut dyn FnMut(&Finding)) {
         self.sync_losses += 1;
+        self.unsynced = true;
         let finding = Finding::new(Check::TsSyncLoss, Subject::Stream, self.now());
         self.outside(&finding, out);
     }
@@ -269,15 +275,19 @@ impl Monitor {
         arrival: Arrival,
         out: &mut dyn FnMut(&Finding),
     ) {
-        if at.time >= self.next_tick {
-            self.tick(at, out);
-        }
         if self
             .losses
             .front()
             .is_some_and(|(place, _)| *place <= at.position)
         {
             self.lose_sync(at, out);
+        }
+        if self.unsynced && packet.has_sync() {
+            self.unsynced = false;
+            self.families.resync(at);
+        }
+        if at.time >= self.next_tick {
+            self.tick(at, out);
         }
         self.packets += 1;
         let mut findings = Findings {
@@ -353,6 +363,9 @@ impl Monitor {
     #[cold]
     fn tick(&mut self, at: Moment, out: &mut dyn FnMut(&Finding)) {
         self.next_tick = at.time + TICK;
+        if self.unsynced {
+            return self.families.tick_unsynced(at);
+        }
         let out = &mut |finding| {
             Findings {
                 tally: &mut self.tally,
@@ -389,6 +402,7 @@ impl Monitor {
             }
         }
         if lost {
+            self.unsynced = true;
             self.families.reset(at);
         }
     }
@@ -398,10 +412,10 @@ impl Monitor {
         self.clock.idle(arrival);
         self.go_on(out);
         let at = self.now();
+        self.lose_sync(at, out);
         if at.time >= self.next_tick {
             self.tick(at, out);
         }
-        self.lose_sync(at, out);
     }
 
     /// No packet comes any more but those of the next batch: none waits for a PCR behind it.
@@ -578,3 +592,6 @@ fn owner(programs: &Programs, pid: Pid) -> Option<ServiceId> {
     };
     programs.services().find(has).map(|service| service.id)
 }
+
+#[cfg(test)]
+mod tests;
