@@ -292,7 +292,8 @@ impl Decode {
     ) {
         self.going_on.insert((pid, check));
         self.doubts.remove(&(pid, check));
-        monitor.outside(&Finding::new(check, Subject::Pid(pid), from), out);
+        let finding = Finding::new(check, Subject::Pid(pid), from);
+        monitor.outside(&finding.of(Some(self.service)), out);
     }
 
     fn louder(&mut self, pid: Pid, said: Said, monitor: &mut Monitor) {

@@ -1,17 +1,24 @@
 //! The monitor's clock: how long after the first packet another one comes.
 
-use crate::stream::Batch;
+use std::collections::VecDeque;
+
+use crate::stream::timeline::Timeline;
 use crate::ts::{Packet, Pcr, Pid};
 use crate::units::{Arrival, Ticks27M};
 
 use super::unrolled::Unrolled;
 
+/// Packets that are looked ahead for the next PCR, at most: 1 MB, a PCR interval of 100 ms up to
+/// 84 Mb/s.
+pub(super) const LOOK_AHEAD: u64 = 5577;
 /// A PCR PID that is silent for so long is given up for another.
-const GIVEN_UP_AFTER: Ticks27M = Ticks27M::SECOND;
+const GIVEN_UP_AFTER: i64 = Ticks27M::SECOND.get();
 /// A step between two PCRs that is believed without a look at the next one.
 const LIKELY_STEP: Ticks27M = Ticks27M::SECOND;
-/// PCRs that are looked at when a PID is chosen, at most.
-const MAX_LOOKED_AT: usize = 1000;
+/// What the mean pace is that of: so long to twice as long.
+const PACE_OVER: i64 = Ticks27M::SECOND.get();
+/// PIDs that are considered at one time, at most: the newest.
+const MAX_OTHERS: usize = 64;
 /// Bits behind the point of a slope: ticks a packet in 1/65536.
 pub(super) const FRACTION: u32 = 16;
 
@@ -20,7 +27,8 @@ pub(super) const FRACTION: u32 = 16;
 pub enum TimeSource {
     /// The arrivals: of a live input, or of packets that carry theirs.
     Arrival,
-    /// The PCRs of one PID, between them the place in the stream: of a file.
+    /// The PCRs of one PID, between them the place in the stream: of a file or a pipe. A packet is
+    /// looked at when the next PCR has come, or 1 MB without one.
     #[default]
     Pcr,
 }
@@ -32,12 +40,12 @@ pub(super) struct Knot {
     pub(super) ticks: i64,
 }
 
-/// The clock. With [`TimeSource::Pcr`] it looks ahead in each batch, so that between two PCRs time
-/// goes evenly however the rate changes from pair to pair; behind the last of a batch it goes on at
-/// the mean pace of the batch. It never goes back: where the next PCR proves that it ran too fast, it
-/// stands still until the stream has caught up. A jump of the PCRs is no time that passed (see
-/// [`Unrolled`]). Before the first pair of PCRs it stands at zero,
-/// unless that pair lies in the same batch.
+/// The clock. With [`TimeSource::Pcr`] it looks ahead to the next PCR, so that between two of them
+/// time goes evenly however the rate changes from pair to pair; where none comes in
+/// [`LOOK_AHEAD`] packets, or behind the last, it goes on at the mean pace. What it says of a packet
+/// hangs on the packets alone, in whatever pieces they come. It never goes back: where the next PCR
+/// proves that it ran too fast, it stands still until the stream has caught up. A jump of the PCRs is
+/// no time that passed (see [`Unrolled`]). Before two PCRs of a PID were seen it stands at zero.
 #[derive(Debug)]
 pub(super) struct StreamClock {
     source: TimeSource,
@@ -49,11 +57,19 @@ pub(super) struct StreamClock {
     /// What is added to the line so that it counts from the first packet.
     shift: i64,
     /// The newest PCR taken.
-    last: Option<Knot>,
-    /// The mean pace over the newest batch with PCRs.
+    last: Knot,
+    /// A PCR that only the next one can confirm, and the line with it.
+    suspect: Option<(Knot, Unrolled)>,
+    /// While another PID may be taken: the newest PCR of each.
+    others: Vec<(Pid, u64, Pcr)>,
+    /// PCRs between which the mean pace is taken: the older one counts, the newer one is next.
+    paced: [Knot; 2],
+    /// The mean pace; zero while time cannot be told.
     pace: u64,
-    /// PCRs of this batch that are not passed yet, the next one at the end.
-    ahead: Vec<Knot>,
+    /// Packets that were looked at.
+    seen: u64,
+    /// PCRs that are not passed yet, in order.
+    ahead: VecDeque<Knot>,
     /// From where time goes at which pace.
     from: Knot,
     slope: u64,
@@ -68,9 +84,13 @@ impl StreamClock {
             pid: None,
             line: Unrolled::default(),
             shift: 0,
-            last: None,
+            last: Knot::default(),
+            suspect: None,
+            others: Vec::new(),
+            paced: [Knot::default(); 2],
             pace: 0,
-            ahead: Vec::new(),
+            seen: 0,
+            ahead: VecDeque::new(),
             from: Knot::default(),
             slope: 0,
         }
@@ -89,31 +109,17 @@ impl StreamClock {
         }
     }
 
+    /// True when packets have to wait until [`Self::reach`] knows their time.
+    pub(super) fn looks_ahead(&self) -> bool {
+        self.source == TimeSource::Pcr
+    }
+
     /// When the place behind the last packet is due, at the mean pace.
     pub(super) fn end(&self) -> Ticks27M {
         match self.source {
             TimeSource::Arrival => self.now(),
             TimeSource::Pcr => Ticks27M::new(self.now + (self.slope >> FRACTION) as i64),
         }
-    }
-
-    /// To be called before the packets of `batch` are asked for, the first of which has `position`
-    /// packets before it. PCRs on `preferred` are taken rather than others.
-    pub(super) fn expect(&mut self, batch: &Batch, position: u64, preferred: Option<Pid>) {
-        if self.source == TimeSource::Arrival {
-            return;
-        }
-        let silent = |last: Knot| self.now - last.ticks > GIVEN_UP_AFTER.get();
-        let silent = self.last.is_none_or(silent);
-        if silent || preferred.is_some() && preferred != self.pid {
-            self.choose(batch, preferred, silent);
-        }
-        let from = Knot {
-            position,
-            ticks: self.due(position).max(self.now),
-        };
-        self.look_ahead(batch, from);
-        self.turn(from);
     }
 
     /// Nothing has come until `arrival`.
@@ -123,106 +129,169 @@ impl StreamClock {
         }
     }
 
-    /// Takes `preferred` if it has two PCRs in the batch; else, when the one before is `silent`,
-    /// the PID with most of them.
-    fn choose(&mut self, batch: &Batch, preferred: Option<Pid>, silent: bool) {
-        let mut counts: Vec<(Pid, u32)> = Vec::new();
-        let pcrs = batch.packets().iter().filter_map(pcr_of);
-        for (pid, _) in pcrs.take(MAX_LOOKED_AT) {
-            match counts.iter_mut().find(|(known, _)| *known == pid) {
-                Some((_, count)) => *count += 1,
-                None => counts.push((pid, 1)),
+    /// Looks ahead from `place`, the next packet to be asked for, in the packets before `end`;
+    /// answers before which place the time is known. `closed` says that it is not to look beyond
+    /// `end`, and not to wait for what comes there. PCRs on `preferred` are taken rather than others.
+    pub(super) fn reach<'p>(
+        &mut self,
+        place: u64,
+        (end, closed): (u64, bool),
+        packet: impl Fn(u64) -> &'p Packet,
+        preferred: Option<Pid>,
+    ) -> u64 {
+        let horizon = place + LOOK_AHEAD;
+        while self.next_after(place).is_none() && self.seen < end && self.seen <= horizon {
+            let next = packet(self.seen);
+            if next.has_sync() && !next.transport_error() {
+                self.look(next, place, preferred);
             }
+            self.seen += 1;
         }
-        counts.retain(|(_, count)| *count > 1);
-        let wanted = counts.iter().find(|(pid, _)| Some(*pid) == preferred);
-        let most = counts.iter().max_by_key(|(_, count)| *count);
-        let chosen = wanted.or(most.filter(|_| silent)).map(|(pid, _)| *pid);
-        if chosen.is_some() && chosen != self.pid {
-            self.pid = chosen;
-            self.line = Unrolled::default();
-            self.last = None;
+        let closed = closed && self.seen == end;
+        let alone = |(knot, _): &mut (Knot, Unrolled)| {
+            closed || self.seen > horizon && knot.position <= place
+        };
+        if self.next_after(place).is_none()
+            && let Some((knot, line)) = self.suspect.take_if(alone)
+        {
+            self.accept(knot, line, place);
+        }
+        match self.next_after(place) {
+            Some(position) => position,
+            None if closed => end,
+            None if self.seen > horizon => place + 1,
+            None => place,
         }
     }
 
-    /// Puts the PCRs of the batch on the line.
-    fn look_ahead(&mut self, batch: &Batch, first: Knot) {
-        self.ahead.clear();
-        let Some(pid) = self.pid else { return };
-        let mut values = (first.position..)
-            .zip(batch.packets())
-            .filter(|(_, packet)| packet.pid() == pid && is_believed(packet));
-        while let Some((position, packet)) = values.next() {
+    /// Where the newest PCR ahead stands, when it is behind `place`.
+    fn next_after(&self, place: u64) -> Option<u64> {
+        let newest = self.ahead.back().map(|knot| knot.position);
+        newest.filter(|position| *position > place)
+    }
+
+    /// Looks at the next packet, whose header can be believed, when those before `place` were asked
+    /// for.
+    fn look(&mut self, packet: &Packet, place: u64, preferred: Option<Pid>) {
+        let pid = packet.pid();
+        if Some(pid) == self.pid {
             self.line.pass(packet);
-            let Some(pcr) = packet.pcr() else { continue };
-            if let Some(last) = self.line.last_pcr()
-                && !is_likely(last, pcr)
-                && values
-                    .clone()
-                    .find_map(|(_, packet)| packet.pcr())
-                    .is_some_and(|next| is_likely(last, next))
-            {
-                continue; // one damaged value between two good ones
+            if let Some((_, line)) = &mut self.suspect {
+                line.pass(packet);
             }
-            let knot = self.line.push(position, pcr, packet.discontinuity());
-            self.ahead.push(knot);
+            if let Some(pcr) = packet.pcr() {
+                self.mark(pcr, packet.discontinuity(), place);
+            }
+        } else if let Some(pcr) = packet.pcr()
+            && (Some(pid) == preferred || self.is_silent())
+        {
+            self.consider(pid, pcr, place);
         }
-        if self.last.is_none() && !self.anchor(first) {
+    }
+
+    /// True when no PID tells the time, or has not for too long.
+    fn is_silent(&self) -> bool {
+        let packets = self.seen.saturating_sub(self.last.position);
+        self.pace == 0 || due(packets, self.pace) > GIVEN_UP_AFTER
+    }
+
+    /// Takes a PCR of the PID that tells the time.
+    fn mark(&mut self, pcr: Pcr, announced: bool, place: u64) {
+        let follows = |line: &Unrolled| line.last_pcr().is_none_or(|last| is_likely(last, pcr));
+        if let Some((knot, line)) = self.suspect.take()
+            && !follows(&self.line)
+        {
+            self.accept(knot, line, place);
+        } // else it was one damaged value between two good ones
+        if follows(&self.line) {
+            let knot = self.line.push(self.seen, pcr, announced);
+            self.put(knot, place);
+        } else {
+            let mut line = self.line.clone();
+            let knot = line.push(self.seen, pcr, announced);
+            self.suspect = Some((knot, line));
+        }
+    }
+
+    fn accept(&mut self, knot: Knot, line: Unrolled, place: u64) {
+        self.line = line;
+        self.put(knot, place);
+    }
+
+    /// Puts a PCR of the line ahead.
+    fn put(&mut self, mut knot: Knot, place: u64) {
+        knot.ticks += self.shift;
+        let [older, newer] = &mut self.paced;
+        if knot.ticks > older.ticks {
+            self.pace = pace(*older, knot);
+        }
+        if knot.ticks - newer.ticks >= PACE_OVER {
+            (*older, *newer) = (*newer, knot);
+        }
+        self.last = knot;
+        if self.ahead.is_empty() {
+            let ticks = self.due(place).max(self.now);
+            let position = place;
+            self.from = Knot { position, ticks };
+            self.slope = pace(self.from, knot);
+        }
+        self.ahead.push_back(knot);
+    }
+
+    /// Takes a PCR of a PID that may tell the time from its second one on: what comes before that
+    /// goes at the mean pace, at first at that of these two.
+    fn consider(&mut self, pid: Pid, pcr: Pcr, place: u64) {
+        let before = self.others.iter_mut().find(|(known, ..)| *known == pid);
+        let Some(before) = before else {
+            if self.others.len() >= MAX_OTHERS {
+                self.others.remove(0);
+            }
+            return self.others.push((pid, self.seen, pcr));
+        };
+        let (_, position, then) = std::mem::replace(before, (pid, self.seen, pcr));
+        let step = pcr - then;
+        if step.is_negative() || step == Ticks27M::ZERO || step > Timeline::LONGEST_STEP {
             return;
         }
-        for knot in &mut self.ahead {
-            knot.ticks += self.shift;
+        self.line = Unrolled::default();
+        let first = self.line.push(position, then, false);
+        let second = self.line.push(self.seen, pcr, false);
+        if self.pace == 0 {
+            self.pace = pace(first, second);
         }
-        let from = self.last.or(self.ahead.first().copied());
-        if let (Some(from), Some(to)) = (from, self.ahead.last())
-            && from.ticks < to.ticks
-        {
-            self.pace = pace(from, *to);
-        }
-        self.last = self.ahead.last().copied().or(self.last);
-        self.ahead.reverse();
-    }
-
-    /// Relates the line of a PID just taken to the time so far: what comes before its first PCR
-    /// comes at the mean pace of those of the batch. False when there is no pair.
-    fn anchor(&mut self, first: Knot) -> bool {
-        let [a, .., b] = self.ahead[..] else {
-            self.ahead.clear();
-            self.line = Unrolled::default();
-            return false;
-        };
-        let before = (a.position - first.position).saturating_mul(pace(a, b)) >> FRACTION;
-        self.shift = first.ticks + before as i64 - a.ticks;
-        true
-    }
-
-    /// Passes on to the stretch that begins at `from`.
-    fn turn(&mut self, from: Knot) {
-        self.from = from;
-        self.slope = match self.ahead.last() {
-            Some(next) => pace(from, *next),
-            None => self.pace,
-        };
+        let due = self.due(place).max(self.now) + due(self.seen - place, self.pace);
+        self.shift = due - second.ticks;
+        let ticks = due - step.get();
+        self.paced = [Knot { position, ticks }; 2];
+        self.pid = Some(pid);
+        self.suspect = None;
+        self.others.clear();
+        self.put(second, place);
     }
 
     /// When a place of the present stretch is due.
     #[inline]
     fn due(&self, position: u64) -> i64 {
-        let passed = (position - self.from.position).saturating_mul(self.slope);
-        self.from.ticks + (passed >> FRACTION) as i64
+        self.from.ticks + due(position - self.from.position, self.slope)
     }
 
-    /// When the packet with `position` packets before it came. To be asked in order.
+    /// When the packet with `position` packets before it came. To be asked in order, with PCRs as
+    /// far as [`Self::reach`] said.
     #[inline]
     pub(super) fn at(&mut self, position: u64, arrival: Arrival) -> Ticks27M {
         let ticks = match self.source {
             TimeSource::Arrival => (arrival - *self.start.get_or_insert(arrival)).get(),
             TimeSource::Pcr => {
-                while let Some(knot) = self.ahead.pop_if(|knot| knot.position <= position) {
-                    self.turn(Knot {
+                while let Some(knot) = self.ahead.front().copied()
+                    && knot.position <= position
+                {
+                    self.ahead.pop_front();
+                    self.from = Knot {
                         position: knot.position,
                         ticks: knot.ticks.max(self.now),
-                    });
+                    };
+                    let next = self.ahead.front();
+                    self.slope = next.map_or(self.pace, |next| pace(self.from, *next));
                 }
                 self.due(position)
             }
@@ -230,16 +299,6 @@ impl StreamClock {
         self.now = self.now.max(ticks);
         Ticks27M::new(self.now)
     }
-}
-
-/// The PCR of a packet whose header can be believed.
-fn pcr_of(packet: &Packet) -> Option<(Pid, Pcr)> {
-    let pcr = packet.pcr()?;
-    is_believed(packet).then_some((packet.pid(), pcr))
-}
-
-fn is_believed(packet: &Packet) -> bool {
-    packet.has_sync() && !packet.transport_error()
 }
 
 fn is_likely(last: Pcr, next: Pcr) -> bool {
@@ -251,6 +310,11 @@ fn is_likely(last: Pcr, next: Pcr) -> bool {
 pub(super) fn pace(a: Knot, b: Knot) -> u64 {
     let ticks = u64::try_from(b.ticks - a.ticks).unwrap_or(0);
     (ticks << FRACTION) / b.position.saturating_sub(a.position).max(1)
+}
+
+/// How long so many packets take.
+pub(super) fn due(packets: u64, pace: u64) -> i64 {
+    (packets.saturating_mul(pace) >> FRACTION) as i64
 }
 
 #[cfg(test)]
@@ -269,18 +333,25 @@ mod tests {
         )
     }
 
-    /// The time in ms of each packet, batches of `size` packets at once.
+    /// The time in ms of each packet when `size` of them come at once.
     fn times(packets: &[Packet], size: usize) -> Vec<i64> {
         let mut clock = StreamClock::new(TimeSource::Pcr);
         let mut times = Vec::new();
-        for piece in packets.chunks(size) {
-            let mut batch = Batch::with_capacity(size);
-            batch.extend(piece, Arrival::default());
-            let first = times.len() as u64;
-            clock.expect(&batch, first, None);
-            for n in 0..piece.len() as u64 {
-                let ticks = clock.at(first + n, Arrival::default());
-                times.push((ticks.get() + 13_500).div_euclid(27_000));
+        let mut known = 0;
+        while times.len() < packets.len() {
+            known = packets.len().min(known + size);
+            let ended = known == packets.len();
+            loop {
+                let place = times.len() as u64;
+                let packet = |n| &packets[n as usize];
+                let to = clock.reach(place, (known as u64, ended), packet, None);
+                times.extend((place..to).map(|n| {
+                    let ticks = clock.at(n, Arrival::default());
+                    (ticks.get() + 13_500).div_euclid(27_000)
+                }));
+                if to == place {
+                    break;
+                }
             }
         }
         times
@@ -303,8 +374,7 @@ mod tests {
             let packets = steady(5, 20, start);
             let due: Vec<_> = (0..packets.len() as i64).map(|n| n * 4).collect();
             assert_eq!(times(&packets, 1000), due);
-            // In pieces too, once the first pair was there.
-            assert_eq!(times(&packets, 30), due);
+            assert_eq!(times(&packets, 1), due);
         }
     }
 
@@ -320,14 +390,22 @@ mod tests {
 
     #[test]
     fn a_clock_that_ran_ahead_waits_and_never_goes_back() {
-        // The second piece comes to its PCR sooner than the pace of the first announces.
+        // The third PCR comes later than is looked ahead, and sooner than the pace of the first two
+        // announces: it is seen from packet 110 on, at 440 ms, and is of 84 ms.
         let mut packets = steady(0, 2, 0);
-        packets.extend([Packet::NULL; 10]);
-        packets.push(with_pcr(PID, 84));
-        packets.push(with_pcr(PID, 124));
-        let times = times(&packets, 28);
-        assert!(times.is_sorted(), "{times:?}");
-        assert_eq!(times[27..], [108, 112, 112, 112, 124]);
+        let third = 110 + LOOK_AHEAD as usize;
+        packets.resize(third, Packet::NULL);
+        for n in 0..6 {
+            packets.push(with_pcr(PID, 84 + n * 90));
+            packets.extend([Packet::NULL; 9]);
+        }
+        for size in [1, 28, 1000, 100_000] {
+            let times = times(&packets, size);
+            assert!(times.is_sorted(), "{times:?}");
+            assert_eq!((times[105], times[109]), (420, 436));
+            assert_eq!((times[110], times[third + 30]), (440, 440));
+            assert_eq!((times[third + 40], times[third + 45]), (444, 489));
+        }
     }
 
     #[test]

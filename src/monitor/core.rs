@@ -22,6 +22,10 @@ use super::tables::{TableLimits, TablesMeasures};
 use super::tally::Tally;
 use super::{Check, Count, Finding, Moment, PidCount, Seen, Series, TimeSource, Verdict};
 
+mod ahead;
+
+use ahead::{Break, Held};
+
 /// How often the families are asked what has been absent too long.
 const TICK: Ticks27M = Ticks27M::from_millis(100);
 /// Sync losses whose place waits for its packets; more at once are told at the place of the last.
@@ -64,7 +68,7 @@ impl Findings<'_> {
 /// Watches one transport stream.
 ///
 /// ```
-/// use headend::monitor::{Check, Monitor, MonitorOptions};
+/// use headend::monitor::{Check, Finding, Monitor, MonitorOptions};
 /// use headend::{stream::Batch, ts::Packet, units::Arrival};
 /// let mut damaged = Packet::NULL;
 /// damaged.as_bytes_mut()[1] |= 0x80; // transport_error_indicator
@@ -72,7 +76,9 @@ impl Findings<'_> {
 /// batch.extend(&[Packet::NULL, damaged], Arrival::default());
 /// let mut monitor = Monitor::new(MonitorOptions::default());
 /// let mut found = Vec::new();
-/// monitor.push(&batch, &mut |finding| found.push((finding.check, finding.at.position)));
+/// let mut find = |finding: &Finding| found.push((finding.check, finding.at.position));
+/// monitor.push(&batch, &mut find);
+/// monitor.finish(&mut find);
 /// assert_eq!(found, [(Check::TransportError, 1)]);
 /// ```
 #[derive(Debug)]
@@ -84,8 +90,12 @@ pub struct Monitor {
     families: Families,
     tally: Tally,
     packets: u64,
-    /// How far the clock has looked ahead.
-    ahead: u64,
+    /// Packets that wait until their time is known.
+    held: Held,
+    /// Places behind packets that are held at which something begins anew, in order.
+    breaks: VecDeque<(u64, Break)>,
+    /// No packet comes any more.
+    ended: bool,
     transport_errors: u64,
     sync_losses: u64,
     /// Places of sync losses that were told and not reached, in order, and how many there.
@@ -117,7 +127,9 @@ impl Monitor {
             programs: Programs::new(),
             tally: Tally::new(),
             packets: 0,
-            ahead: 0,
+            held: Held::default(),
+            breaks: VecDeque::new(),
+            ended: false,
             transport_errors: 0,
             sync_losses: 0,
             losses: VecDeque::new(),
@@ -154,14 +166,14 @@ impl Monitor {
         self.outside(&finding, out);
     }
 
-    /// Takes the next packets of the stream.
+    /// Takes the next packets of the stream. Where the PCRs tell the time, packets are looked at
+    /// when the next PCR is there ([`TimeSource::Pcr`]), the last ones by [`Self::finish`].
     pub fn push(&mut self, batch: &Batch, out: &mut dyn FnMut(&Finding)) {
         self.push_until(batch, 0, Ticks27M::MAX, out);
     }
 
     /// Takes the packets of a batch that come before `until`, without the `taken` first ones, which
-    /// it had before; answers how many of the batch it has now. The clock looks ahead in a batch, so
-    /// the whole is to be handed over each time.
+    /// it had before; answers how many of the batch it has now.
     pub fn push_until(
         &mut self,
         batch: &Batch,
@@ -169,10 +181,8 @@ impl Monitor {
         until: Ticks27M,
         out: &mut dyn FnMut(&Finding),
     ) -> usize {
-        if self.packets >= self.ahead {
-            self.ahead = self.packets + batch.len() as u64;
-            let preferred = self.programs.services().find_map(|s| s.pcr_pid);
-            self.clock.expect(batch, self.packets, preferred);
+        if self.clock.looks_ahead() {
+            return self.push_ahead(batch, taken, until, out);
         }
         let mut first = 0;
         for (arrival, packets) in batch.runs() {
@@ -200,6 +210,12 @@ impl Monitor {
         taken
     }
 
+    /// The stream should be this from now on: where there was a profile, another one.
+    pub fn renew(&mut self, profile: Profile, limits: TableLimits) {
+        let now = self.now();
+        self.families.renew(profile, limits, (&self.programs, now));
+    }
+
     /// True when all was looked at that was to be: no packet is taken any more.
     pub fn is_over(&self) -> bool {
         self.clock.now() >= self.end
@@ -208,13 +224,12 @@ impl Monitor {
     /// Packets are missing that were not looked at: the fault is ours, and nothing is found for
     /// that.
     pub fn skipped(&mut self) {
-        self.continuity.reset();
-        self.families.reset(self.now());
+        self.break_off(Break::Skipped);
     }
 
     /// The input was silent until now: what was being timed is void.
     pub fn interrupted(&mut self) {
-        self.families.reset(self.now());
+        self.break_off(Break::Interrupted);
     }
 
     /// Something was found outside of the packets: by their reception.
@@ -395,6 +410,7 @@ impl Monitor {
     /// Nothing has come until `arrival`. To be called in every idle turn of a live input.
     pub fn idle(&mut self, arrival: Arrival, out: &mut dyn FnMut(&Finding)) {
         self.clock.idle(arrival);
+        self.go_on(out);
         let at = self.now();
         self.lose_sync(at, out);
         if at.time >= self.next_tick {
@@ -402,8 +418,15 @@ impl Monitor {
         }
     }
 
+    /// No packet comes any more but those of the next batch: none waits for a PCR behind it.
+    pub fn ended(&mut self) {
+        self.ended = true;
+    }
+
     /// The stream has ended.
     pub fn finish(&mut self, out: &mut dyn FnMut(&Finding)) {
+        self.ended();
+        self.go_on(out);
         self.losses
             .iter_mut()
             .for_each(|(place, _)| *place = (*place).min(self.packets));

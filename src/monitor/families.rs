@@ -6,8 +6,8 @@ use crate::units::Arrival;
 use super::clocks::{ClockOptions, Clocks};
 use super::content::Content;
 use super::network::Network;
-use super::profile::ProfileJudge;
-use super::tables::Tables;
+use super::profile::{Profile, ProfileJudge};
+use super::tables::{TableLimits, Tables};
 use super::tstd::SystemTargetDecoders;
 use super::{Check, Moment, MonitorOptions, Out, Seen, TimeSource, Verdict};
 
@@ -70,6 +70,19 @@ impl Families {
         if let Some(profile) = &mut self.profile {
             profile.push(seen, out);
         }
+    }
+
+    /// What the stream should be from `at` on.
+    pub(super) fn renew(
+        &mut self,
+        profile: Profile,
+        limits: TableLimits,
+        (programs, at): (&Programs, Moment),
+    ) {
+        if let Some(judge) = &mut self.profile {
+            judge.renew(profile);
+        }
+        self.tables.renew(limits, programs, at);
     }
 
     /// Time went on to `at`.

@@ -28,7 +28,7 @@ pub struct Seen<'p> {
     pub pid: Pid,
     /// Its place.
     pub at: Moment,
-    /// When it came; for a file, when it was read.
+    /// When it came, where arrivals tell the time; elsewhere nothing.
     pub arrival: Arrival,
     /// Packets of its PID are missing before it, or it is out of order: what was begun is broken.
     pub broken: bool,
@@ -45,6 +45,8 @@ pub type Out<'o> = &'o mut dyn FnMut(Finding);
 pub enum Verdict {
     /// It was; what it found is all there was to find.
     Judged,
+    /// It was, but for what this reason names.
+    InPart(&'static str),
     /// It was not, for this reason.
     NotJudged(&'static str),
 }

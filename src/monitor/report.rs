@@ -125,6 +125,9 @@ pub struct CheckReport {
     pub priority: Priority,
     /// It could be judged on this input, or found something where it could only be judged in part.
     pub judged: bool,
+    /// It was judged, but for what the reason names.
+    #[serde(skip)]
+    pub in_part: bool,
     /// Why it could not, or not as a whole: where synchronisation was lost, see [`UNSYNCED`].
     pub reason: Option<&'static str>,
     /// How often it found something.
@@ -265,13 +268,14 @@ impl CheckReport {
             check,
             number: check.number(),
             priority: check.priority(),
-            judged: verdict == Verdict::Judged || count.count > 0,
+            judged: !matches!(verdict, Verdict::NotJudged(_)) || count.count > 0,
+            in_part: matches!(verdict, Verdict::InPart(_)),
             reason: match verdict {
                 Verdict::Judged if monitor.sync_losses() > 0 && check.needs_sync() => {
                     Some(UNSYNCED)
                 }
                 Verdict::Judged => None,
-                Verdict::NotJudged(reason) => Some(reason),
+                Verdict::InPart(reason) | Verdict::NotJudged(reason) => Some(reason),
             },
             count: count.count,
             error_seconds: count.seconds,

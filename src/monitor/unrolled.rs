@@ -3,7 +3,7 @@
 use crate::stream::timeline::Timeline;
 use crate::ts::{ContinuityCounter, Packet, Pcr};
 
-use super::clock::{FRACTION, Knot, pace};
+use super::clock::{Knot, due, pace};
 
 /// The longest interval between two PCRs (ISO/IEC 13818-1 §2.7.2 with TR 101 290 2.3.b): a longer
 /// one is time that passed only where the bytes between agree.
@@ -16,7 +16,7 @@ const LONGEST_INTERVAL: i64 = 100 * 27_000;
 /// step counts when it is no longer than 100 ms more than those, or than twice the step before
 /// (clocks that always come rarely, in a stream of any rate), or when packets of the PID are missing
 /// in it: those bytes took their time. Else time goes on at the rate of before.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Unrolled {
     line: Timeline,
     /// Ticks of jumps, which the line counts.
@@ -73,9 +73,4 @@ impl Unrolled {
         self.newest = Some(knot);
         knot
     }
-}
-
-/// How long so many packets take.
-fn due(packets: u64, pace: u64) -> i64 {
-    (packets.saturating_mul(pace) >> FRACTION) as i64
 }

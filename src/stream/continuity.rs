@@ -63,10 +63,12 @@ pub enum Step {
     Error(ContinuityError),
 }
 
-/// The last packet with a payload of one PID.
+/// The last packet with a payload of one PID, or the first of one that has had none.
 #[derive(Clone, Debug)]
 struct Last {
     packet: Packet,
+    /// It has no payload: the first one with a payload may have any counter.
+    bare: bool,
     /// It already came twice.
     twice: bool,
 }
@@ -98,7 +100,7 @@ impl Default for Continuity {
 
 impl Continuity {
     /// Before the first packet. At most 1.6 MB, for a stream of all 8191 PIDs: whether a packet
-    /// comes twice is told by its bytes, so each with a payload is copied, 188 bytes.
+    /// comes twice is told by its bytes, so one is copied, 188 bytes.
     pub fn new() -> Self {
         Self {
             places: Box::new([0; Pid::COUNT]),
@@ -126,13 +128,12 @@ impl Continuity {
         }
         let place = self.places[pid.index()];
         let Some(last) = self.states.get_mut(usize::from(place).wrapping_sub(1)) else {
-            if packet.has_payload() {
-                self.states.push(Last {
-                    packet: *packet,
-                    twice: false,
-                });
-                self.places[pid.index()] = self.states.len() as u16;
-            }
+            self.states.push(Last {
+                packet: *packet,
+                bare: !packet.has_payload(),
+                twice: false,
+            });
+            self.places[pid.index()] = self.states.len() as u16;
             return Step::Due;
         };
         let (before, found) = (
@@ -142,6 +143,7 @@ impl Continuity {
         if packet.has_payload() && found == before.next() {
             *last = Last {
                 packet: *packet,
+                bare: false,
                 twice: false,
             };
             return Step::Due;
@@ -166,7 +168,9 @@ impl Continuity {
                 found,
             })
         };
-        let verdict = if packet.discontinuity() {
+        let verdict = if last.bare && packet.has_payload() {
+            Step::Due
+        } else if packet.discontinuity() {
             match packet.has_payload() {
                 false if found == before => Step::Due,
                 _ => Step::Announced,
@@ -186,6 +190,7 @@ impl Continuity {
         if packet.has_payload() {
             *last = Last {
                 packet: *packet,
+                bare: false,
                 twice: false,
             };
         } else {
@@ -309,6 +314,7 @@ mod tests {
                 "a packet with errors",
                 vec![packet(1, 1), broken, packet(2, 2)],
             ),
+            ("no payload at all", vec![bare(5); 20]),
             ("any start", vec![bare(5), packet(7, 7), packet(8, 8)]),
         ] {
             assert_eq!(errors(&packets), [], "{what}");
@@ -337,6 +343,11 @@ mod tests {
                 "a step without payload",
                 vec![packet(1, 1), bare(2), packet(3, 3)],
                 (1, 2, 1),
+            ),
+            (
+                "a step where no packet has a payload",
+                vec![bare(5), bare(5), bare(6), bare(6)],
+                (5, 6, 1),
             ),
             (
                 "backward",

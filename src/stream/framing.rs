@@ -24,6 +24,8 @@ const CHUNK: usize = 21 * PACKET_SIZE;
 /// Packets with bad sync bytes that are kept until it is seen whether packets go on behind them
 /// where they are due: as many as lock. More is junk.
 const MOST_BAD: usize = 5;
+/// Events kept at most: every loss in a megabyte of packets is told, and where.
+const MAX_EVENTS: usize = 8192;
 /// Bytes of the arrival header before a sync byte in 192-byte packets.
 const TIMED_HEADER: usize = 4;
 
@@ -183,7 +185,7 @@ pub struct Framer {
     /// Packets at the start of `carry` that are passed whatever their sync bytes.
     due: usize,
     clock: ArrivalClock,
-    events: Pending<FramingEvent>,
+    events: Pending<FramingEvent, MAX_EVENTS>,
     junk_total: u64,
     losses: u64,
     bad_sync_bytes: u64,

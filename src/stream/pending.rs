@@ -6,14 +6,14 @@ use super::event::Event;
 /// flood costs no memory. What is over is not kept; the machine's counters have counted it all the
 /// same.
 #[derive(Debug)]
-pub struct Pending<E> {
+pub struct Pending<E, const MOST: usize = 64> {
     events: Vec<E>,
     most: usize,
 }
 
-impl<E: Event> Pending<E> {
+impl<E: Event, const MOST: usize> Pending<E, MOST> {
     /// Events kept at most.
-    pub const CAPACITY: usize = 64;
+    pub const CAPACITY: usize = MOST;
 
     /// Nothing.
     pub const fn new() -> Self {
@@ -41,7 +41,7 @@ impl<E: Event> Pending<E> {
     }
 }
 
-impl<E: Event> Default for Pending<E> {
+impl<E: Event, const MOST: usize> Default for Pending<E, MOST> {
     fn default() -> Self {
         Self::new()
     }

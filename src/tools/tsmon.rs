@@ -40,7 +40,8 @@ use crate::monitor::clocks::Demarcation;
 ///
 /// tsmon reads INPUT to its end, or until SIGINT or SIGTERM, and prints a report on stdout: the
 /// services, the PIDs with their bit rates, and what each check of ETSI TR 101 290 V1.4.1 found.
-/// A check that could not be judged on this input says so, and why: it has not been passed.
+/// A check that could not be judged on this input, or not as a whole, says so, and why: it has not
+/// been passed.
 ///
 /// INPUT is `-` (stdin), a file, FIFO or device, `udp://[SOURCE@]ADDR:PORT`, `rtp://ADDR:PORT`,
 /// `exec:COMMAND`, or multicat's own form. Packets of 188, 192 and 204 bytes are told apart by
@@ -49,7 +50,9 @@ use crate::monitor::clocks::Demarcation;
 ///
 /// Time is told by the arrivals on a socket, a device, and where packets carry theirs (192
 /// bytes); elsewhere by the PCRs of one PID, the first service's where it has any, and between
-/// two PCRs by the place in the stream. `--clock` decides otherwise.
+/// two PCRs by the place in the stream. `--clock` decides otherwise. By PCRs a packet is looked at
+/// when the next PCR has come, or 1 MB without one: so a report hangs on the stream alone, and that
+/// of a pipe is that of the file.
 ///
 /// With `--pass` stdin goes to stdout byte for byte, junk and odd framing included, and is measured
 /// on its way; the report goes to stderr or `--report-file`. The stream never waits for the
@@ -60,15 +63,19 @@ use crate::monitor::clocks::Demarcation;
 ///
 /// Every place where a sync byte is due and is another is one `sync_byte_error`; two in a row are
 /// also a `ts_sync_loss`, told at the second of them, which goes on until five good ones follow. So
-/// is input in which no packets were ever found. Meanwhile nothing else is judged, and what is timed
-/// begins anew behind it. Up to five packets with bad sync bytes in a row
+/// is input in which no packets were ever found. While it goes on no sync byte is due: of six bad ones
+/// in a row, whose packets are junk, two count; nothing else is judged, and what is timed begins anew
+/// behind it. Up to five packets with bad sync bytes in a row
 /// are packets when others go on behind them where they are due; what else is passed over is junk.
 /// One repeat of a packet that is the same, PCR apart, is legal; any other step of the continuity
-/// counter that no discontinuity_indicator announces is a `continuity_count_error`.
+/// counter that no discontinuity_indicator announces is a `continuity_count_error`, and so is a step
+/// in a packet without payload, on a PID that never has one too.
 ///
 /// `pcr_repetition_error` is more than 100 ms between the values of two PCRs of a PID that a PMT
 /// names; on a live input also none for 150 ms. `pcr_discontinuity_indicator_error` is a step of
-/// the value back, or of more than 100 ms, that no discontinuity_indicator announces.
+/// the value back, or of more than 100 ms, that no discontinuity_indicator announces. A step on of up
+/// to a second is both: values do not tell a PCR that is late from a clock that was set; a longer one
+/// is a clock that was set.
 /// `pcr_accuracy_error` is a PCR more than 500 ns from its place in a stream of constant rate
 /// (PCR_AC), and not judged where the rate is not constant or packets are missing: the rate is
 /// that of a window of a second or more, refined as it goes on, and what moves more slowly than
@@ -254,6 +261,9 @@ use crate::monitor::clocks::Demarcation;
 ///       - {pid: 0x0000-0x001F}    # of several, none is required
 /// ```
 ///
+/// SIGHUP reads the profile anew: a window of it begins, and where its `limits` are others, what is
+/// timed begins anew. One that is wrong is refused, with line and column, and the one before holds.
+///
 /// # DECODING
 ///
 /// With `--decode` one ffmpeg decodes the first picture and up to eight sounds of the first service
@@ -303,7 +313,8 @@ use crate::monitor::clocks::Demarcation;
 ///
 /// `--capture RING --into DIR` copies, when an alarm is raised, what a `tsring record` of the same
 /// stream has from `--before` the alarm to `--after` it, into a file that is named after the time
-/// and the check, and the alarm beside it as JSON. Of one check there is one extract in
+/// and the check, and the alarm beside it as JSON. A ring that is not there yet is said
+/// (`extract_ring_missing`) and waited for. Of one check there is one extract in
 /// `--capture-every`; the oldest go when all together would pass `--capture-bytes`. At the end
 /// what waits is copied as far as it is recorded; 64 wait at most, the others are left out.
 ///
@@ -311,7 +322,8 @@ use crate::monitor::clocks::Demarcation;
 ///
 /// Beside alarms: `command_failed`, `command_killed` and `command_dropped` of `--exec`,
 /// `measuring_skipped` of `--pass` (what was passed on without being measured), `extract_taken`,
-/// `extract_failed`, `extract_left_out` and `extract_removed` of `--capture`, and `file_unwritten`:
+/// `extract_failed`, `extract_left_out`, `extract_removed` and `extract_ring_missing` of `--capture`,
+/// `profile_reloaded` and `profile_refused` of SIGHUP, and `file_unwritten`:
 /// a file of `--events`, or of `--report-file` with `--interval`, took no more (a full disk);
 /// measuring and passing go on, the next one is tried again. Those of INPUT are tsrecv's.
 ///

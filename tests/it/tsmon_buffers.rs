@@ -56,12 +56,14 @@ fn watch(packets: &[Packet]) -> (Breaches, BufferMeasures, Vec<Finding>) {
         Check::EmptyBufferError,
         Check::DataDelayError,
     ];
-    monitor.push(&batch(packets), &mut |finding| {
+    let mut find = |finding: &Finding| {
         if ours.contains(&finding.check) {
             *breaches.entry(name(finding)).or_default() += 1;
             found.push(finding.clone());
         }
-    });
+    };
+    monitor.push(&batch(packets), &mut find);
+    monitor.finish(&mut find);
     (breaches, monitor.buffers(), found)
 }
 

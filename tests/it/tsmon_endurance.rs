@@ -88,7 +88,7 @@ fn assert_is_bounded(report: &Report, pids: usize) {
 }
 
 /// The stream that the seed damages: made to the packet, or by ffmpeg.
-fn healthy(seed: u64) -> Vec<Packet> {
+pub fn healthy(seed: u64) -> Vec<Packet> {
     const SECONDS: i64 = 15;
     if seed.is_multiple_of(2) {
         return Healthy::seconds(MEGABIT, SECONDS);
@@ -105,7 +105,7 @@ fn healthy(seed: u64) -> Vec<Packet> {
 }
 
 /// One to twelve strikes of any kind; each twentieth seed is a storm of wrong bits besides.
-fn strikes(packets: &[Packet], seed: u64) -> Vec<Strike> {
+pub fn strikes(packets: &[Packet], seed: u64) -> Vec<Strike> {
     let mut random = Random::new(seed);
     let mut strikes = Vec::new();
     for _ in 0..=random.below(12) {
@@ -280,7 +280,7 @@ fn watch(bytes: &[u8], seed: u64) -> Watched {
     }
 }
 
-fn number(event: &dyn Event, wanted: &str) -> u64 {
+pub fn number(event: &dyn Event, wanted: &str) -> u64 {
     let mut found = 0;
     event.fields(&mut |key, value| {
         if let (true, Value::Number(n)) = (key == wanted, value) {

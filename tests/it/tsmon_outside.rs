@@ -392,8 +392,6 @@ fn an_alarm_takes_its_extract_of_the_ring() {
             let path = |name: &str| folder.path().join(name);
             let mut tsring = command("tsring");
             tsring.arg("record").arg(path("ring")).args(["-i", GROUP]);
-            let recorder = Running::spawn(tsring.stderr(Stdio::null()));
-            wait_for("the ring", || path("ring").is_dir());
             let (ring, into) = (path("ring"), path("into"));
             fs::create_dir(&into).unwrap();
             // Not ours, however old: it stays.
@@ -415,6 +413,13 @@ fn an_alarm_takes_its_extract_of_the_ring() {
                     "2MB",
                 ],
             );
+            // The recorder comes after its monitor.
+            let log = folder.path().join("log");
+            wait_for("what is missing to be said", || {
+                read(&log).contains("extract_ring_missing")
+            });
+            let recorder = Running::spawn(tsring.stderr(Stdio::null()));
+            wait_for("the ring", || path("ring").is_dir());
             let _sender = sender(&damaged(folder.path()));
             let extracts = |end: &str| {
                 let mut names: Vec<_> = fs::read_dir(&into)
@@ -448,7 +453,6 @@ fn an_alarm_takes_its_extract_of_the_ring() {
                 .sum();
             assert!(sizes <= 2_000_000, "{sizes}");
             assert!(into.join("0_film.ts").exists());
-            let log = folder.path().join("log");
             assert!(read(&log).contains("extract_taken"), "{}", read(&log));
             stop(tsmon, &log);
             // For one that is larger than all together may be, none goes.
@@ -499,8 +503,8 @@ fn what_cannot_be_told_is_wrong_usage() {
         ),
         (&["--community", "x", "-"], "--snmp-trap"),
         (
-            &["--capture", "/nonexistent", "--into", "/tmp/x", "-"],
-            "/nonexistent",
+            &["--capture", "/nonexistent/one", "--into", "/tmp/x", "-"],
+            "/nonexistent/one",
         ),
     ] {
         Run::new("tsmon").args(args).run().expect(2, &[words]);

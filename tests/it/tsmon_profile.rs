@@ -1,11 +1,16 @@
 //! `tsmon learn` and `tsmon --profile`.
 
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
+use headend::ts::Packet;
+use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::harness::{Run, captures, ffmpeg_stream};
+use crate::harness::{Run, Running, captures, command, ffmpeg_stream, wait_for};
+use crate::healthy::{Healthy, MEGABIT};
 
 /// Two services of 22 s with null packets, one of them with French sound.
 fn healthy() -> PathBuf {
@@ -198,4 +203,42 @@ fn a_limit_of_a_profile_is_that_of_its_check() {
         0,
         "the command line comes after"
     );
+}
+
+#[test]
+fn sighup_reads_the_profile_anew_and_a_wrong_one_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let (profile, log, page) = (path("p.yaml"), path("log"), path("report.json"));
+    // 1 Mb/s, which is enough, then too little.
+    fs::write(&profile, "window: 1s\nbitrate: {min: 900k}\n").unwrap();
+    let mut tsmon = command("tsmon");
+    tsmon
+        .args(["--report", "json", "--report-file"])
+        .args([&page, Path::new("--profile"), &profile, Path::new("-")])
+        .stdin(Stdio::piped())
+        .stderr(fs::File::create(&log).unwrap());
+    let mut running = Running::spawn(&mut tsmon);
+    let mut pipe = running.0.stdin.take().unwrap();
+    let packets = Healthy::seconds(MEGABIT, 15);
+    let pieces: Vec<_> = packets.chunks(packets.len().div_ceil(3)).collect();
+    let said = |word: &str| fs::read_to_string(&log).unwrap().contains(word);
+    pipe.write_all(Packet::bytes_of(pieces[0])).unwrap();
+    fs::write(&profile, "window: 1s\nbitrate: {min: 2M}\n").unwrap();
+    running.signal(Signal::SIGHUP);
+    wait_for("the new profile", || said("profile_reloaded"));
+    pipe.write_all(Packet::bytes_of(pieces[1])).unwrap();
+    fs::write(&profile, "window: 1s\nbitrate: {min: 100k\n").unwrap();
+    running.signal(Signal::SIGHUP);
+    wait_for("the wrong one", || said("profile_refused"));
+    assert!(said("line "), "{}", fs::read_to_string(&log).unwrap());
+    pipe.write_all(Packet::bytes_of(pieces[2])).unwrap();
+    drop(pipe);
+    assert_eq!(running.wait(), 0);
+    let report: Value = serde_json::from_slice(&fs::read(&page).unwrap()).unwrap();
+    let found = &report["checks"]["profile_bitrate"];
+    let ms = |key: &str| found[key].as_i64().unwrap();
+    // A pipe holds 64 KiB, half a second, that the first profile may not have seen.
+    assert!((5_400..=7_000).contains(&ms("first_ms")), "{found}");
+    assert!(ms("last_ms") > 13_000 && ms("count") >= 7, "{found}");
 }

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, Write};
 use std::ops::Bound;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::Variable;
 
@@ -12,11 +13,14 @@ pub type Objects = BTreeMap<Vec<u32>, Variable>;
 
 /// The longest line that is read: an identifier has 128 arcs of ten digits at most.
 const LINE: u64 = 4096;
+/// How long questions wait for the first objects: snmpd starts us with its first question, and an
+/// answer of nothing would tell its asker that there are none.
+const FIRST: Duration = Duration::from_secs(1);
 
 /// Answers snmpd from the objects that were published last.
 #[derive(Clone, Debug, Default)]
 pub struct PassPersist {
-    objects: Arc<Mutex<Arc<Objects>>>,
+    objects: Arc<(Mutex<Option<Arc<Objects>>>, Condvar)>,
 }
 
 impl PassPersist {
@@ -27,11 +31,20 @@ impl PassPersist {
 
     /// Replaces what is told.
     pub fn publish(&self, objects: Objects) {
-        *self.objects.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(objects);
+        let (published, news) = &*self.objects;
+        let mut published = published.lock().unwrap_or_else(PoisonError::into_inner);
+        *published = Some(Arc::new(objects));
+        news.notify_all();
     }
 
-    fn current(&self) -> Arc<Objects> {
-        Arc::clone(&self.objects.lock().unwrap_or_else(PoisonError::into_inner))
+    /// What was published last; the first objects are waited for until `deadline`.
+    fn current(&self, deadline: Instant) -> Arc<Objects> {
+        let (published, news) = &*self.objects;
+        let published = published.lock().unwrap_or_else(PoisonError::into_inner);
+        let left = deadline.saturating_duration_since(Instant::now());
+        let published = news.wait_timeout_while(published, left, |o| o.is_none());
+        let (published, _) = published.unwrap_or_else(PoisonError::into_inner);
+        published.clone().unwrap_or_default()
     }
 
     /// Answers until an empty line or the end of `questions`.
@@ -39,16 +52,17 @@ impl PassPersist {
     /// # Errors
     /// When questions cannot be read or answers not be written: snmpd is gone.
     pub fn serve(&self, mut questions: impl BufRead, mut answers: impl Write) -> io::Result<()> {
+        let deadline = Instant::now() + FIRST;
         while let Some(word) = line(&mut questions)?.filter(|word| !word.is_empty()) {
             let answer = match word.as_str() {
                 "PING" => "PONG\n".to_owned(),
                 "get" => {
                     let asked = identifier(line(&mut questions)?);
-                    let objects = self.current();
+                    let objects = self.current(deadline);
                     told(asked.as_ref().and_then(|id| objects.get_key_value(id)))
                 }
                 "getnext" => {
-                    let objects = self.current();
+                    let objects = self.current(deadline);
                     let after = identifier(line(&mut questions)?).map(Bound::Excluded);
                     told(after.and_then(|after| objects.range((after, Bound::Unbounded)).next()))
                 }
@@ -122,6 +136,27 @@ mod tests {
             ".1.3.6.10\ngauge\n4294967295\n"
         );
         assert_eq!(asked("getnext\n.1.3.6.10\n"), "NONE\n");
+    }
+
+    #[test]
+    fn the_first_question_waits_for_something_to_tell() {
+        let agent = PassPersist::new();
+        let ours = agent.clone();
+        let answers = std::thread::spawn(move || {
+            let mut answers = Vec::new();
+            ours.serve("get\n.1.3.6\n".as_bytes(), &mut answers)
+                .unwrap();
+            answers
+        });
+        agent.publish(Objects::from([(vec![1, 3, 6], Variable::Integer(7))]));
+        assert_eq!(answers.join().unwrap(), b".1.3.6\ninteger\n7\n");
+        // Where nothing comes, nothing is told, and not after long.
+        let mut answers = Vec::new();
+        let start = Instant::now();
+        let questions = "get\n.1.3.6\ngetnext\n.1\n".as_bytes();
+        PassPersist::new().serve(questions, &mut answers).unwrap();
+        assert_eq!(answers, b"NONE\nNONE\n");
+        assert!((FIRST..FIRST * 10).contains(&start.elapsed()));
     }
 
     #[test]

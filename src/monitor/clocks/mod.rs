@@ -236,7 +236,7 @@ impl Clocks {
                 .clocks
                 .iter()
                 .find_map(|clock| why_not_accurate(clock, null_packets)),
-            Check::PtsError => self.why_no_stamps(),
+            Check::PtsError => return self.stamps_verdict(),
             _ if self.clocks.iter().any(|c| c.count < 2) => {
                 Some("a PCR PID has fewer than two PCRs")
             }
@@ -245,12 +245,18 @@ impl Clocks {
         obstacle.map_or(Verdict::Judged, Verdict::NotJudged)
     }
 
-    fn why_no_stamps(&self) -> Option<&'static str> {
+    fn stamps_verdict(&self) -> Verdict {
         let regular = || self.stamps.iter().filter(|s| s.is_regular());
         if regular().any(|s| s.pts_count >= 2) {
-            return None;
+            return if regular().any(|s| s.scrambled) {
+                Verdict::InPart("scrambled streams show no time stamps")
+            } else if regular().any(|s| s.pts_count < 2) {
+                Verdict::InPart("a stream has fewer than two time stamps")
+            } else {
+                Verdict::Judged
+            };
         }
-        Some(if self.stamps.is_empty() {
+        Verdict::NotJudged(if self.stamps.is_empty() {
             "no PMT names a stream with time stamps"
         } else if regular().next().is_none() {
             "no video, but still pictures, and no audio"

@@ -44,6 +44,16 @@ impl ProfileJudge {
         }
     }
 
+    /// Another profile: its first window begins.
+    pub fn renew(&mut self, profile: Profile) {
+        let (stream, services) = (self.stream, std::mem::take(&mut self.services));
+        *self = Self {
+            stream,
+            services,
+            ..Self::new(profile)
+        };
+    }
+
     /// After a PAT or PMT changed: the services as they are now.
     pub fn services(&mut self, programs: &Programs) {
         self.stream = programs.transport_stream_id();

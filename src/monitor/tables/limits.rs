@@ -99,7 +99,7 @@ impl Default for AbsenceLimits {
 
 /// The limits of the checks of tables, with those of TR 101 290 V1.4.1 §5.2 and TR 101 211 V1.9.1
 /// §4.4 as default. A limit that is `None` is not looked at.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct TableLimits {
     /// Where it is received: decides the limits of EIT schedules.
     pub delivery: Delivery,

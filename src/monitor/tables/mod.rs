@@ -99,6 +99,16 @@ impl Tables {
         tables
     }
 
+    /// Other limits hold from `at` on; what is timed by others than before begins anew.
+    pub fn renew(&mut self, limits: TableLimits, programs: &Programs, at: Moment) {
+        if self.judge.limits != limits {
+            self.judge.limits = limits;
+            self.services(programs, at);
+            self.judge.reset(at);
+            self.presence.reset(at.time);
+        }
+    }
+
     fn place_readers(&mut self, at: Ticks27M) {
         self.presence.clear_readers();
         for (reader, place) in self.readers.iter().zip(1..) {

@@ -99,6 +99,8 @@ pub(super) struct SubTable {
     slots: Vec<Ticks27M>,
     /// Which sections came.
     seen: [u64; 4],
+    /// Which sections were told to be missing since they came last.
+    missed: [u64; 4],
     /// When a finding last spoke of what is missing.
     told: Option<Ticks27M>,
     told_pair: Option<Ticks27M>,
@@ -123,6 +125,7 @@ impl SubTable {
             last: arrived.ended,
             slots: Vec::new(),
             seen: [0; 4],
+            missed: [0; 4],
             told: None,
             told_pair: None,
             withdrawn: false,
@@ -176,7 +179,7 @@ impl SubTable {
         let back = std::mem::replace(&mut self.withdrawn, false);
         if back {
             self.slots.fill(at);
-            self.seen = [0; 4];
+            (self.seen, self.missed) = ([0; 4], [0; 4]);
         }
         if (self.version, self.last_number) == (version, last) && !self.slots.is_empty() {
             return back;
@@ -214,10 +217,12 @@ impl SubTable {
         let Some(limit) = limits.of(self.key.id, number) else {
             return;
         };
-        let untold = self.told.is_none_or(|told| told <= before + limit);
+        let missed = &mut self.missed[usize::from(number / 64)];
+        let bit = 1 << (number % 64);
+        let untold = *missed & bit == 0;
+        *missed &= !bit;
         if (came || !self.is_schedule()) && now - before > limit && untold {
             self.late += 1;
-            self.told = Some(now);
             if !limits.is_advice(self.key.id) {
                 let interval = ("interval_ms", now - before);
                 self.tell("late", Some(number), interval, limit, arrived.ended, out);
@@ -252,6 +257,27 @@ impl SubTable {
         }
     }
 
+    /// Counts a section that is missing, and says so where that is an error.
+    fn miss(
+        &mut self,
+        number: u8,
+        (absent, limit): (Ticks27M, Ticks27M),
+        at: Moment,
+        limits: &TableLimits,
+        out: Out<'_>,
+    ) {
+        self.late += 1;
+        let reason = if self.has_come(number) {
+            "absent"
+        } else {
+            "never seen"
+        };
+        if !limits.is_advice(self.key.id) {
+            let absent = ("absent_ms", absent);
+            self.tell(reason, Some(number), absent, limit, at, out);
+        }
+    }
+
     /// Looks for what is missing at `at`; gives when there may be something next.
     pub(super) fn check(&mut self, at: Moment, limits: &TableLimits, out: Out<'_>) -> Ticks27M {
         if self.withdrawn {
@@ -259,47 +285,43 @@ impl SubTable {
         }
         let (id, now) = (self.key.id, at.time);
         let mut due = Ticks27M::MAX;
-        // The section that is missing longest, and how many are.
+        // The section that is missing longest, and how many are that were told before.
         let mut missing: Option<(u8, Ticks27M, Ticks27M)> = None;
         let mut count = 0;
-        for (number, came) in (0..=u8::MAX).zip(&self.slots) {
+        let mut fresh = false;
+        for number in (0..=u8::MAX).take(self.slots.len()) {
+            let came = self.slots[usize::from(number)];
             if self.is_schedule() && !self.has_come(number) {
                 continue;
             }
             let Some(limit) = limits.of(id, number) else {
                 return Ticks27M::MAX;
             };
-            if now - *came <= limit {
-                due = due.min(*came + limit);
+            if now - came <= limit {
+                due = due.min(came + limit);
                 continue;
             }
-            count += 1;
-            if missing.is_none_or(|(_, since, _)| *came < since) {
-                missing = Some((number, *came, limit));
+            if missing.is_none_or(|(_, since, _)| came < since) {
+                missing = Some((number, came, limit));
             }
+            let missed = &mut self.missed[usize::from(number / 64)];
+            let bit = 1 << (number % 64);
+            if *missed & bit != 0 {
+                count += 1;
+                continue;
+            }
+            *missed |= bit;
+            fresh = true;
+            self.miss(number, (now - came, limit), at, limits, out);
         }
         if let Some((number, since, limit)) = missing {
-            if self
-                .told
-                .is_none_or(|told| now - told > again(limit) || told < since)
-            {
+            if fresh {
                 self.told = Some(now);
-                self.late += count;
-                let reason = if self.has_come(number) {
-                    "absent"
-                } else {
-                    "never seen"
-                };
-                if !limits.is_advice(id) {
-                    self.tell(
-                        reason,
-                        Some(number),
-                        ("absent_ms", now - since),
-                        limit,
-                        at,
-                        out,
-                    );
-                }
+            } else if self.told.is_none_or(|told| now - told > again(limit)) {
+                self.told = Some(now);
+                // One finding for all that stay away.
+                self.late += count - 1;
+                self.miss(number, (now - since, limit), at, limits, out);
             }
             if now - self.last.time > limit * WITHDRAWN_AFTER {
                 self.withdrawn = true;
@@ -349,7 +371,7 @@ impl SubTable {
     /// What was timed is void: everything is due from `at` on.
     pub(super) fn restart(&mut self, at: Ticks27M) {
         self.slots.fill(at);
-        self.seen = [0; 4];
+        (self.seen, self.missed) = ([0; 4], [0; 4]);
         (self.told, self.told_pair) = (None, None);
     }
 

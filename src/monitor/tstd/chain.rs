@@ -5,11 +5,15 @@ use std::collections::VecDeque;
 use super::finding::{Buffer, Fault, Place, Reporter};
 use super::main_buffers::{Behind, End, Piece, PieceAmount};
 use super::measured::{Measured, Over, TOLERANCE};
-use super::model::{Main, Model, NO_PARAMETERS, Reason, Signalled, Transfer, aac, wide_subtitles};
+use super::model::{
+    CONTRADICTION, Main, Model, NO_MODEL, NO_PARAMETERS, Reason, SCRAMBLED_MODEL, SCRAMBLED_UNITS,
+    Signalled, Transfer, aac, wide_subtitles,
+};
 use super::quantity::{Amount, Fine, Interval};
 use super::scheduled::{Plan, Planned};
 use super::transport::TransportBuffer;
 use super::units::{Delivery, Found, Passing, Stamp, Told, UnitFinder, UnitStart};
+use crate::monitor::Check;
 use crate::stream::video::VideoFormat;
 use crate::ts::{Dts, PACKET_SIZE, Packet, Pcr, Pid};
 
@@ -562,6 +566,29 @@ impl Chain {
     /// It has a model, or will have one when its headers have come.
     pub(super) fn can_be_followed(&self) -> bool {
         !matches!(self.signalled.model(), Err(reason) if reason != NO_PARAMETERS)
+    }
+
+    /// Why a check could not be judged of it as a whole; `None` where it was, or where no buffers
+    /// are defined for it.
+    pub(super) fn hindrance(&self, check: Check) -> Option<Reason> {
+        let scrambled = self.measured.scrambled;
+        match self.model {
+            Err(NO_MODEL) => None,
+            Err(_) if scrambled => Some(SCRAMBLED_MODEL),
+            Err(reason) => Some(reason),
+            // TB leaks at its rate whatever it holds.
+            Ok(_) if check == Check::EmptyBufferError => None,
+            Ok(_) if scrambled => Some(SCRAMBLED_UNITS),
+            Ok(_) if check == Check::DataDelayError => None,
+            Ok(_) if self.measured.contradictions > 0 => Some(CONTRADICTION),
+            Ok(model) => match model.main {
+                Main::Video(video) => match video.transfer {
+                    Transfer::Unknown(reason) => Some(reason),
+                    _ => None,
+                },
+                Main::One(_) => None,
+            },
+        }
     }
 
     /// Bits a second out of TBn.

@@ -34,6 +34,8 @@ pub(super) struct Measured {
     pub(super) resets: u64,
     /// How often vbv_delay spoke against the decoding times.
     pub(super) contradictions: u64,
+    /// Packets of it were scrambled.
+    pub(super) scrambled: bool,
     pub(super) longest_delay: Option<Fine>,
     pub(super) shortest_delay: Option<Fine>,
 }

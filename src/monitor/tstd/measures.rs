@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::chain::Chain;
 use super::finding::Buffer;
 use super::measured::Extremes;
-use super::model::{Main, Transfer, Video};
+use super::model::{CONTRADICTION, Main, SCRAMBLED_MODEL, SCRAMBLED_UNITS, Transfer, Video};
 use super::program::Program;
 use super::quantity::{Amount, Fine};
 use super::systems;
@@ -107,13 +107,13 @@ impl StreamBuffers {
                 }
             }
             if measured.contradictions > 0 {
-                not_judged = Some("MB and EB in part: vbv_delay contradicts the decoding times");
+                not_judged = Some(CONTRADICTION);
             }
-            if chain.scrambled {
-                not_judged = Some("scrambled: only TB could be judged");
+            if measured.scrambled {
+                not_judged = Some(SCRAMBLED_UNITS);
             }
-        } else if chain.scrambled {
-            not_judged = Some("scrambled: its profile and level cannot be read");
+        } else if measured.scrambled {
+            not_judged = Some(SCRAMBLED_MODEL);
         }
         if program.intervals == 0 {
             not_judged = Some("no two PCRs date its bytes");

@@ -186,11 +186,13 @@ impl SystemTargetDecoders {
         if self.programs.iter().all(|p| p.intervals == 0) {
             return Verdict::NotJudged("no two PCRs of a program date its bytes");
         }
-        let mut chains = self.programs.iter().flat_map(|p| &p.chains);
-        if check == Check::DataDelayError && chains.all(|c| c.measured.units == 0) {
-            return Verdict::NotJudged("no access unit with a time stamp could be followed");
+        let chains = || self.programs.iter().flat_map(|p| &p.chains);
+        let hindrance = chains().find_map(|c| c.hindrance(check));
+        if check == Check::DataDelayError && chains().all(|c| c.measured.units == 0) {
+            let none = "no access unit with a time stamp could be followed";
+            return Verdict::NotJudged(hindrance.unwrap_or(none));
         }
-        Verdict::Judged
+        hindrance.map_or(Verdict::Judged, Verdict::InPart)
     }
 
     /// What was measured.

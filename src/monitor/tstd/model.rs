@@ -62,10 +62,15 @@ pub(super) type Reason = &'static str;
 
 /// Waits for a sequence header, a parameter set or an audio header.
 pub(super) const NO_PARAMETERS: Reason = "no sequence header or parameter set has come";
-const NO_MODEL: Reason = "no buffers are defined for this kind of stream";
+pub(super) const NO_MODEL: Reason = "no buffers are defined for this kind of stream";
 const UNKNOWN_LEVEL: Reason = "the profile or level is not one of the specification's";
 const NO_SCHEDULE: Reason =
     "MB and EB: hrd_management_valid_flag is set, but the stream tells of no NAL HRD";
+pub(super) const CONTRADICTION: Reason =
+    "MB and EB in part: vbv_delay contradicts the decoding times";
+/// Access units cannot be found in what is scrambled.
+pub(super) const SCRAMBLED_UNITS: Reason = "scrambled: only TB could be judged";
+pub(super) const SCRAMBLED_MODEL: Reason = "scrambled: its profile and level cannot be read";
 const OWN_BUFFERS: Reason = "a multiplex_buffer_descriptor gives it buffers of its own";
 
 const TRANSPORT: u64 = 512;

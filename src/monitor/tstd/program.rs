@@ -203,6 +203,7 @@ impl Program {
         let scrambled = seen.packet.scrambling() != Scrambling::Clear;
         let fresh = seen.broken || scrambled && !chain.scrambled;
         chain.scrambled = scrambled;
+        chain.measured.scrambled |= scrambled;
         if fresh {
             chain.lose();
         }

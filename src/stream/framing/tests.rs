@@ -288,7 +288,7 @@ fn a_flood_of_damage_is_counted_and_costs_no_memory() {
     }
     let mut events = 0;
     framer.drain_events(&mut |_| events += 1);
-    assert_eq!(events, Pending::<FramingEvent>::CAPACITY);
+    assert_eq!(events, Pending::<FramingEvent, MAX_EVENTS>::CAPACITY);
     assert!((9_990..10_000).contains(&framer.losses));
 }
 

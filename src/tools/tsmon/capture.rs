@@ -5,6 +5,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -87,6 +88,11 @@ pub enum CaptureEvent {
         /// Why.
         why: String,
     },
+    /// `extract_ring_missing`: the ring is not there yet.
+    NoRing {
+        /// Its directory.
+        ring: String,
+    },
     /// `extract_left_out`: too many wait.
     LeftOut {
         /// Whose.
@@ -104,6 +110,7 @@ impl Event for CaptureEvent {
         match self {
             Self::Taken { .. } => "extract_taken",
             Self::Failed { .. } => "extract_failed",
+            Self::NoRing { .. } => "extract_ring_missing",
             Self::LeftOut { .. } => "extract_left_out",
             Self::Removed { .. } => "extract_removed",
         }
@@ -112,7 +119,7 @@ impl Event for CaptureEvent {
     fn severity(&self) -> Severity {
         match self {
             Self::Taken { .. } | Self::Removed { .. } => Severity::Info,
-            Self::Failed { .. } | Self::LeftOut { .. } => Severity::Warning,
+            Self::Failed { .. } | Self::NoRing { .. } | Self::LeftOut { .. } => Severity::Warning,
         }
     }
 
@@ -126,6 +133,7 @@ impl Event for CaptureEvent {
                 field("file", file.as_str().into());
                 field("reason", why.as_str().into());
             }
+            Self::NoRing { ring } => field("ring", ring.as_str().into()),
             Self::LeftOut { check } => field("check", check.name().into()),
             Self::Removed { file } => field("file", file.as_str().into()),
         }
@@ -156,13 +164,22 @@ impl CaptureArgs {
     /// Begins to take extracts, where it was asked for.
     ///
     /// # Errors
-    /// Where there is no ring, or no directory can be made.
+    /// Where what is there is no ring, or no directory can be made.
     pub fn open(&self) -> Result<Option<Capture>, Error> {
         let (Some(ring), Some(into)) = (&self.capture, &self.into) else {
             return Ok(None);
         };
+        let relay = Relay::default();
         match Ring::open(Arc::new(Disk), ring) {
             Ok(_) | Err(RingError::Empty { .. }) => {}
+            // Its recorder has not begun yet: each extract looks for the ring again.
+            Err(RingError::Io { source, .. })
+                if source.kind() == ErrorKind::NotFound && has_place(ring) =>
+            {
+                relay.post(&CaptureEvent::NoRing {
+                    ring: ring.display().to_string(),
+                });
+            }
             Err(e) => return Err(Error::usage(e).hint("--capture takes a ring of tsring record")),
         }
         let made = fs::create_dir_all(into);
@@ -170,7 +187,6 @@ impl CaptureArgs {
             .map_err(Error::usage)?;
         let (sender, receiver) = channel();
         let waiting = Arc::default();
-        let relay = Relay::default();
         let worker = Worker {
             ring: ring.clone(),
             into: into.clone(),
@@ -234,6 +250,12 @@ impl Capture {
         }
         self.turn(context);
     }
+}
+
+/// True where a recorder can make this directory: the one above it is there.
+fn has_place(ring: &Path) -> bool {
+    let above = ring.parent().filter(|path| !path.as_os_str().is_empty());
+    above.unwrap_or(Path::new(".")).is_dir()
 }
 
 /// `20261122T210944.123Z_continuity_count_error_pid_0x0100`

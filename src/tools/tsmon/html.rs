@@ -156,13 +156,19 @@ fn check_row(page: &mut Page, check: &CheckReport) {
     page.raw("<tr>").element("td class=\"n\"", check.number);
     page.element("td class=\"id\"", check.check.name());
     let priority = check.priority.number();
-    if check.count == 0 {
-        page.raw("<td><span class=\"pill ok\">ok</span></td>");
-    } else {
+    page.raw("<td>");
+    if check.count > 0 {
         page.markup(format_args!(
-            "<td><span class=\"pill p{priority}\">priority {priority}</span></td>"
+            "<span class=\"pill p{priority}\">priority {priority}</span>"
         ));
+    } else if !check.in_part {
+        page.raw("<span class=\"pill ok\">ok</span>");
     }
+    if let Some(reason) = check.reason.filter(|_| check.in_part) {
+        page.raw("<span class=\"pill\">in part</span> ")
+            .text(reason);
+    }
+    page.raw("</td>");
     let at = |ms: Option<i64>| ms.map(|ms| Ticks27M::from_millis(ms).to_string());
     let number = |n: u64| match n {
         0 => String::new(),

@@ -352,6 +352,7 @@ fn checks(frame: &mut Frame<'_>, area: Rect, report: &Report, raised: &[Check]) 
             c if raised.contains(&c.check) => ("!", Color::Red),
             c if c.count > 0 => ("x", Color::Yellow),
             c if !c.judged => ("-", Color::DarkGray),
+            c if c.in_part => ("~", Color::DarkGray),
             _ => ("+", Color::Green),
         };
         let count = match check.count {
@@ -369,6 +370,6 @@ fn checks(frame: &mut Frame<'_>, area: Rect, report: &Report, raised: &[Check]) 
     let lines: Vec<_> = order.into_iter().map(line).collect();
     let block = Block::bordered()
         .title(" checks ")
-        .title_bottom(" ! now  x before  - not judged ");
+        .title_bottom(" ! now  x before  - not judged  ~ in part ");
     frame.render_widget(Paragraph::new(Text::from(lines)).block(block), area);
 }

@@ -9,6 +9,7 @@ use super::limits::Limit;
 use crate::cli::{Error, yaml};
 use crate::monitor::profile::{PidRule, Profile, RateWindow, ServiceRule, Unlisted};
 use crate::si::TransportStreamId;
+use crate::stream::event::{Event, Severity, Value};
 use crate::units::{BitRate, Ticks27M, parsed, parsed_option};
 
 /// A profile as it stands in its file.
@@ -46,6 +47,44 @@ fn window<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Ticks27M, D::Err
     match (Ticks27M::SECOND..=Ticks27M::SECOND * 3600).contains(&window) {
         true => Ok(window),
         false => Err(serde::de::Error::custom("a window lasts from 1s to 1h")),
+    }
+}
+
+/// What became of a profile that was to be read anew.
+#[derive(Clone, Debug)]
+pub(super) enum ProfileEvent {
+    /// `profile_reloaded`.
+    Reloaded {
+        /// The file.
+        file: String,
+    },
+    /// `profile_refused`: the one before holds.
+    Refused {
+        /// Why.
+        why: String,
+    },
+}
+
+impl Event for ProfileEvent {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Reloaded { .. } => "profile_reloaded",
+            Self::Refused { .. } => "profile_refused",
+        }
+    }
+
+    fn severity(&self) -> Severity {
+        match self {
+            Self::Reloaded { .. } => Severity::Info,
+            Self::Refused { .. } => Severity::Error,
+        }
+    }
+
+    fn fields(&self, field: &mut dyn FnMut(&'static str, Value)) {
+        match self {
+            Self::Reloaded { file } => field("file", file.as_str().into()),
+            Self::Refused { why } => field("reason", why.as_str().into()),
+        }
     }
 }
 

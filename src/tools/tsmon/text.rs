@@ -128,7 +128,9 @@ fn check_lines(page: &mut String, checks: &[CheckReport]) {
             format_args!("{:<36} {found}", name(check).trim_start()),
         );
     }
-    let fine = checks.iter().filter(|c| c.judged && c.count == 0);
+    let fine = checks
+        .iter()
+        .filter(|c| c.judged && !c.in_part && c.count == 0);
     list(page, "ok", fine.map(name));
     let mut told = Vec::new();
     for reason in checks.iter().filter_map(|c| c.reason) {
@@ -141,8 +143,11 @@ fn check_lines(page: &mut String, checks: &[CheckReport]) {
                 );
                 continue;
             }
-            let these = checks.iter().filter(|c| c.reason == Some(reason));
-            list(page, &format!("not judged, {reason}"), these.map(name));
+            for (in_part, what) in [(true, "judged in part"), (false, "not judged")] {
+                let these = checks.iter().filter(|c| c.reason == Some(reason));
+                let these = these.filter(|c| c.in_part == in_part);
+                list(page, &format!("{what}, {reason}"), these.map(name));
+            }
         }
     }
 }

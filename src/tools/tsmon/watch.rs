@@ -9,7 +9,7 @@ use super::live::Screen;
 use super::notices::Notices;
 use super::outside::Outside;
 use super::page::Page;
-use super::profile::ProfileFile;
+use super::profile::{ProfileEvent, ProfileFile};
 use crate::cli::{Context, Error, Level};
 use crate::io::clock::{Clock, SystemClock};
 use crate::io::{Decode, DecodeOptions, Received, Source};
@@ -89,7 +89,7 @@ impl Watch {
         while !context.stopping() {
             batch.clear();
             let mut received = source.receive(&mut batch, TURN)?;
-            // A file's batches are filled: the clock looks ahead in them.
+            // A file's batches are filled.
             while file && received == Received::Packets && batch.room() > 0 {
                 received = source.receive(&mut batch, TURN)?;
             }
@@ -114,6 +114,9 @@ impl Watch {
                 progress.set(monitor.bytes());
             }
             context.turn(|c| count(c, source, self.monitor.as_ref()));
+            if context.signals().take_reload() {
+                self.reload(args, context);
+            }
             let now = self.monitor.as_ref().map(|m| m.now().time);
             if let Some(monitor) = self.monitor.as_ref().filter(|_| due.report(now, file)) {
                 page.print_meanwhile(monitor, context)?;
@@ -150,6 +153,23 @@ impl Watch {
             if let Some(monitor) = self.monitor.as_mut().filter(|_| self.unsynced) {
                 monitor.never_synced(&mut |_| {});
             }
+        }
+    }
+
+    /// Reads the profile anew: from now on the stream should be what it says.
+    fn reload(&mut self, args: &Args, context: &Context) {
+        let Some(path) = &args.profile else { return };
+        match ProfileFile::load(path) {
+            Ok(profile) => {
+                if let Some(monitor) = &mut self.monitor {
+                    let limits = args.limits.tables(&profile.limits);
+                    monitor.renew(profile.profile(), limits);
+                }
+                self.profile = Some(profile);
+                let file = path.display().to_string();
+                context.event(&ProfileEvent::Reloaded { file });
+            }
+            Err(e) => context.event(&ProfileEvent::Refused { why: e.to_string() }),
         }
     }
 
@@ -190,7 +210,9 @@ impl Watch {
                 monitor.idle(SystemClock.now(), &mut found);
                 batch.len()
             }
-            Received::Packets | Received::End => {
+            Received::Packets => monitor.push_until(batch, taken, until, &mut found),
+            Received::End => {
+                monitor.ended();
                 monitor.push_until(batch, taken, until, &mut found)
             }
         };

@@ -76,6 +76,29 @@ fn present_and_following_of_a_service_come_each_two_seconds() {
 }
 
 #[test]
+fn each_of_two_sections_that_are_late_at_once_counts() {
+    // Both sections of a service's EIT each 2.2 s: missed by a tick, and late by so little that no
+    // tick falls in between.
+    for every_ms in [2_200, 2_050, 2_001] {
+        let mut sim = Sim::new(TableLimits::default());
+        let mut plan = dvb();
+        plan.remove(EIT);
+        for number in [0, 1] {
+            let from = 30 * (1 + i64::from(number));
+            let section = eit_pf(true, 1, number);
+            plan.push(tables(every_ms, from, Pid::EIT, &[section]));
+        }
+        sim.run(&mut plan, ms(every_ms) * 11 + ms(500));
+        let found = sim.of(Check::EitActualError);
+        for section in ["0", "1"] {
+            let of = found.iter().filter(|f| field(f, "section") == section);
+            assert_eq!(of.count(), 11, "{every_ms} ms: {found:#?}");
+        }
+        assert_eq!(sim.of(Check::SiRepetitionError).len(), 22);
+    }
+}
+
+#[test]
 fn an_eit_that_went_away_is_missed_as_long_as_it_is() {
     let mut sim = Sim::new(TableLimits::default());
     let mut plan = dvb();
