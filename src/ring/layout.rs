@@ -52,6 +52,23 @@ impl SegmentName {
     }
 }
 
+/// True when a ring takes a file for its own by its name, relative to the ring.
+pub fn is_own_name(name: &Path) -> bool {
+    let Some(file) = name.file_name().and_then(|file| file.to_str()) else {
+        return false;
+    };
+    let epoch = |dir: &Path| {
+        matches!(
+            dir.to_str().map(|d| classify(d, true)),
+            Some(Class::Epoch(_))
+        )
+    };
+    let inside = name
+        .parent()
+        .is_some_and(|dir| dir == Path::new("") || epoch(dir));
+    inside && !matches!(classify(file, false), Class::Foreign)
+}
+
 /// The directory of an epoch; 0 is the live part.
 pub fn epoch_dir(ring: &Path, epoch: u32) -> PathBuf {
     match epoch {

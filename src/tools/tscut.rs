@@ -8,7 +8,7 @@ use clap::{Parser, ValueEnum};
 use crate::cli::{Common, Context, Error, Level, Range, ToolArgs, Verdict};
 use crate::cut::error::SurveyError;
 use crate::cut::survey::{Snap, Survey};
-use crate::io::{Endpoint, Recording, is_same_file};
+use crate::io::{Endpoint, Recording, is_file_of_ring, is_same_file};
 use crate::si::ServiceSelector;
 
 mod delivery;
@@ -261,6 +261,9 @@ pub fn run(args: Args, context: &mut Context) -> Result<Verdict, Error> {
         return Err(Error::usage(error).hint("name another file with -o"));
     }
     if source.is_dir() {
+        if is_file_of_ring(&source, &args.output) {
+            return Err(Error::own_file(&args.output, source.display()));
+        }
         from_ring(&args, &source, context)
     } else {
         from_file(&args, &source, context)

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 
-use super::{existing, instant};
+use super::{apart, existing, instant};
 use crate::cli::when::When;
 use crate::cli::{Common, Context, Error, Level, Verdict};
 use crate::io::clock::{Clock, SystemClock};
@@ -59,6 +59,7 @@ const ENDED_AFTER: Ticks27M = Ticks27M::from_millis(3000);
 /// Runs `tsring play`.
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<Verdict, Error> {
     let dir = existing(&args.dir)?;
+    apart(&dir, &args.output)?;
     let ring = Ring::open(Arc::new(Disk), &dir)?;
     let (now, wall) = (SystemClock.now(), SystemClock.wall());
     let from = match (instant(args.from.as_ref(), args.tz.as_deref())?, args.delay) {
