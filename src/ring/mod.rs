@@ -123,6 +123,7 @@ mod storage;
 mod summary;
 #[cfg(test)]
 mod tests;
+mod unfiled;
 mod upkeep;
 mod writer;
 
