@@ -51,6 +51,7 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<Verdict, Error> {
     let mut output = Output::open(&args.output, context)?;
     let total = total(ring.cursor(from, Some(end)))?;
     output.set_room_apart(total);
+    context.status(&format!("reading {} into {}", dir.display(), args.output));
     context.ready();
     let mut progress = context.progress("reading", total);
     let mut cursor = ring.cursor(from, Some(end));
