@@ -18,7 +18,7 @@ complete -c tscut -l log-format -d 'Form of the lines on stderr' -r -f -a "text\
 json\t'One JSON object a line'"
 complete -c tscut -l stats -d 'Print a line of statistics at this interval' -r
 complete -c tscut -l stats-json -d 'Keep every counter in this file, replaced as a whole each second' -r -F
-complete -c tscut -l rebase -d 'Begin the clock of the result at zero (PCR, PTS, DTS, splice times)'
+complete -c tscut -l rebase -d 'Begin the clock of the result at zero (PCR, PTS, DTS, splice times); that of MP4 and Matroska always does'
 complete -c tscut -l json -d 'Print what was cut on stdout, as one JSON object'
 complete -c tscut -s v -l verbose -d 'Say more on stderr'
 complete -c tscut -s q -l quiet -d 'Say errors only'

@@ -22,12 +22,21 @@ pub struct Common {
     pub log_format: Format,
 
     /// Print a line of statistics at this interval
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "DURATION", value_parser = interval)]
     pub stats: Option<Duration>,
 
     /// Keep every counter in this file, replaced as a whole each second
     #[arg(long, value_name = "FILE")]
     pub stats_json: Option<PathBuf>,
+}
+
+/// A time between two lines.
+fn interval(text: &str) -> Result<Duration, String> {
+    let span = humantime::parse_duration(text).map_err(|e| e.to_string())?;
+    match span.is_zero() {
+        true => Err("there is no time between two lines: write 1s".to_owned()),
+        false => Ok(span),
+    }
 }
 
 impl Common {

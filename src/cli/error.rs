@@ -76,6 +76,14 @@ impl Error {
         )
     }
 
+    /// What is written would take the place of a file of the ring that is read: status 2.
+    pub fn own_file(output: impl fmt::Display, ring: impl fmt::Display) -> Self {
+        Self::usage(anyhow::anyhow!(
+            "'{output}' is a file of the ring '{ring}', which is read"
+        ))
+        .hint("write to a file outside of the ring")
+    }
+
     /// Adds a line that says what to type next.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {

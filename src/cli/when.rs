@@ -55,7 +55,7 @@ impl When {
             return unix(seconds).ok_or_else(|| self.unreadable());
         }
         if let Ok(t) = text.parse::<Timestamp>() {
-            return Ok(wall(t));
+            return wall(t).ok_or_else(|| self.too_far());
         }
         let (civil, zone) = match civil(text) {
             Some(civil) => (civil, zone.clone()),
@@ -65,13 +65,18 @@ impl When {
                 (civil, self::zone(Some(name))?)
             }
         };
-        match zone
-            .to_ambiguous_zoned(civil)
-            .disambiguate(Disambiguation::Reject)
-        {
-            Ok(z) => Ok(wall(z.timestamp())),
-            Err(_) => Err(twofold(text, civil, &zone)),
+        let read = zone.to_ambiguous_timestamp(civil);
+        let twofold = !matches!(read.offset(), AmbiguousOffset::Unambiguous { .. });
+        match read.disambiguate(Disambiguation::Reject) {
+            Ok(t) => wall(t).ok_or_else(|| self.too_far()),
+            Err(_) if twofold => Err(self::twofold(text, civil, &zone)),
+            Err(_) => Err(self.too_far()),
         }
+    }
+
+    fn too_far(&self) -> Error {
+        Error::usage(anyhow!("'{}' is farther than times are told", self.0))
+            .hint("they reach from 1677-09-22 to 2262-04-11")
     }
 
     fn unreadable(&self) -> Error {
@@ -122,15 +127,20 @@ fn civil(text: &str) -> Option<DateTime> {
     .find_map(|format| DateTime::strptime(format, text).ok())
 }
 
-fn wall(t: Timestamp) -> WallTime {
-    let ns = t.as_nanosecond();
-    WallTime::from_unix_nanos(i64::try_from(ns).unwrap_or(if ns < 0 { i64::MIN } else { i64::MAX }))
+/// `None` for what 64 bits of nanoseconds do not reach.
+fn wall(t: Timestamp) -> Option<WallTime> {
+    i64::try_from(t.as_nanosecond())
+        .ok()
+        .map(WallTime::from_unix_nanos)
 }
 
 /// What a clock change makes of a local time: the two instants that could be meant.
 fn twofold(text: &str, civil: DateTime, zone: &TimeZone) -> Error {
     let reading = |rule| zone.to_ambiguous_zoned(civil).disambiguate(rule).ok();
-    let utc = |z: Option<Zoned>| z.map_or_else(String::new, |z| wall(z.timestamp()).to_string());
+    let utc = |z: Option<Zoned>| {
+        let at = z.and_then(|z| wall(z.timestamp()));
+        at.map_or_else(String::new, |at| at.to_string())
+    };
     let early = utc(reading(Disambiguation::Earlier));
     let late = utc(reading(Disambiguation::Later));
     let exists = match zone.to_ambiguous_timestamp(civil).offset() {
@@ -216,6 +226,26 @@ mod tests {
                 .unwrap_err()
                 .contains("'Mars/Base' is unknown")
         );
+    }
+
+    /// 2^63 nanoseconds are 292.27 years, from 1970 to April 2262 and back to September 1677.
+    #[test]
+    fn what_is_farther_than_times_are_told_is_refused_with_how_far_they_are() {
+        for text in [
+            "9999-12-31 00:00",
+            "9999-12-31 23:59:59 Europe/Paris",
+            "2262-04-12 00:00",
+            "2262-04-12T00:00:00Z",
+            "1677-09-21 00:00",
+            "0001-01-01 00:00",
+        ] {
+            let said = at(text, "UTC").unwrap_err();
+            let words = format!("'{text}' is farther than times are told; they reach from 1677");
+            assert!(said.starts_with(&words), "{said}");
+        }
+        for text in ["2262-04-11T00:00:00.000Z", "1677-09-22T00:00:00.000Z"] {
+            assert_eq!(at(text, "UTC").as_deref(), Ok(text));
+        }
     }
 
     /// In Paris the clocks went from 02:00 to 03:00 on 2025-03-30 at 01:00 UTC and from 03:00 back

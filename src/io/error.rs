@@ -74,7 +74,7 @@ impl EndpointError {
                 Some("its own words, if any, stand above as exec_stderr".into())
             }
             Fault::Unusable(_) => None,
-            Fault::System(_, e) => match e.raw_os_error() {
+            Fault::System(what, e) => match e.raw_os_error() {
                 Some(libc::EADDRNOTAVAIL) => {
                     Some("no interface has that address: 'ip -br address' lists them".into())
                 }
@@ -85,7 +85,11 @@ impl EndpointError {
                 Some(libc::ENETUNREACH) => {
                     Some("no route: name the interface with iface=, or add a route".into())
                 }
-                Some(libc::EISDIR) => Some("'tsring read DIR' plays a ring".into()),
+                // A directory is opened as an input, and fails when it is read.
+                Some(libc::EISDIR) if *what == "read" => {
+                    Some("'tsring read DIR' plays a ring".into())
+                }
+                Some(libc::EISDIR) => Some("it is a directory: name a file in it".into()),
                 _ => None,
             },
         }

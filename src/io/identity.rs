@@ -4,16 +4,56 @@ use std::fs::Metadata;
 use std::io::IsTerminal as _;
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 
 use super::{Endpoint, Fault, InputError};
+use crate::ring::is_own_name;
 
 /// True when `output` is the regular file that `input` is read from, under whatever name: writing
 /// it would destroy what is still to be read.
 pub fn is_same_file(input: &Endpoint, output: &Endpoint) -> bool {
     let input = regular(input, std::io::stdin());
     let output = regular(output, std::io::stdout());
-    let place = |m: &Metadata| (m.dev(), m.ino());
     input.is_some_and(|i| output.is_some_and(|o| place(&i) == place(&o)))
+}
+
+/// True when `output` is a file of the ring in `dir`, under whatever name, or would become one:
+/// writing it would destroy what is still to be read, or what others read.
+pub fn is_file_of_ring(dir: &Path, output: &Endpoint) -> bool {
+    let named = match output {
+        Endpoint::File(path) => real(path).zip(dir.canonicalize().ok()),
+        _ => None,
+    };
+    if named.is_some_and(|(file, dir)| file.strip_prefix(dir).is_ok_and(is_own_name)) {
+        return true;
+    }
+    let Some(output) = regular(output, std::io::stdout()) else {
+        return false;
+    };
+    let entries = |dir: &Path| std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let inside = entries(dir).flat_map(|entry| {
+        let path = entry.path();
+        let epoch: Vec<PathBuf> = entries(&path).map(|entry| entry.path()).collect();
+        epoch.into_iter().chain([path])
+    });
+    let own = |path: &PathBuf| path.strip_prefix(dir).is_ok_and(is_own_name);
+    let mut own = inside.filter(own).filter_map(|path| path.metadata().ok());
+    own.any(|file| place(&file) == place(&output))
+}
+
+/// The path of a file, whether it is there or not, without links.
+fn real(path: &Path) -> Option<PathBuf> {
+    let made = || {
+        let path = std::path::absolute(path).ok()?;
+        let dir = path.parent()?.canonicalize().ok()?;
+        Some(dir.join(path.file_name()?))
+    };
+    path.canonicalize().ok().or_else(made)
+}
+
+/// What one file has whatever it is called.
+fn place(file: &Metadata) -> (u64, u64) {
+    (file.dev(), file.ino())
 }
 
 /// True when `input` is a regular file, under whatever name: it can wait as long as it takes.
@@ -73,5 +113,45 @@ mod tests {
         }
         let null = Endpoint::File("/dev/null".into());
         assert!(!is_same_file(&null, &null), "a device is not used up");
+    }
+
+    #[test]
+    fn a_file_of_a_ring_is_one_under_every_name_and_before_it_is_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let ring = folder.path().join("ring");
+        std::fs::create_dir_all(ring.join("epoch-1")).unwrap();
+        for name in ["ring/5.ts", "ring/epoch-1/5.aux", "ring/cut.ts", "apart.ts"] {
+            std::fs::write(folder.path().join(name), "x").unwrap();
+        }
+        let at = |name: &str| folder.path().join(name);
+        std::os::unix::fs::symlink("ring/5.ts", at("link")).unwrap();
+        std::os::unix::fs::symlink("ring", at("way")).unwrap();
+        std::fs::hard_link(at("ring/epoch-1/5.aux"), at("hard")).unwrap();
+        let is = |name: &str| is_file_of_ring(&ring, &Endpoint::File(at(name)));
+        for name in [
+            "ring/5.ts",
+            "ring/6.ts",
+            "ring/6.idx",
+            "ring/ring.json",
+            "ring/ring.lock",
+            "ring/epoch-1/5.aux",
+            "ring/epoch-1/epoch.json",
+            "way/6.ts",
+            "ring/../ring/5.ts",
+            "link",
+            "hard",
+        ] {
+            assert!(is(name), "{name}");
+        }
+        for name in [
+            "ring/cut.ts",
+            "ring/new.ts",
+            "apart.ts",
+            "5.ts",
+            "ring/other/5.ts",
+        ] {
+            assert!(!is(name), "{name}");
+        }
+        assert!(!is_file_of_ring(&ring, &Endpoint::File("/dev/null".into())));
     }
 }

@@ -48,7 +48,7 @@ pub use ffmpeg::{Container, FfmpegError, Remuxer, require_ffmpeg};
 pub use file::OutputEvent;
 pub use hook::{Hook, HookEvent};
 pub use http::{HttpServer, Page};
-pub use identity::{absence, is_regular, is_same_file};
+pub use identity::{absence, is_file_of_ring, is_regular, is_same_file};
 pub use pass::{PassSource, Skipped};
 pub use reception::ReceptionEvent;
 pub use recording::Recording;

@@ -10,7 +10,7 @@ use super::error::{RingError, RingEvent};
 use super::lengths;
 use super::neighbours;
 use super::settings::{ASIDE, EPOCH_SETTINGS, EpochSettings, LengthSince, SETTINGS, Settings};
-use super::stamps::{LATEST, Stamps};
+use super::stamps::Stamps;
 use super::storage::{Access, Storage};
 
 /// The file that a recorder locks.
@@ -50,6 +50,23 @@ impl SegmentName {
     pub fn end(&self) -> WallTime {
         self.start + self.length
     }
+}
+
+/// True when a ring takes a file for its own by its name, relative to the ring.
+pub fn is_own_name(name: &Path) -> bool {
+    let Some(file) = name.file_name().and_then(|file| file.to_str()) else {
+        return false;
+    };
+    let epoch = |dir: &Path| {
+        matches!(
+            dir.to_str().map(|d| classify(d, true)),
+            Some(Class::Epoch(_))
+        )
+    };
+    let inside = name
+        .parent()
+        .is_some_and(|dir| dir == Path::new("") || epoch(dir));
+    inside && !matches!(classify(file, false), Class::Foreign)
 }
 
 /// The directory of an epoch; 0 is the live part.
@@ -141,7 +158,15 @@ impl Layout {
         let mut layout = Self::default();
         let lengths = settings.as_ref().map(|s| s.lengths.as_slice());
         let (live, epochs) = layout.list(storage, dir, 0)?;
-        let live = layout.place(storage, dir, 0, &live, lengths.unwrap_or_default());
+        let foreign = layout.foreign.len();
+        let numbers = live;
+        let mut live = layout.place(storage, dir, 0, &numbers, lengths.unwrap_or_default());
+        // Stamps put them in another order than their names: a length was changed, or some cannot
+        // be.
+        if lengths.is_none() && !live.is_sorted_by_key(|name| name.number) {
+            layout.foreign.truncate(foreign);
+            live = layout.found(storage, dir, 0, &numbers, &[]).0;
+        }
         let mut segments = live.clone();
         let mut loaded = Vec::with_capacity(epochs.len());
         for number in epochs {
@@ -202,21 +227,21 @@ impl Layout {
         Ok(layout)
     }
 
-    /// The segments of an epoch whose settings are missing, in order, and the lengths their names
-    /// were made with: as its files show or, where they show none, those of the live part.
+    /// The segments of an epoch (0 is the live part) whose settings are missing, in order, and the
+    /// lengths their names were made with: as its files show or, where they show none, `otherwise`.
     fn found(
         &mut self,
         storage: &dyn Storage,
         ring: &Path,
         number: u32,
         numbers: &[Numbered],
-        live: &[LengthSince],
+        otherwise: &[LengthSince],
     ) -> (Vec<SegmentName>, Vec<LengthSince>) {
         let foreign = self.foreign.len();
         let by_stamps = self.place(storage, ring, number, numbers, &[]);
         self.foreign.truncate(foreign);
         let found = lengths::found(storage, ring, &by_stamps);
-        let lengths = found.map_or_else(|| live.to_vec(), |(lengths, _)| lengths);
+        let lengths = found.map_or_else(|| otherwise.to_vec(), |(lengths, _)| lengths);
         let inside = self.place(storage, ring, number, numbers, &lengths);
         (inside, lengths)
     }
@@ -336,8 +361,7 @@ impl Layout {
                 // Not by our naming: the first stamp says when. Without one that can be (the
                 // segment was just made, or its aux is lost) it follows the one before it.
                 let stamps = Stamps::open(storage, &name.path(ring, "aux")).ok();
-                let first = stamps.and_then(|stamps| stamps.get(0));
-                let sane = first.filter(|at| (WallTime::from_ticks(1)..LATEST).contains(at));
+                let sane = stamps.and_then(|stamps| stamps.begin());
                 if sane.is_none() && segments.len() == undated {
                     undated += 1;
                 }

@@ -14,7 +14,7 @@ use super::index::{HEADER_SIZE, Header};
 use super::layout::SegmentName;
 use super::neighbours;
 use super::settings::{LONGEST_SEGMENT, LengthSince, SHORTEST_SEGMENT};
-use super::stamps::{LATEST, Stamps};
+use super::stamps::Stamps;
 use super::storage::{Access, Storage};
 
 /// What lengths are multiples of, the likeliest first.
@@ -83,8 +83,7 @@ impl Says {
 
 fn first_stamp(storage: &dyn Storage, ring: &Path, name: &SegmentName) -> Option<WallTime> {
     let stamps = Stamps::open(storage, &name.path(ring, "aux")).ok();
-    let first = stamps.and_then(|stamps| stamps.get(0));
-    first.filter(|at| (WallTime::from_ticks(1)..LATEST).contains(at))
+    stamps.and_then(|stamps| stamps.begin())
 }
 
 /// What is wrong with the lengths that `segments` were placed by: one that no index and no stamp

@@ -279,6 +279,24 @@ impl Ring {
         }
     }
 
+    /// How long it was recorded, gaps and steps forward of the clock included: from the first
+    /// stamp to the last, or the sum of that over the parts between which the clock was set back.
+    pub fn length(&self) -> Ticks27M {
+        let (first, last) = self.first().zip(self.last()).unwrap_or_default();
+        if self.layout().epochs.is_empty() {
+            return last - first;
+        }
+        let ends = self.segments().iter().filter_map(|name| self.ends(name));
+        let mut length = Ticks27M::ZERO;
+        let mut before = None;
+        for (first, last) in ends {
+            let from = before.filter(|before| *before <= first).unwrap_or(first);
+            length += last - from;
+            before = Some(last);
+        }
+        length
+    }
+
     /// The first stamp of a segment and the last.
     fn ends(&self, name: &SegmentName) -> Option<(WallTime, WallTime)> {
         neighbours::ends(self.storage(), self.dir(), name).or_else(|| {

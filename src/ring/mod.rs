@@ -123,6 +123,7 @@ mod storage;
 mod summary;
 #[cfg(test)]
 mod tests;
+mod unfiled;
 mod upkeep;
 mod writer;
 
@@ -133,7 +134,7 @@ pub use error::{RingError, RingEvent};
 pub use forward_steps::ForwardSteps;
 pub use index_writer::DIGEST;
 pub use indexer::Indexer;
-pub use layout::{DamagedFile, Epoch, Layout, SegmentName};
+pub use layout::{DamagedFile, Epoch, Layout, SegmentName, is_own_name};
 pub use reader::{Cursor, Ring, Step};
 pub use segment::{BLOCK, BLOCK_BYTES, Repair};
 pub use settings::{

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::ts::{PACKET_SIZE, Packet, Pcr, Pid};
 use crate::units::{Ticks27M, WallTime};
 
-use super::index::{Index, What};
+use super::index::{Index, Record, What};
 use super::layout::SegmentName;
 use super::segment::BLOCK_BYTES;
 use super::stamps::Stamps;
@@ -30,6 +30,12 @@ pub(super) struct Around {
     pub(super) anchors: Vec<(u64, WallTime)>,
     /// Where the segment ends, by what follows it and by the pace around it.
     pub(super) until: Option<WallTime>,
+    /// The blocks of its packets.
+    pub(super) blocks: u64,
+    /// When its packets came, by its index: in no order.
+    indexed: Vec<WallTime>,
+    /// The times that the names of the other segments of its epoch take.
+    taken: Vec<(WallTime, WallTime)>,
 }
 
 impl Around {
@@ -43,17 +49,41 @@ impl Around {
         let Some(name) = segments.get(at) else {
             return Self::default();
         };
+        let index = Index::read(storage, ring, name);
+        // A gap, or a step of the clock, is told with the packet behind it.
+        let apart = |what: &What| matches!(what, What::Gap { .. } | What::ClockStep { .. });
+        let came = |record: &Record| (!apart(&record.what)).then_some(record.at);
         Self {
-            anchors: anchors(storage, ring, name),
+            anchors: index.as_ref().map(anchors).unwrap_or_default(),
             until: until(storage, ring, segments, at),
+            blocks: storage
+                .size(&name.path(ring, "ts"))
+                .map_or(0, |bytes| bytes.div_ceil(BLOCK_BYTES)),
+            indexed: index
+                .iter()
+                .flat_map(|index| &index.own)
+                .filter_map(came)
+                .collect(),
+            taken: segments
+                .iter()
+                .filter(|other| other.epoch == name.epoch && *other != name)
+                .map(|other| (other.start, other.end()))
+                .collect(),
         }
+    }
+
+    /// True when stamps that begin at `first` are not those of the segment, which by its name has
+    /// those from `named.0` to `named.1`: another has that time, or its own index knows better.
+    pub(super) fn denies(&self, first: WallTime, named: (WallTime, WallTime)) -> bool {
+        let taken = |(start, end): &(WallTime, WallTime)| (*start..*end).contains(&first);
+        // The last mark of a segment is of the packets that began the next.
+        let near = named.0..=named.1 + Ticks27M::SECOND;
+        let inside = |at: &WallTime| near.contains(at);
+        self.taken.iter().any(taken) || self.indexed.iter().any(inside)
     }
 }
 
-fn anchors(storage: &dyn Storage, ring: &Path, name: &SegmentName) -> Vec<(u64, WallTime)> {
-    let Some(index) = Index::read(storage, ring, name) else {
-        return Vec::new();
-    };
+fn anchors(index: &Index) -> Vec<(u64, WallTime)> {
     let told = |what: &What| matches!(what, What::Pcr { .. } | What::RandomAccess { .. });
     let own = index.own.iter().filter(|r| told(&r.what));
     let mut anchors: Vec<_> = own.map(|r| (r.offset / BLOCK_BYTES, r.at)).collect();

@@ -18,6 +18,7 @@ use super::segment::{OpenSegment, Repair};
 use super::settings::{Changes, DEFAULT_SEGMENT, EpochSettings, LengthSince, Settings, set_aside};
 use super::stamps::Stamps;
 use super::storage::{Access, Lock, Storage};
+use super::unfiled::Unfiled;
 use super::writer::Dating;
 
 /// Older recordings without stamps are not guessed at: ten years.
@@ -69,11 +70,15 @@ pub(super) fn open(
     wall: WallTime,
     making: Making,
 ) -> Result<Opened, RingError> {
+    // What is refused leaves nothing behind.
+    Settings::default().apply(changes, wall)?;
     let made = match making {
         Making::Above => storage.create_dir_all(dir),
         Making::Again => storage.create_dir(dir),
     };
     made.map_err(RingError::io("making", dir))?;
+    // Who takes the lock empties it.
+    let unfiled = Unfiled::read(storage, dir);
     let lock_path = dir.join(LOCK);
     let lock = storage
         .lock(&lock_path)
@@ -118,6 +123,7 @@ pub(super) fn open(
     let mut lost = Vec::new();
     let segments = &mut layout.segments;
     let tail = mend_tail(storage, dir, segments, unsure, &mut events, &mut lost)?;
+    lost.extend(unfiled.map(|unfiled| unfiled.record()));
     let end = tail.as_ref().and_then(|(_, repair)| repair.last);
     let until = lost.iter().filter_map(|record| match record.what {
         What::Gap { until, .. } => Some(until),

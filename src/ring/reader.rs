@@ -253,7 +253,10 @@ impl Ring {
         let moved = segments
             .iter()
             .position(|s| s.number == name.number && s.epoch > epochs);
-        let stayed = segments.iter().position(|s| s == name);
+        // Told anew without settings, its start may be another by what was added since.
+        let stayed = segments
+            .iter()
+            .position(|s| (s.epoch, s.number) == (name.epoch, name.number));
         moved.or(stayed).map_or(0, |i| i + 1)
     }
 

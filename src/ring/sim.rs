@@ -390,6 +390,7 @@ impl Storage for SimDisk {
         if !state.locks.insert(inode) {
             return Ok(None);
         }
+        state.inodes.get_mut(&inode).unwrap().now.clear();
         Ok(Some(Box::new(SimLock {
             disk: self.clone(),
             path: path.to_owned(),

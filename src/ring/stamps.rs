@@ -6,6 +6,7 @@
 //! about once a second, from the pace of the segments around it, and last from the name.
 
 use std::io;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use crate::units::{Ticks27M, WallTime};
 
 use super::layout::SegmentName;
 use super::neighbours::Around;
+use super::settings::LONGEST_SEGMENT;
 use super::storage::{Access, Storage, StoredFile};
 
 /// Bytes of a stamp.
@@ -28,6 +30,9 @@ const RUNS: usize = 1 << 16;
 /// No stamp is later than this, the year 2204, whatever a name says.
 pub(super) const LATEST: WallTime = WallTime::from_ticks(200_000_000_000_000_000);
 
+/// What a stamp can be at all.
+const SANE: Range<WallTime> = WallTime::from_ticks(1)..LATEST;
+
 /// The stamps of a segment: one for each block.
 pub struct Stamps {
     file: Option<Arc<dyn StoredFile>>,
@@ -39,6 +44,11 @@ pub struct Stamps {
 struct Examined {
     floor: WallTime,
     end: WallTime,
+    /// How long the segment is at most is known.
+    sized: bool,
+    /// Where the stamps agree with one another and not with the name: the first of them, and what
+    /// `floor` and `end` are by the name.
+    instead: Option<(WallTime, (WallTime, WallTime))>,
     /// Blocks from the first that was looked at to here have a stamp, their own or another.
     settled: u64,
     /// The first block whose own stamp was believed, and the last.
@@ -82,26 +92,32 @@ impl Stamps {
         name: &SegmentName,
         first: u64,
     ) -> Self {
-        let end = match name.length > Ticks27M::ZERO {
-            true => LATEST.min(name.end() - Ticks27M::new(1)),
-            false => LATEST,
-        };
         let mut stamps = Self {
             file,
             examined: None,
         };
-        // Stamps that agree with one another are not doubted for a name.
-        let (start, end) = match stamps.own(0).and_then(|_| stamps.ends()) {
-            Some((_, first, last)) if last < name.start || first > end => (first, LATEST),
-            _ => (name.start, end),
+        let ends = stamps.own(0).and_then(|_| stamps.ends());
+        let sized = name.length > Ticks27M::ZERO;
+        let latest = match (sized, ends) {
+            (true, _) => name.end() - Ticks27M::new(1),
+            (false, Some(_)) => LATEST,
+            (false, None) => stamps.begin().map_or(LATEST, |at| at + LONGEST_SEGMENT),
         };
-        let sane = WallTime::from_ticks(1)..=end;
+        let named = (name.start, latest.min(LATEST));
+        // Stamps that agree with one another are not doubted for a name.
+        let agreed = ends.map(|(_, first, last)| (first, last));
+        let agreed = agreed.filter(|(first, last)| *last < named.0 || *first > named.1);
         let before = first.checked_sub(1).and_then(|block| stamps.own(block));
-        let before = before.filter(|at| sane.contains(at));
-        let floor = before.map_or(start, |at| at.max(start));
+        let within = |(start, end): (WallTime, WallTime)| {
+            let before = before.filter(|at| (WallTime::from_ticks(1)..=end).contains(at));
+            (before.map_or(start, |at| at.max(start)), end)
+        };
+        let (floor, end) = within(agreed.map_or(named, |(first, _)| (first, LATEST)));
         stamps.examined = Some(Examined {
             floor,
             end,
+            sized,
+            instead: agreed.map(|(first, _)| (first, within(named))),
             settled: first,
             first: None,
             last: None,
@@ -122,6 +138,28 @@ impl Stamps {
         let (first, last) = (*probes.first()?, *probes.last()?);
         let sane = first >= WallTime::from_ticks(1) && last < LATEST && probes.is_sorted();
         sane.then_some((count, first, last))
+    }
+
+    /// When the segment began: its first stamp or, where those behind it show that it cannot be,
+    /// the first that they bear out. `None` where none can be.
+    pub(super) fn begin(&self) -> Option<WallTime> {
+        let near = |first: WallTime, last: WallTime| last - first <= LONGEST_SEGMENT;
+        let count = self.count().ok().filter(|count| *count > 0)?;
+        let ends = self.get(0).zip(self.get(count - 1));
+        if let Some((first, last)) = ends.filter(|(first, last)| first <= last)
+            && SANE.contains(&first)
+            && near(first, last)
+        {
+            return Some(first);
+        }
+        let step = (count / PROBES).max(1);
+        let spread = (0..count).step_by(usize::try_from(step).ok()?);
+        let sane = |block: u64| self.get(block).filter(|at| SANE.contains(at));
+        let mut probes: Vec<WallTime> = spread.filter_map(sane).collect();
+        probes.sort_unstable();
+        let middle = *probes.get(probes.len().checked_sub(1)? / 2)?;
+        let mut first = (0..count.min(CHUNK as u64)).filter_map(sane);
+        first.find(|at| *at <= middle && near(*at, middle))
     }
 
     /// The stamps of the last of `segments`, which has `blocks` blocks, each with an instant.
@@ -268,6 +306,12 @@ impl Stamps {
         let Some(mut examined) = self.examined.take() else {
             return;
         };
+        if let Some((first, named)) = examined.instead.take() {
+            let around = known.get_or_insert_with(&mut *around);
+            if around.denies(first, named) {
+                (examined.floor, examined.end) = named;
+            }
+        }
         let len = self.file.as_ref().map_or(0, |f| f.len().unwrap_or(0));
         let there = (len / STAMP).min(blocks);
         let mut bad = None;
@@ -364,7 +408,20 @@ impl Examined {
                     last + pace * i64::try_from(to - b).unwrap_or(0)
                 }
                 // Nothing of its own tells the pace: that around it, or as long as its name says.
-                _ => around.until.unwrap_or(self.end).min(self.end),
+                _ => {
+                    let named = self.sized.then_some(self.end);
+                    let until = around.until.or(named).unwrap_or(LATEST);
+                    let before = points.last().copied().unwrap_or((from, self.floor));
+                    // That is where the last block of the segment ends.
+                    let after = (around.blocks.max(to), until);
+                    let run = Run {
+                        from,
+                        to,
+                        before,
+                        after,
+                    };
+                    if until < LATEST { run.at(to) } else { until }
+                }
             };
             let lowest = points.last().map_or(self.floor, |(_, last)| *last);
             // A length that is not known is none.

@@ -95,4 +95,4 @@ pub trait Lock: Send + Sync {
 }
 
 /// Bytes of a note in a lock.
-pub const NOTE: usize = 60;
+pub const NOTE: usize = 80;

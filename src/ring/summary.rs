@@ -12,7 +12,8 @@ use super::layout::{LOCK, SegmentName};
 use super::missing::Told;
 use super::reader::Ring;
 use super::scan::scan;
-use super::storage::{Access, NOTE, Storage};
+use super::storage::Storage;
+use super::unfiled::Unfiled;
 use super::writer::INDEX_EVERY;
 
 /// Where there is no index, so much of the end of the newest segment is looked at: 8 MB.
@@ -162,6 +163,11 @@ impl Ring {
         for record in &records {
             summary.take(record);
         }
+        // What the last recorder could not file. While one records, it lasts.
+        let noted = Unfiled::read(self.storage(), self.dir());
+        if let Some(noted) = noted.filter(|_| !self.is_recorded()) {
+            summary.gaps.push(noted.gap());
+        }
         let mut missing = self.missing(&told, &summary.gaps);
         missing.extend(self.shortened(&told, &summary.gaps));
         if !missing.is_empty() {
@@ -206,13 +212,10 @@ impl Ring {
         if settings.stream_clock || !self.is_recorded() {
             return None;
         }
-        let noted = self.noted_failure().map(|(cause, from, packets)| Gap {
-            from,
+        let noted = Unfiled::read(self.storage(), self.dir());
+        let noted = noted.map(|noted| Gap {
             to: now,
-            cause,
-            packets,
-            between: None,
-            short: None,
+            ..noted.gap()
         });
         let silent = || {
             Some(Gap {
@@ -243,18 +246,6 @@ impl Ring {
             _ => LASTING + INDEX_EVERY,
         };
         (now - since >= patience).then_some(since)
-    }
-
-    /// What the recorder noted of a failure that lasts: why, since when, packets lost.
-    fn noted_failure(&self) -> Option<(GapCause, WallTime, u64)> {
-        let lock = self.storage().open(&self.dir().join(LOCK), Access::Read);
-        let mut bytes = [0; 2 * NOTE];
-        let read = lock.ok()?.read_at(&mut bytes, 0).ok()?;
-        let text = std::str::from_utf8(bytes.get(..read)?).ok()?;
-        let mut words = text.lines().nth(1)?.split_whitespace();
-        let cause = GapCause::from_name(words.next()?)?;
-        let since = WallTime::from_ticks(words.next()?.parse().ok()?);
-        Some((cause, since, words.next()?.parse().ok()?))
     }
 
     /// The gaps that overlap `from` to `to`.

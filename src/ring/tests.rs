@@ -10,10 +10,11 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use super::index::GapCause;
 use super::sim::{Fault, Random, SimDisk};
 use super::*;
 use crate::stream::Batch;
-use crate::ts::{ContinuityCounter, Packet, Pid};
+use crate::ts::{ContinuityCounter, Packet, Pcr, Pid};
 use crate::units::{Arrival, Ticks27M, WallTime};
 
 const DIR: &str = "/ring";
@@ -501,6 +502,69 @@ fn a_failure_that_lasts_to_the_end_leaves_its_gap_where_the_index_can_be_written
     let gaps = bench.ring().summary().unwrap().gaps;
     assert_eq!(gaps.len(), 1, "{gaps:?}");
     assert_eq!(gaps[0].packets, 350);
+}
+
+/// A recording by its own clock ends while the disk is full, and another is filed behind it: what
+/// was lost stands between them, though no clock tells of it.
+#[test]
+fn a_failure_that_lasts_to_the_end_leaves_its_gap_where_nothing_can_be_written() {
+    let mut bench = Bench::new();
+    let mut seconds = 0;
+    let open = |bench: &Bench| {
+        let (dating, now) = (Dating::Stream(None), (bench.monotonic, bench.wall));
+        let dir = Path::new(DIR);
+        Writer::open(bench.storage(), dir, &bench.changes, &dating, now.0, now.1).unwrap()
+    };
+    // A second of 71 packets, the first of which says so.
+    let mut receive = |bench: &mut Bench, writer: &mut Writer| {
+        seconds += 1;
+        let pcr = Pcr::from_ticks(seconds * 27_000_000).unwrap();
+        let counter = ContinuityCounter::default();
+        let clock = Packet::pcr_only(Pid::new(0x101).unwrap(), counter, pcr);
+        bench.pass(Ticks27M::SECOND);
+        let mut batch = Batch::with_capacity(1);
+        batch.push(&clock, bench.monotonic);
+        writer.append(&batch);
+        bench.receive(writer, 70);
+    };
+    let mut writer = open(&bench);
+    receive(&mut bench, &mut writer);
+    receive(&mut bench, &mut writer);
+    drop(writer);
+    for (case, killed) in [false, true].into_iter().enumerate() {
+        let told = |bench: &Bench| {
+            let gaps = bench.ring().summary().unwrap().gaps;
+            assert_eq!(gaps.len(), case + 1, "{gaps:?}");
+            assert_eq!(gaps[case].cause, GapCause::DiskFull);
+            (gaps[case].from, gaps[case].packets)
+        };
+        let mut writer = open(&bench);
+        bench.disk.set_capacity(Some(1));
+        for _ in 0..5 {
+            receive(&mut bench, &mut writer);
+        }
+        if killed {
+            bench.disk.kill();
+            std::mem::forget(writer);
+        } else {
+            drop(writer);
+        }
+        bench.disk.set_capacity(None);
+        let gap = told(&bench);
+        // Who is killed takes along what waits for its PCR, and what came since the last attempt.
+        let lost = if killed {
+            3 * 71..=5 * 71
+        } else {
+            5 * 71..=5 * 71
+        };
+        assert!(lost.contains(&gap.1), "{gap:?}");
+        for _ in 0..2 {
+            let mut writer = open(&bench);
+            receive(&mut bench, &mut writer);
+            drop(writer);
+            assert_eq!(told(&bench), gap);
+        }
+    }
 }
 
 #[test]

@@ -22,6 +22,7 @@ use super::segment::{BLOCK, BLOCK_BYTES, OpenSegment, PER_BLOCK};
 use super::settings::{Changes, Settings};
 use super::stamps::put_stamp;
 use super::storage::{Lock, Storage};
+use super::unfiled::Unfiled;
 use super::upkeep::{Shared, Stagger};
 use failing::Failure;
 use lost::Gone;
@@ -318,11 +319,18 @@ impl Writer {
         self.flush_carry();
         // A failure that lasts to the end leaves its gap, as far as the disk allows.
         self.end_gap(self.now);
+        let unwritten = Unfiled::of(&self.pending);
+        let mut filed = false;
         if let Some(bytes) = self.segment.as_ref().map(|s| s.bytes) {
             // An index speaks only of packets that are there: the last stands for the next.
             self.file_pending(bytes.saturating_sub(PACKET_SIZE as u64));
+            filed = self.filing.index.is_some();
         }
-        self.flush_index(false);
+        filed &= self.flush_index(false);
+        if let (Some(lock), Some(gap)) = (&self.lock, unwritten) {
+            let line = if filed { String::new() } else { gap.line() };
+            let _ = lock.note(&line);
+        }
         self.shared.sync_now(&mut |e| self.events.push(e));
     }
 

@@ -8,7 +8,7 @@ use clap::{Parser, ValueEnum};
 use crate::cli::{Common, Context, Error, Level, Range, ToolArgs, Verdict};
 use crate::cut::error::SurveyError;
 use crate::cut::survey::{Snap, Survey};
-use crate::io::{Endpoint, Recording, is_same_file};
+use crate::io::{Endpoint, Recording, is_file_of_ring, is_same_file};
 use crate::si::ServiceSelector;
 
 mod delivery;
@@ -60,12 +60,17 @@ use watched::Watched;
 /// lies in a gap as a whole is status 1, and nothing is written. What is no packet in a damaged
 /// segment or file is left out, and how many bytes that is is said.
 ///
+/// The result has packets of 188 bytes, also where those of SOURCE have 192 or 204: an arrival
+/// header or a check sum belongs to a packet where it was, and packets move and are written anew.
+///
 /// A PMT that changes, a PCR that jumps and the wrap of the 33-bit clock inside the range are
 /// passed on and said. Where a clock jumps unannounced its discontinuity_indicator is set; with
-/// --rebase the clock counts on as well. Lost packets stay lost: their counters show it.
+/// --rebase, and in MP4 and Matroska always, the clock counts on as well. Lost packets stay lost: their counters show it.
 ///
 /// The duration that is reported is what is presented: the sum over the pieces in which stamps
-/// follow one another (`duration_ms`, `pieces`). What lies between is told beside it: the times
+/// follow one another (`duration_ms`, `pieces`), by PTS. `in_utc` and `out_utc` of a ring go by when
+/// packets came, and a ring stamps one packet in seven: with what the network and the recorder
+/// make of it, they may lie some milliseconds farther apart or closer than that. What lies between is told beside it: the times
 /// for which a ring has no packets (`holes`, `holes_ms`) and by how much the clock jumped
 /// (`pcr_jumps`, `pcr_jumped_ms`). `epoch` names the part of a ring whose clock was set back.
 ///
@@ -156,7 +161,8 @@ pub struct Args {
     #[arg(long, value_name = "WHERE", value_parser = in_point, default_value = "rap")]
     in_point: InPoint,
 
-    /// Begin the clock of the result at zero (PCR, PTS, DTS, splice times)
+    /// Begin the clock of the result at zero (PCR, PTS, DTS, splice times); that of MP4 and
+    /// Matroska always does
     #[arg(long)]
     rebase: bool,
 
@@ -261,6 +267,9 @@ pub fn run(args: Args, context: &mut Context) -> Result<Verdict, Error> {
         return Err(Error::usage(error).hint("name another file with -o"));
     }
     if source.is_dir() {
+        if is_file_of_ring(&source, &args.output) {
+            return Err(Error::own_file(&args.output, source.display()));
+        }
         from_ring(&args, &source, context)
     } else {
         from_file(&args, &source, context)

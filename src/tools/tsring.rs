@@ -14,6 +14,7 @@ use clap::{Parser, Subcommand};
 use crate::cli::when::{When, zone};
 use crate::cli::{Common, Context, Error, ToolArgs, Verdict};
 use crate::io::clock::{Clock, SystemClock};
+use crate::io::{Endpoint, is_file_of_ring};
 use crate::units::WallTime;
 
 /// Record the last hours of a channel, and give back any part of them
@@ -173,6 +174,14 @@ fn directory(dir: &std::path::Path) -> Result<PathBuf, Error> {
         return Err(Error::usage(words));
     }
     Ok(dir.to_owned())
+}
+
+/// Refuses an output that is a file of the ring that is read.
+fn apart(dir: &std::path::Path, output: &Endpoint) -> Result<(), Error> {
+    match is_file_of_ring(dir, output) {
+        true => Err(Error::own_file(output, dir.display())),
+        false => Ok(()),
+    }
 }
 
 /// The directory operand of what reads a ring, refused early when it is not there: no restart

@@ -5,6 +5,7 @@ mod limits;
 mod lost;
 mod multicat;
 mod range;
+mod said;
 mod settings;
 mod stalled;
 

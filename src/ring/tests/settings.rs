@@ -37,7 +37,7 @@ fn settings_that_cannot_be_believed_are_as_good_as_missing_and_kept_aside() {
         (String::new(), "empty"),
         (sane[..sane.len() / 2].to_owned(), "EOF"),
         ("\u{1}\u{2}garbage".to_owned(), "expected value"),
-        (with("\"format\": 1", "\"format\": 7"), "format 7"),
+        (with("\"format\": 1", "\"format\": 0"), "format 0"),
         (
             with("\"keep_ms\": 86400000", "\"keep_ms\": 0"),
             "keep_ms cannot be 0",
@@ -328,4 +328,117 @@ fn stamps_that_agree_are_not_rewritten_for_a_name() {
     assert_eq!(bench.disk.contents(&other.path(dir, "aux")).unwrap(), aux);
     drop(bench.open());
     assert_eq!(bench.disk.contents(&other.path(dir, "aux")).unwrap(), aux);
+}
+
+#[test]
+fn stamps_of_another_segment_are_not_believed_and_put_right_at_once() {
+    let dir = Path::new(DIR);
+    let hour = |aux: Vec<u8>| -> Vec<u8> {
+        let stamps = aux.as_chunks::<8>().0.iter();
+        let moved = stamps.map(|at| u64::from_be_bytes(*at) + 3_600 * 27_000_000);
+        moved.flat_map(u64::to_be_bytes).collect()
+    };
+    // Whose stamps stand beside the fourth segment: an earlier or a later one's, whole or in part,
+    // with and without the index, and those of another ring, which the index alone denies.
+    let cases: [(usize, usize, bool, bool); 7] = [
+        (1, 100, true, false),
+        (0, 60, true, false),
+        (4, 100, true, false),
+        (1, 100, false, false),
+        (4, 70, false, false),
+        (3, 100, true, true),
+        (3, 50, true, true),
+    ];
+    for (case, (from, percent, indexed, strange)) in cases.into_iter().enumerate() {
+        let (bench, _) = ring();
+        let names = bench.ring().segments().to_vec();
+        let aux = |at: usize| bench.disk.contents(&names[at].path(dir, "aux")).unwrap();
+        let own = aux(3);
+        let mut other = aux(from);
+        if strange {
+            other = hour(other);
+        }
+        other.truncate(other.len() / 8 * percent / 100 * 8);
+        bench.disk.put(&names[3].path(dir, "aux"), &other);
+        if !indexed {
+            Storage::remove(&bench.disk, &names[3].path(dir, "idx")).unwrap();
+        }
+        let worst = |told: &[WallTime]| {
+            let own = own.as_chunks::<8>().0.iter();
+            let own = own.map(|at| WallTime::from_ticks(i64::from_be_bytes(*at)));
+            let off = own.zip(told).map(|(own, told)| (own - *told).abs());
+            assert_eq!(off.len(), told.len(), "case {case}");
+            off.max().unwrap()
+        };
+        let told = |bench: &Bench| {
+            let stamps = bench.ring().stamps(&names[3]);
+            let told = (0..stamps.count().unwrap()).map(|at| stamps.get(at).unwrap());
+            told.collect::<Vec<_>>()
+        };
+        assert!(worst(&told(&bench)) < ms(60), "case {case}");
+        let found = findings(&bench);
+        let all = format!("{} stamps missing or wrong", own.len() / 8);
+        assert!(found[0].ends_with(&all), "case {case}: {found:?}");
+        check(&bench.storage(), dir, true, &mut |_| {}).unwrap();
+        assert_eq!(findings(&bench), [""; 0], "case {case}");
+        assert!(worst(&told(&bench)) < ms(60), "case {case}");
+        assert_reads_all(&bench);
+    }
+}
+
+#[test]
+fn a_stamp_that_cannot_be_moves_no_segment_of_a_ring_without_settings() {
+    let dir = Path::new(DIR);
+    let year: i64 = 365 * 86_400 * 27_000_000;
+    // By how much the first stamps of a segment are wrong, which, and of what the index is gone.
+    for (by, stamps) in [
+        (166 * year, 1),
+        (166 * year, 3),
+        (year, 40),
+        (-year, 1),
+        (-year, 2),
+        (-3_600 * 27_000_000, 1),
+    ] {
+        for (at, indexed) in [(0, true), (2, true), (2, false), (4, true), (4, false)] {
+            // What begins the ring is contradicted by nothing but the stamps behind it.
+            if at == 0 && by.abs() < 86_400 * 27_000_000 {
+                continue;
+            }
+            let case = format!("{stamps} stamps of {at} moved by {by}, index {indexed}");
+            let (bench, _) = ring();
+            let sound = bench.ring();
+            let names = sound.segments().to_vec();
+            let ends = (sound.first().unwrap(), sound.last().unwrap());
+            let path = names[at].path(dir, "aux");
+            let mut aux = bench.disk.contents(&path).unwrap();
+            for field in aux.as_chunks_mut::<8>().0.iter_mut().take(stamps) {
+                *field = (i64::from_be_bytes(*field) + by).to_be_bytes();
+            }
+            bench.disk.put(&path, &aux);
+            Storage::remove(&bench.disk, Path::new(SETTINGS)).unwrap();
+            for name in names.iter().filter(|_| !indexed) {
+                Storage::remove(&bench.disk, &name.path(dir, "idx")).unwrap();
+            }
+            assert_reads_all(&bench);
+            let ring = bench.ring();
+            let numbers =
+                |names: &[SegmentName]| names.iter().map(|n| n.number).collect::<Vec<_>>();
+            assert_eq!(numbers(ring.segments()), numbers(&names), "{case}");
+            let off = |told: Option<WallTime>, own: WallTime| (told.unwrap() - own).abs();
+            assert!(
+                off(ring.first(), ends.0) < ms(1_000),
+                "{case}: {:?}",
+                ring.first()
+            );
+            assert!(
+                off(ring.last(), ends.1) < ms(1_000),
+                "{case}: {:?}",
+                ring.last()
+            );
+            assert!(ring.summary().unwrap().gaps.is_empty(), "{case}");
+            check(&bench.storage(), dir, true, &mut |_| {}).unwrap();
+            assert_eq!(findings(&bench), [""; 0], "{case}");
+            assert_reads_all(&bench);
+        }
+    }
 }

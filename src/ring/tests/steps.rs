@@ -121,3 +121,14 @@ fn who_plays_a_ring_is_told_a_step_forward_where_the_stamps_jump_and_nowhere_els
     // A tenth of a second passed between the two turns.
     assert_eq!(told, [(hour + ms(100), hour)]);
 }
+
+#[test]
+fn a_ring_whose_clock_was_set_back_is_as_long_as_it_was_recorded() {
+    let hour = Ticks27M::SECOND * 3600;
+    // Two hundred turns of 100 ms: 199 from the first stamp to the last, and one less where the
+    // clock was set back between two of them.
+    for (step, expected) in [(Ticks27M::ZERO, 19_900), (-hour, 19_800)] {
+        let length = recorded(step).ring().length();
+        assert_eq!(length, ms(expected), "{step}");
+    }
+}

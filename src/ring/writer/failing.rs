@@ -8,6 +8,7 @@ use crate::ring::error::{RingError, RingEvent};
 use crate::ring::index::{GapCause, What};
 use crate::ring::layout::SegmentName;
 use crate::ring::segment::OpenSegment;
+use crate::ring::unfiled::Unfiled;
 
 const TICK: Ticks27M = Ticks27M::new(1);
 
@@ -138,8 +139,13 @@ impl Writer {
     /// Tells who looks at the ring what its files cannot say while nothing can be written.
     pub(super) fn note_failure(&self) {
         let line = self.failure.as_ref().map(|failure| {
-            let (cause, since) = (failure.cause.name(), failure.since.ticks());
-            format!("{cause} {since} {}", failure.packets)
+            let noted = Unfiled {
+                cause: failure.cause,
+                since: failure.since,
+                until: self.now,
+                packets: failure.packets,
+            };
+            noted.line()
         });
         // A disk that takes no note either was told of already.
         if let Some(lock) = &self.lock {

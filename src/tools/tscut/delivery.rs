@@ -66,7 +66,8 @@ fn cut<M: Material>(
 ) -> Result<Done, Error> {
     let plan = order.plan;
     let mut cutter = Cutter::new(plan.instructions.clone());
-    let mut retimer = Retimer::new(plan.contents.clone(), order.args.rebase);
+    let rebase = order.args.rebase || output.counts_on();
+    let mut retimer = Retimer::new(plan.contents.clone(), rebase);
     let mut out: Vec<Packet> = Vec::new();
     let mut done = Done::default();
     let mut events = Vec::new();

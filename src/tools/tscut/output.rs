@@ -74,6 +74,12 @@ impl Output {
         }
     }
 
+    /// True where stamps have to follow one another: ffmpeg puts what stands behind a jump of the
+    /// clock at places of its own.
+    pub(super) fn counts_on(&self) -> bool {
+        matches!(self, Self::Remuxed(..))
+    }
+
     pub(super) fn write(&mut self, packets: &[Packet]) -> Result<(), Error> {
         match self {
             Self::File(file) => Ok(file.write(Packet::bytes_of(packets))?),

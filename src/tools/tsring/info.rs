@@ -12,6 +12,7 @@ use super::multicat::command_lines;
 use crate::cli::{Common, Context, Error, Range, Verdict, visible};
 use crate::io::clock::{Clock, SystemClock};
 use crate::ring::{Disk, Ring, RingEvent, Summary};
+use crate::stream::Counters;
 use crate::units::{BitRate, ByteCount, Ticks27M, WallTime};
 
 /// `tsring info`
@@ -148,15 +149,14 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<Verdict, Error> 
         info.text()
     };
     context.answer().write_all(text.as_bytes())?;
+    context.last_turn(|c| info.count(c));
     Ok(Verdict::Yes)
 }
 
 impl Info {
     fn new(ring: &Ring, summary: &Summary, range: (Option<WallTime>, Option<WallTime>)) -> Self {
         let (first, last) = summary.span.unzip();
-        let duration = summary
-            .span
-            .map_or(Ticks27M::ZERO, |(first, last)| last - first);
+        let duration = ring.length();
         let settings = ring.layout().settings.as_ref();
         let lasting = ring.lasting_gap(SystemClock.wall());
         let text = |at: WallTime| at.to_string();
@@ -241,6 +241,18 @@ impl Info {
         }
     }
 
+    fn count(&self, counters: &mut dyn Counters) {
+        let many = |len: usize| len as u64;
+        counters.set("ring_bytes", self.bytes);
+        counters.set("ring_ms", u64::try_from(self.duration_ms).unwrap_or(0));
+        counters.set("segments_total", many(self.segments));
+        counters.set("random_access_points_total", self.random_access_points);
+        counters.set("discontinuities_total", self.discontinuities);
+        counters.set("gaps_total", many(self.gaps.len()));
+        let lost = self.gaps.iter().map(|gap| gap.lost_packets);
+        counters.set("lost_packets", lost.sum());
+    }
+
     fn text(&self) -> String {
         let mut out = String::new();
         let none = || "-".to_owned();
@@ -254,7 +266,11 @@ impl Info {
         let seconds = std::time::Duration::from_secs(span.to_duration().as_secs());
         let span = humantime::format_duration(seconds);
         let _ = writeln!(out, "{}", self.directory);
-        let _ = writeln!(out, "  from {first}\n  to   {last}  ({span})");
+        let back = match self.epochs {
+            0 => "",
+            _ => "; the clock was set back in between",
+        };
+        let _ = writeln!(out, "  from {first}\n  to   {last}  ({span}{back})");
         let _ = writeln!(out, "  {size} in {} segments{rate}", self.segments);
         let _ = writeln!(
             out,

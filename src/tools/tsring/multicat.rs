@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use crate::ring::{LengthSince, Ring, SegmentName};
+use crate::ring::{LengthSince, Ring, SegmentName, Step};
 use crate::units::{Ticks27M, WallTime};
 
 /// One tick.
@@ -24,6 +24,10 @@ pub(super) fn command_lines(
     let lengths = settings.map_or(&[][..], |s| &s.lengths);
     let from = from.unwrap_or_default();
     let to = to.unwrap_or(WallTime::from_ticks(i64::MAX));
+    // multicat always gives something.
+    if !matches!(ring.cursor(from, Some(to)).step(1), Ok(Step::Data { .. })) {
+        return Vec::new();
+    }
     let lines = lengths.iter().filter_map(|length| {
         let (start, end) = edges(ring, *length, from, to)?;
         Some(format!(

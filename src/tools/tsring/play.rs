@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 
-use super::{existing, instant};
+use super::{apart, existing, instant};
 use crate::cli::when::When;
 use crate::cli::{Common, Context, Error, Level, Verdict};
 use crate::io::clock::{Clock, SystemClock};
@@ -59,6 +59,7 @@ const ENDED_AFTER: Ticks27M = Ticks27M::from_millis(3000);
 /// Runs `tsring play`.
 pub(super) fn run(args: &Args, context: &mut Context) -> Result<Verdict, Error> {
     let dir = existing(&args.dir)?;
+    apart(&dir, &args.output)?;
     let ring = Ring::open(Arc::new(Disk), &dir)?;
     let (now, wall) = (SystemClock.now(), SystemClock.wall());
     let from = match (instant(args.from.as_ref(), args.tz.as_deref())?, args.delay) {
@@ -78,6 +79,7 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<Verdict, Error> 
         ..OutputOptions::default()
     };
     let sink = open_output(&args.output, &options)?;
+    context.status(&format!("playing {} to {}", dir.display(), args.output));
     context.ready();
     let mut player = Player {
         schedule: Schedule {
@@ -94,10 +96,18 @@ pub(super) fn run(args: &Args, context: &mut Context) -> Result<Verdict, Error> 
     let played = player.play(&ring, from, context);
     player.sink.drain_events(&mut |e| context.event(e));
     context.last_turn(|c| player.sink.counters(c));
-    played.map(|()| match player.sent {
-        0 if !player.follow => Verdict::No,
-        _ => Verdict::Yes,
-    })
+    played?;
+    if player.sent > 0 || player.follow {
+        return Ok(Verdict::Yes);
+    }
+    if !context.stopping() {
+        let words = match ring.last() {
+            Some(last) => format!("{from} is after the ring, which ends at {last}"),
+            None => "there is nothing in the ring".to_owned(),
+        };
+        context.say(Level::Warning, &words);
+    }
+    Ok(Verdict::No)
 }
 
 /// When a stamp is due.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::anyhow;
 
-use super::existing;
+use super::{apart, existing};
 use crate::cli::{Common, Context, Error, Level, Range, Verdict};
 use crate::io::clock::{Clock, SystemClock};
 use crate::io::{DirectOutput, Endpoint, Moved, OutputOptions, Sink, open_output};
@@ -40,6 +40,7 @@ const BUFFER: usize = (1 << 20) / PACKET_SIZE * PACKET_SIZE;
 /// Runs `tsring read`.
 pub(super) fn run(args: Args, context: &mut Context) -> Result<Verdict, Error> {
     let dir = existing(&args.dir)?;
+    apart(&dir, &args.output)?;
     let ring = Ring::open(Arc::new(Disk), &dir)?;
     let now = SystemClock.wall();
     let (from, to) = args.range.instants(ring.first())?;
@@ -50,6 +51,7 @@ pub(super) fn run(args: Args, context: &mut Context) -> Result<Verdict, Error> {
     let mut output = Output::open(&args.output, context)?;
     let total = total(ring.cursor(from, Some(end)))?;
     output.set_room_apart(total);
+    context.status(&format!("reading {} into {}", dir.display(), args.output));
     context.ready();
     let mut progress = context.progress("reading", total);
     let mut cursor = ring.cursor(from, Some(end));

@@ -96,6 +96,35 @@ fn over_a_jump_of_the_clock_the_duration_is_what_is_presented() {
     }
 }
 
+#[test]
+fn over_a_jump_of_the_clock_the_pictures_of_a_container_keep_their_order_and_their_distance() {
+    let first = recording("change-first", &format!("{PICTURE} -c:a mp2 -b:a 192k"));
+    let args = format!("{PICTURE} -c:a mp2 -b:a 192k -output_ts_offset 3600");
+    let second = recording("change-hour", &args);
+    let shown = |part: &Path| pictures(part).into_iter().map(|frame| frame.digest);
+    for (name, parts) in [("again", [&first, &first]), ("back", [&second, &first])] {
+        let expected: Vec<String> = parts.iter().flat_map(|part| shown(part)).collect();
+        let source = joined(&format!("seam-{name}.ts"), parts.map(|part| part.as_path()));
+        for extension in ["mp4", "mkv"] {
+            let out = place(&format!("seam-{name}.{extension}"));
+            let report = cut(&source, &[], &out);
+            assert_eq!(report["duration_ms"], 40_000);
+            let seen = pictures(&out);
+            let order: Vec<&String> = seen.iter().map(|frame| &frame.digest).collect();
+            assert!(order == expected.iter().collect::<Vec<_>>(), "{out:?}");
+            // 25 a second, in ticks of 90 kHz; Matroska rounds to the millisecond. Over the seam
+            // the PCR tells, which stands up to 0.1 s from where it would.
+            for (at, pair) in seen.windows(2).enumerate() {
+                let off = (pair[1].pts - pair[0].pts - 3_600).abs();
+                assert!(
+                    off <= if at == 499 { 9_000 } else { 90 },
+                    "{out:?}: {at}: {off}"
+                );
+            }
+        }
+    }
+}
+
 /// Twenty seconds, and twenty more of another size whose clock is an hour ahead.
 #[test]
 fn behind_a_jump_of_the_clock_the_place_of_a_change_is_on_the_scale_of_the_file() {

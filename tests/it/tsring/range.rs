@@ -19,6 +19,33 @@ fn ranges_join_at_a_millisecond_around_every_boundary() {
 }
 
 #[test]
+fn a_ring_is_never_written_over_by_what_is_read_of_it() {
+    let (_keep, ring) = dir();
+    let bytes = stream(0, 20_000);
+    file(&ring, &bytes);
+    let segment = super::files(&ring, "ts").remove(0);
+    let segment = segment.to_str().unwrap();
+    let next = format!("{ring}/{}.ts", i64::MAX / 54_000_000);
+    for output in [segment, &next, &format!("{ring}/ring.json")] {
+        let from = "2026-11-20T00:00:00Z";
+        let cases = [
+            tsring(&["read", &ring, "-o", output]),
+            tsring(&["play", &ring, "--from", from, "-o", output]),
+            Run::new("tscut").args([&ring, "-o", output]),
+        ];
+        for run in cases {
+            let words = format!("'{output}' is a file of the ring '{ring}'");
+            run.run().expect(2, &[&words, "hint:"]);
+        }
+    }
+    // What is no file of the ring's may lie in its directory.
+    let beside = format!("{ring}/out.ts");
+    tsring(&["read", &ring, "-o", &beside]).run().expect(0, &[]);
+    assert!(std::fs::read(&beside).unwrap() == bytes);
+    assert!(tsring(&["read", &ring]).run().quiet_success() == bytes);
+}
+
+#[test]
 fn the_zone_of_the_machine_changes_how_times_are_typed_and_nothing_else() {
     let (_keep, ring) = dir();
     file(&ring, &stream(0, 20_000));
