@@ -119,6 +119,7 @@ impl Feed {
         while self.ready.is_empty() {
             if self.next == self.packets.len() {
                 assert!(self.seam.again());
+                self.seam.drain_events(&mut |_| {});
                 self.next = 0;
             }
             let mut packet = self.packets[self.next];
