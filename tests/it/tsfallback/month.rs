@@ -16,8 +16,9 @@ use crate::harness::Random;
 
 /// How long the output runs until it is looked at.
 const STRETCH: Ticks27M = Ticks27M::new(300 * 27_000_000);
-/// How far memory may grow over the most of the first day.
-const GROWTH: u64 = 8 << 20;
+/// How far memory may grow over the most of the first day: what waits for the clocks of two inputs
+/// at once is 25 MiB each, and comes when chance has it.
+const GROWTH: u64 = 32 << 20;
 
 /// What makes an input hold the most that it ever does: noise on every PID, of which it measures
 /// each, and no clock, for which 65536 packets wait.
