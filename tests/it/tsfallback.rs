@@ -1,6 +1,7 @@
 //! `tsfallback`: the switch in simulated time, and the tool on real sockets.
 
 mod faults;
+mod information;
 mod lines;
 mod live;
 mod matrix;
@@ -10,6 +11,7 @@ mod real;
 mod seeds;
 mod sim;
 mod sockets;
+mod twins;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -3,7 +3,7 @@
 use std::collections::{HashSet, VecDeque};
 
 use super::cells::NIL;
-use crate::ts::{ContinuityCounter, Packet, Pid};
+use crate::ts::{Packet, Pid};
 use crate::units::{Arrival, Ticks27M};
 
 /// What a leg brought, and what it did not.
@@ -62,15 +62,6 @@ pub(super) struct Leg {
     pub(super) candidate: Candidate,
 }
 
-/// Which way a counter went.
-#[derive(Copy, Clone, Debug, PartialEq, Eq)]
-pub(super) enum Way {
-    Forward,
-    /// As far as it was: a repeat, or a sender that does not count.
-    Same,
-    Back,
-}
-
 impl Leg {
     pub(super) fn new() -> Self {
         Self {
@@ -90,18 +81,10 @@ impl Leg {
         }
     }
 
-    /// Which way the counter of its PID goes with a packet.
-    pub(super) fn way(&self, packet: &Packet) -> Way {
+    /// True when the counter of its PID is where it was: a repeat, or a sender that does not count.
+    pub(super) fn stands_still(&self, packet: &Packet) -> bool {
         let last = self.counters[packet.pid().index()];
-        if last == 0xFF || !packet.has_payload() {
-            return Way::Forward;
-        }
-        let last = ContinuityCounter::wrapping(last);
-        match packet.continuity_counter().steps_since(last) {
-            0 => Way::Same,
-            1..=8 => Way::Forward,
-            _ => Way::Back,
-        }
+        packet.has_payload() && last == packet.continuity_counter().get()
     }
 
     /// A packet has its place: its PID is as far as that.

@@ -15,13 +15,15 @@
 //!   packets and tables that are sent again and again without counting.
 //! - What is not found waits until something behind it is: it has been lost by the others, and
 //!   belongs between the two. Where each leg has lost something there, continuity counters tell
-//!   the order, and where they do not, the times of arrival. It must fit: of a PID that counts
-//!   without a gap, nothing was lost.
-//! - The leg that leads adds to the end. A datagram that was overtaken is put where its counters
-//!   belong.
+//!   the order, and where they do not, the times of arrival. Where it does not fill a gap of their
+//!   counters, three datagrams more have to be those of the others before it is believed.
+//! - The leg that leads adds to the end. A datagram that was overtaken is put into the gap that it
+//!   fills, if the one behind it goes on from the end.
 //!
-//! Null packets that make up whole datagrams are counted only: where both legs lost something
-//! between the same two neighbours, there may be fewer of them than there were.
+//! What content cannot tell: null packets, where each leg has lost some between the same two
+//! neighbours, and a packet that its sender repeats (§2.4.3.3), where each leg has lost one of the
+//! two. Of these there may be one more or one less than there was. A plain datagram that was overtaken
+//! and of which a neighbour is lost may be left where it came.
 //!
 //! A leg that goes on to carry something else is found out by 48 packets of it and 48 of others that
 //! have nothing in common. The main one is then followed, and packets of the others that the main
@@ -30,12 +32,12 @@
 mod cells;
 mod event;
 mod leg;
+mod order;
 mod weave;
 
 use std::collections::VecDeque;
 
 use super::Pending;
-use super::event::Event;
 use super::fingerprint::fingerprint;
 use crate::ts::Packet;
 use crate::units::{Arrival, Ticks27M};
@@ -160,7 +162,7 @@ impl Merge {
         if leg == 0 {
             self.compare(&run);
             if alone {
-                self.append(0, run);
+                self.append(0, &run, self.cells.tail());
                 return;
             }
         } else if !it.joined {
@@ -233,7 +235,7 @@ impl Merge {
     /// Without another leg nothing of the main one waits.
     fn release_main(&mut self) {
         while let Some(run) = self.legs.first_mut().and_then(Leg::pop) {
-            self.append(0, run);
+            self.append(0, &run, self.cells.tail());
         }
     }
 
@@ -304,8 +306,8 @@ impl Merge {
     }
 
     /// Hands over what was observed since the last call.
-    pub fn drain(&mut self, sink: &mut dyn FnMut(&dyn Event)) {
-        self.events.drain(sink);
+    pub fn drain(&mut self, sink: &mut dyn FnMut(&MergeEvent)) {
+        self.events.drain_each(sink);
     }
 
     /// Packets that left before their time, for want of room.
@@ -333,7 +335,7 @@ impl Merge {
             if leg.furthest == id {
                 leg.furthest = NIL;
             }
-            let since = leg.since.is_some_and(|since| cell.came >= since);
+            let since = leg.since.is_some_and(|since| cell.came > since);
             let counts = merging && (n == 0 || leg.joined) && since;
             let there = leg
                 .last_arrival
@@ -370,8 +372,10 @@ impl Merge {
             return;
         }
         let waiting: usize = it.pending.iter().map(Run::distinct).sum();
-        let differs = waiting >= DIFFERENT && self.is_alone_behind(leg);
+        let differs = waiting >= DIFFERENT && it.furthest != NIL && self.is_alone_behind(leg);
         if differs || now - since >= self.delay || it.held > MOST_PENDING {
+            self.differs(leg, now);
+        } else if now - since >= GUARD / 2 && !self.resolve(leg) {
             self.differs(leg, now);
         }
     }
@@ -398,19 +402,18 @@ impl Merge {
         }
         let mut id = self.cells.tail();
         let mut cut = VecDeque::new();
-        while let Some(cell) = self
-            .cells
-            .get(id)
-            .filter(|c| !c.sent && !c.was_had_by(0))
-        {
-            cut.push_back((id, cell.had));
+        while let Some(cell) = self.cells.get(id).filter(|cell| !cell.sent) {
+            if !cell.was_had_by(0) {
+                cut.push_back((id, cell.had));
+            }
             id = self.cells.prev(id);
         }
         let mut had = 0;
         for (id, by) in cut {
             had |= by;
             self.cells.remove(id);
-            for leg in &mut self.legs {
+            for (n, leg) in self.legs.iter_mut().enumerate() {
+                leg.counts.different += u64::from(by & 1 << n != 0);
                 if leg.last == id {
                     leg.last = NIL;
                 }

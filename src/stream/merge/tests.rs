@@ -1,7 +1,7 @@
 //! Two ways of one stream in simulated time: what comes out is the list that went in.
 
 use super::*;
-use crate::stream::event::Value;
+use crate::stream::event::{Event as _, Value};
 use crate::ts::{ContinuityCounter, Pcr, Pid};
 
 /// Numbers by a seed.
@@ -137,15 +137,18 @@ fn carry(way: &Way, packets: usize, random: &mut Random) -> Vec<(Arrival, std::o
     let mut all = Vec::new();
     let (mut start, mut end) = (0, way.first.min(packets));
     let mut last = Arrival::from_ticks(i64::MIN);
+    // No two side by side are overtaken.
+    let mut since = 0;
     while start < packets {
         let sent = Arrival::default() + STEP * end as i64;
         let late = random.below(way.jitter.get() as u64 + 1) as i64;
         let mut came = (sent + way.delay + Ticks27M::new(late)).max(last);
         let sound = start < SOUND;
         let lost = !sound && random.below(1000) < way.loss;
-        let twice = random.below(1000) < way.twice;
-        if !sound && random.below(1000) < way.overtaken {
-            came += ms(3);
+        let twice = !sound && random.below(1000) < way.twice;
+        since += 1;
+        if !sound && since > 10 && random.below(1000) < way.overtaken {
+            (came, since) = (came + ms(3), 0);
         } else {
             last = came;
         }
@@ -166,6 +169,8 @@ struct Outcome {
     out: Vec<Packet>,
     /// For each packet that went in, whether it came by one way at least.
     had: Vec<bool>,
+    /// For each leg, the packets that came by another alone.
+    lacks: Vec<usize>,
     events: Vec<String>,
 }
 
@@ -186,10 +191,12 @@ fn told(merge: &mut Merge, events: &mut Vec<String>) {
 fn run(skew: Ticks27M, sent: &[Packet], ways: &[Way], seed: u64) -> Outcome {
     let mut random = Random::new(seed);
     let mut had = vec![false; sent.len()];
+    let mut had_by = vec![had.clone(); ways.len()];
     let mut all = Vec::new();
     for (leg, way) in ways.iter().enumerate() {
         for (came, range) in carry(way, sent.len(), &mut random) {
             had[range.clone()].fill(true);
+            had_by[leg][range.clone()].fill(true);
             all.push((came, leg, range));
         }
     }
@@ -198,7 +205,12 @@ fn run(skew: Ticks27M, sent: &[Packet], ways: &[Way], seed: u64) -> Outcome {
         .into_iter()
         .map(|(came, leg, range)| (came, leg, sent[range].to_vec()));
     let (merge, out, events) = feed(Merge::new(ways.len(), skew), arrivals);
+    let lacks = had_by.iter().map(|mine| {
+        let both = mine.iter().zip(&had);
+        both.filter(|(mine, any)| **any && !**mine).count()
+    });
     Outcome {
+        lacks: lacks.collect(),
         merge,
         out,
         had,
@@ -238,12 +250,16 @@ fn is_whole(outcome: &Outcome, sent: &[Packet], what: &str) {
         .zip(&outcome.had)
         .filter(|(_, had)| **had)
         .map(|(packet, _)| *packet);
-    let (nulls, expected): (Vec<_>, Vec<_>) = expected.partition(|p| p.pid() == Pid::NULL);
-    let (out_nulls, out): (Vec<_>, Vec<_>) = outcome
+    let (nulls, mut expected): (Vec<_>, Vec<_>) = expected.partition(|p| p.pid() == Pid::NULL);
+    let (out_nulls, mut out): (Vec<_>, Vec<_>) = outcome
         .out
         .iter()
         .copied()
         .partition(|p| p.pid() == Pid::NULL);
+    assert!(out.windows(3).all(|w| w[0] != w[1] || w[1] != w[2]), "{what}");
+    // A packet that its sender repeats is there once at least.
+    expected.dedup();
+    out.dedup();
     let differs = out.iter().zip(&expected).position(|(a, b)| a != b);
     let show = |all: &[Packet]| -> Vec<String> {
         let at = differs.unwrap_or(out.len().min(expected.len()));
@@ -265,9 +281,9 @@ fn is_whole(outcome: &Outcome, sent: &[Packet], what: &str) {
         outcome.merge.counts(0),
         outcome.merge.counts(1),
     );
-    // Datagrams of null packets alone, which both lost side by side, are not told apart.
+    // Null packets that fill datagrams, lost side by side, are not told apart.
     assert!(
-        out_nulls.len() <= nulls.len() && out_nulls.len() * 100 >= nulls.len() * 97,
+        out_nulls.len().abs_diff(nulls.len()) * 100 <= nulls.len() * 3,
         "{what}: {} null packets of {}",
         out_nulls.len(),
         nulls.len()
@@ -299,8 +315,9 @@ fn what_either_leg_has_within_the_skew_leaves_once_and_in_order() {
                     is_whole(&outcome, &sent, &what);
                     for leg in 0..2 {
                         let counts = outcome.merge.counts(leg);
-                        let lost = (30_000 - SOUND as u64) * loss / 1000;
-                        let near = counts.lost.abs_diff(lost) * 3 < lost.max(200);
+                        let lost = outcome.lacks[leg] as u64;
+                        // Null packets and repeats are not told apart where both have lost some.
+                        let near = counts.lost.abs_diff(lost) * 50 <= lost;
                         assert!(near, "{what}: {counts:?}, {lost} lost");
                         assert_eq!((counts.different, counts.late), (0, 0), "{what}");
                     }
@@ -314,13 +331,13 @@ fn what_either_leg_has_within_the_skew_leaves_once_and_in_order() {
 fn jitter_repeats_and_overtaking_change_nothing() {
     for seed in 0..12 {
         let sent = multiplex(seed, 30_000);
-        let way = |delay, twice, overtaken| Way {
+        let way = |delay, loss, overtaken| Way {
             jitter: ms(6),
-            twice,
+            twice: 20,
             overtaken,
-            ..Way::of(delay).losing(20)
+            ..Way::of(delay).losing(loss)
         };
-        let ways = [way(ms(5), 20, 0), way(ms(5 + 3 * seed as i64), 20, 20)];
+        let ways = [way(ms(5), 20, 0), way(ms(5 + 3 * seed as i64), 0, 20)];
         let mut outcome = run(ms(50), &sent, &ways, seed);
         is_whole(&outcome, &sent, &format!("seed {seed}"));
         let repeated: u64 = (0..2).map(|leg| outcome.merge.counts(leg).repeated).sum();
@@ -478,8 +495,10 @@ fn a_leg_that_goes_over_to_something_else_is_left_and_not_one_packet_of_it_leave
             assert_eq!(events, joined, "{what}");
             let ours: std::collections::HashSet<_> =
                 sent.iter().map(|p| *p.as_bytes()).collect();
-            let foreign = out.iter().filter(|p| !ours.contains(p.as_bytes()));
-            assert_eq!(foreign.count(), 0, "{what}");
+            let foreign = out.iter().enumerate();
+            let foreign = foreign.filter(|(_, p)| !ours.contains(p.as_bytes()));
+            let places: Vec<_> = foreign.map(|(n, _)| n).collect();
+            assert!(places.is_empty(), "{what}: {places:?}");
             assert!(merge.counts(1).different > 0, "{what}");
             // From then on it is the main leg as it came.
             let alone: Vec<_> = in_order([parts[0].clone()])

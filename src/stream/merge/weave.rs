@@ -1,15 +1,18 @@
 //! Where packets of a leg belong among those that are there.
 
 use super::cells::{Cell, NIL};
-use super::leg::{Run, Way};
+use super::leg::Run;
+use super::order::compares;
 use super::{Merge, MergeEvent};
-use crate::ts::{Packet, Pid};
+use crate::ts::Packet;
 use crate::units::{Arrival, Ticks27M};
 
 /// How far forward a datagram of which most is unknown is believed to be found.
 const NEAR: usize = 32;
-/// How far back a datagram that was overtaken is looked for a place.
-const FARTHEST_BACK: usize = 512;
+/// How far off in time what comes once more, or was overtaken, is believed to be found.
+const SOON: Ticks27M = Ticks27M::from_millis(100);
+/// Datagrams that confirm what counters speak against.
+const CONFIRMED: usize = 3;
 /// Packets ahead that may tell which of two comes first.
 const AHEAD: usize = 64;
 /// Datagrams that wait for their place and are looked at each time.
@@ -62,15 +65,98 @@ impl Merge {
                         it.counts.repeated += run.packets.len() as u64;
                     }
                 }
-                Some((n, Look::Found(anchors))) => self.weave(leg, n, &anchors),
+                Some((n, Look::Found(anchors))) => {
+                    let doubtful = self.is_doubtful(leg, n, &anchors);
+                    if doubtful
+                        && n > 0
+                        && let Some(after) = self.gap_for(leg)
+                        && let Some(run) = self.legs.get_mut(leg).and_then(super::Leg::pop)
+                    {
+                        self.append(leg, &run, after);
+                        continue;
+                    }
+                    if doubtful && self.confirming(leg, n) < CONFIRMED {
+                        return;
+                    }
+                    self.weave(leg, n, &anchors);
+                }
                 _ if runs > 0 && self.is_at_end(leg) => {
-                    while let Some(run) = self.legs.get_mut(leg).and_then(super::Leg::pop) {
-                        self.append(leg, run);
+                    let Some(after) = self.end_for(leg) else {
+                        return;
+                    };
+                    if let Some(run) = self.legs.get_mut(leg).and_then(super::Leg::pop) {
+                        self.append(leg, &run, after);
                     }
                 }
                 _ => return,
             }
         }
+    }
+
+    /// True when the datagrams before the one at `n` do not fill a gap where they would go.
+    fn is_doubtful(&self, leg: usize, n: usize, anchors: &[(usize, u32)]) -> bool {
+        let (Some(it), Some((place, right))) = (self.legs.get(leg), anchors.first()) else {
+            return false;
+        };
+        let before = it.pending.iter().take(n).flat_map(|run| &run.packets);
+        let own = it.pending.get(n).map(|run| &run.packets);
+        let own = own.into_iter().flatten().take(*place);
+        let unknown = |(packet, print): &&(Packet, u64)| {
+            *print != 0 && packet.has_payload() && !self.cells.has(*print)
+        };
+        let news: Vec<&Packet> = before
+            .chain(own)
+            .filter(unknown)
+            .map(|(packet, _)| packet)
+            .collect();
+        !news.is_empty() && !self.fits(&news, it.last, *right)
+    }
+
+    /// What is doubtful and has waited long enough is believed when one datagram confirms it; else
+    /// it is left out. False when the main leg cannot be believed.
+    pub(super) fn resolve(&mut self, leg: usize) -> bool {
+        let Some(it) = self.legs.get(leg) else {
+            return true;
+        };
+        let found = it.pending.iter().enumerate().find_map(|(n, run)| {
+            match self.look(leg, run) {
+                Look::Found(anchors) => Some((n, anchors)),
+                _ => None,
+            }
+        });
+        let Some((n, anchors)) = found else {
+            return true;
+        };
+        if self.confirming(leg, n) == 0 {
+            if leg == 0 {
+                return false;
+            }
+            for _ in 0..n {
+                if let Some(it) = self.legs.get_mut(leg)
+                    && let Some(run) = it.pop()
+                {
+                    it.counts.different += run.packets.len() as u64;
+                }
+            }
+            self.weave(leg, 0, &anchors);
+        } else {
+            self.weave(leg, n, &anchors);
+        }
+        self.settle(leg);
+        true
+    }
+
+    /// How many datagrams behind the one at `n` are those of the others.
+    fn confirming(&self, leg: usize, n: usize) -> usize {
+        let Some(it) = self.legs.get(leg) else {
+            return 0;
+        };
+        let known = |run: &&super::Run| {
+            let distinct = run.packets.iter().filter(|(_, print)| *print != 0);
+            let known = distinct.filter(|(_, print)| self.cells.has(*print));
+            run.distinct() > 0 && known.count() * 2 > run.distinct()
+        };
+        it.pending.iter().skip(n + 1).filter(known).count()
     }
 
     /// True when nothing came by others that this leg has not passed.
@@ -85,40 +171,41 @@ impl Merge {
             return Look::Unknown;
         };
         let mut anchors: Vec<(usize, u32)> = Vec::new();
-        let (mut unknown, mut had, mut back) = (0, 0, 0);
+        let (mut unknown, mut had, mut again) = (0, 0, 0);
         for (n, (packet, print)) in run.packets.iter().enumerate() {
             if *print == 0 {
                 continue;
             }
             let (count, one) = self.cells.find(*print, packet);
-            let way = it.way(packet);
-            let counts = packet.has_payload();
-            let cell = one.and_then(|id| Some((id, self.cells.get(id)?)));
-            match cell {
-                None => unknown += usize::from(count == 0),
-                Some((_, cell)) if cell.was_had_by(leg) => {
-                    had += 1;
-                    back += usize::from(way == Way::Back);
-                }
-                // A packet that comes again without counting tells no place.
-                Some(_) if counts && way == Way::Same => {}
-                Some((id, _)) => {
-                    let behind = it.last != NIL && self.cells.is_before(id, it.last);
-                    let rises = anchors
-                        .last()
-                        .is_none_or(|(_, before)| self.cells.is_before(*before, id));
-                    // The same content comes again when the counter has gone round.
-                    if rises && (!behind || way == Way::Back || !counts) {
-                        anchors.push((n, id));
-                    }
-                }
+            let Some((id, cell)) = one.and_then(|id| Some((id, self.cells.get(id)?))) else {
+                unknown += usize::from(count == 0);
+                continue;
+            };
+            // Tables come again with the same counter, be it after sixteen of them.
+            let soon = !it.stands_still(packet) && (run.came - cell.came - it.lag).abs() < SOON;
+            if cell.was_had_by(leg) {
+                had += 1;
+                again += usize::from(soon);
+                continue;
+            }
+            let behind = it.last != NIL && self.cells.is_before(id, it.last);
+            let rises = anchors
+                .last()
+                .is_none_or(|(_, before)| self.cells.is_before(*before, id));
+            if rises && !it.stands_still(packet) && (!behind || soon) {
+                anchors.push((n, id));
             }
         }
         if anchors.is_empty() {
-            let again = unknown == 0 && had > 0 && (back > 0 || self.is_last(leg, run));
-            return if again { Look::Repeat } else { Look::Unknown };
+            let repeats = unknown == 0 && had > 0 && (again > 0 || self.is_last(leg, run));
+            return match repeats {
+                true => Look::Repeat,
+                false => Look::Unknown,
+            };
         }
-        let far = anchors.first().is_some_and(|(_, id)| self.is_far(leg, *id));
+        let far = anchors
+            .first()
+            .is_some_and(|(_, id)| self.is_far(leg, *id));
         match anchors.len() < unknown && far {
             true => Look::Unknown,
             false => Look::Found(anchors),
@@ -188,6 +275,15 @@ impl Merge {
             self.is_had(leg, id, &item);
             (left, start) = (id, start + 1);
         }
+        // What comes last of it may have come with what overtook it.
+        while let Some(item) = items.last().filter(|_| items.len() > start) {
+            let (_, one) = self.cells.find(item.print, &item.packet);
+            let cell = one.and_then(|id| self.cells.get(id));
+            if !cell.is_some_and(|cell| cell.was_had_by(leg)) {
+                break;
+            }
+            items.pop();
+        }
         if let Some(rest) = items.get(start..)
             && let (Some(first), Some(it)) = (rest.first(), self.legs.get_mut(leg))
         {
@@ -205,7 +301,7 @@ impl Merge {
         let mut items = Vec::new();
         while let Some(run) = self.legs.get_mut(leg).and_then(super::Leg::pop) {
             match left {
-                NIL => self.append(leg, run),
+                NIL => self.append(leg, &run, self.cells.tail()),
                 _ => items.extend(items_of(&run)),
             }
         }
@@ -248,7 +344,7 @@ impl Merge {
         if further {
             it.furthest = id;
         }
-        if it.way(&item.packet) != Way::Back || further {
+        if further {
             it.passed(&item.packet);
         }
         it.counts.late += u64::from(late);
@@ -267,9 +363,6 @@ impl Merge {
         let Some(it) = self.legs.get_mut(leg) else {
             return after;
         };
-        if it.way(&item.packet) != Way::Back || next == NIL {
-            it.passed(&item.packet);
-        }
         let behind = self.cells.get(next);
         if behind.is_some_and(|cell| cell.sent) {
             it.counts.late += 1;
@@ -288,55 +381,16 @@ impl Merge {
         it.last = id;
         if it.furthest == NIL || self.cells.is_before(it.furthest, id) {
             it.furthest = id;
+            it.passed(&item.packet);
         }
         id
     }
 
-    /// Adds a datagram to the end, or where its counters belong.
-    pub(super) fn append(&mut self, leg: usize, run: Run) {
-        let items: Vec<Item> = items_of(&run).collect();
-        let tail = self.cells.tail();
-        let mut after = match self.is_merging() {
-            true => self.overtaken(leg, &items).unwrap_or(tail),
-            false => tail,
-        };
-        for item in &items {
-            after = self.insert(leg, item, after);
-        }
-    }
-
-    /// Behind which cell a datagram belongs that others have overtaken; `None` when none has.
-    fn overtaken(&self, leg: usize, items: &[Item]) -> Option<u32> {
-        let it = self.legs.get(leg)?;
-        let item = items.iter().find(|item| {
-            let packet = &item.packet;
-            packet.has_payload() && packet.pid() != Pid::NULL && it.way(packet) == Way::Back
-        })?;
-        let mut id = self.cells.tail();
-        let mut place = None;
-        for _ in 0..FARTHEST_BACK {
-            let cell = self.cells.get(id)?;
-            if cell.packet.pid() == item.packet.pid() && cell.packet.has_payload() {
-                if cell.packet.continuity_counter() == item.packet.continuity_counter() {
-                    return None;
-                }
-                if !precedes(&item.packet, &cell.packet) {
-                    break;
-                }
-                place = Some(id);
-            }
-            id = self.cells.prev(id);
-        }
-        // Before the datagram of the first that has overtaken it.
-        let mut place = place?;
-        let block = self.cells.get(place)?.block;
-        loop {
-            let before = self.cells.prev(place);
-            let same = |cell: &&Cell| block != 0 && cell.block == block;
-            if before == id || self.cells.get(before).filter(same).is_none() {
-                return Some(before);
-            }
-            place = before;
+    /// Adds a datagram behind a cell.
+    pub(super) fn append(&mut self, leg: usize, run: &Run, after: u32) {
+        let mut after = after;
+        for item in items_of(run) {
+            after = self.insert(leg, &item, after);
         }
     }
 
@@ -358,12 +412,7 @@ impl Merge {
         for (n, m) in pairs.into_iter().chain([(items.len(), between.len())]) {
             let news = items.get(x..n).unwrap_or_default();
             let others = between.get(y..m).unwrap_or_default();
-            let next = between.get(m).copied().unwrap_or(right);
-            if self.fits(news, others, after, next) {
-                after = self.interleave(leg, news, others, after);
-            } else if let Some(it) = self.legs.get_mut(leg) {
-                it.counts.different += news.len() as u64;
-            }
+            after = self.interleave(leg, news, others, after);
             if let (Some(item), Some(id)) = (items.get(n), between.get(m)) {
                 self.is_had(leg, *id, item);
                 after = *id;
@@ -405,7 +454,7 @@ impl Merge {
         (left, right): (u32, u32),
         anchored: u64,
     ) -> Vec<(usize, usize)> {
-        // Of a datagram that one side has lost, nothing is on that side, be it alike.
+        // Of a datagram that one side has lost, nothing is on that side, null packets neither.
         let block_of = |id: u32| self.cells.get(id).map_or(0, |cell| cell.block);
         let unknown = |item: &&Item| item.print != 0 && !self.cells.has(item.print);
         let lost = |id: &&u32| {
@@ -434,9 +483,9 @@ impl Merge {
             let (Some(item), Some(id)) = (items.get(n), between.get(m)) else {
                 return false;
             };
-            self.is_same(leg, item, *id)
-                && !new_blocks.contains(&item.block)
-                && !lost_blocks.contains(&block_of(*id))
+            let placed = item.print != 0
+                || !new_blocks.contains(&item.block) && !lost_blocks.contains(&block_of(*id));
+            placed && self.is_same(leg, item, *id)
         };
         let (mut n, mut m) = (0, 0);
         let (mut last_n, mut last_m) = (items.len(), between.len());
@@ -460,53 +509,6 @@ impl Merge {
         pairs
     }
 
-    /// False when counters say that nothing was lost where these packets would go.
-    fn fits(&self, news: &[Item], others: &[u32], after: u32, next: u32) -> bool {
-        if next == NIL {
-            return true;
-        }
-        let mut seen: Vec<Pid> = Vec::new();
-        for item in news {
-            let pid = item.packet.pid();
-            let counts = |packet: &Packet| packet.has_payload() && packet.pid() == pid;
-            if pid == Pid::NULL || !item.packet.has_payload() || seen.contains(&pid) {
-                continue;
-            }
-            seen.push(pid);
-            let known = others.iter().filter_map(|id| self.cells.get(*id));
-            let known = known.filter(|cell| counts(&cell.packet)).count();
-            let new = news.iter().filter(|item| counts(&item.packet)).count();
-            let Some(before) = self.neighbour(pid, after, |id| self.cells.prev(id)) else {
-                continue;
-            };
-            let Some(behind) = self.neighbour(pid, next, |id| self.cells.next(id)) else {
-                continue;
-            };
-            let steps = behind
-                .continuity_counter()
-                .steps_since(before.continuity_counter());
-            // 16 of them are not to be told from none.
-            let room = usize::from(steps.wrapping_sub(1) & 15);
-            if new + known < 16 && new + known > room {
-                return false;
-            }
-        }
-        true
-    }
-
-    /// The nearest packet that counts of a PID, from a cell on.
-    fn neighbour(&self, pid: Pid, from: u32, step: impl Fn(u32) -> u32) -> Option<&Packet> {
-        let mut id = from;
-        for _ in 0..FARTHEST_BACK {
-            let cell = self.cells.get(id)?;
-            if cell.packet.pid() == pid && cell.packet.has_payload() {
-                return Some(&cell.packet);
-            }
-            id = step(id);
-        }
-        None
-    }
-
     /// Puts packets that others have lost among those that this leg has lost, behind `after`.
     fn interleave(&mut self, leg: usize, news: &[Item], others: &[u32], after: u32) -> u32 {
         let (mut x, mut y, mut after) = (0, 0, after);
@@ -514,7 +516,7 @@ impl Merge {
         while let Some(item) = news.get(x) {
             let rest = others.get(y..).unwrap_or_default();
             let mine = news.get(x..).unwrap_or_default();
-            if self.comes_first(leg, rest, mine, block) {
+            if !rest.is_empty() && self.comes_first(leg, rest, mine, (block, after)) {
                 after = rest.first().copied().unwrap_or(after);
                 block = self.cells.get(after).map_or(0, |cell| cell.block);
                 y += 1;
@@ -528,8 +530,8 @@ impl Merge {
     }
 
     /// True when of two the first of `others` comes before the first of `mine`. `block` is the
-    /// datagram of what stands before them.
-    fn comes_first(&self, leg: usize, others: &[u32], mine: &[Item], block: u64) -> bool {
+    /// datagram of what stands before them, at `after`.
+    fn comes_first(&self, leg: usize, others: &[u32], mine: &[Item], (block, after): (u64, u32)) -> bool {
         let cell = |id: &u32| self.cells.get(*id);
         let (Some(x), Some(y)) = (mine.first(), others.first().and_then(cell)) else {
             return false;
@@ -542,10 +544,10 @@ impl Merge {
             let all = mine.iter().take(AHEAD);
             all.map(|item| &item.packet).find(|o| compares(o, packet))
         };
-        if other_of(&x.packet).is_some_and(|other| precedes(other, &x.packet)) {
+        if other_of(&x.packet).is_some_and(|other| self.is_first(other, &x.packet, after)) {
             return true;
         }
-        if mine_of(&y.packet).is_some_and(|own| precedes(own, &y.packet)) {
+        if mine_of(&y.packet).is_some_and(|own| self.is_first(own, &y.packet, after)) {
             return false;
         }
         if block != 0 && (x.block == block || y.block == block) {
@@ -554,27 +556,16 @@ impl Merge {
         let own = mine.iter().take_while(|i| i.block != 0 && i.block == x.block);
         for item in own {
             if let Some(other) = other_of(&item.packet) {
-                return precedes(other, &item.packet);
+                return self.is_first(other, &item.packet, after);
             }
         }
         let theirs = others.iter().filter_map(cell);
         for cell in theirs.take_while(|c| c.block != 0 && c.block == y.block) {
             if let Some(own) = mine_of(&cell.packet) {
-                return !precedes(own, &cell.packet);
+                return !self.is_first(own, &cell.packet, after);
             }
         }
         let lag = self.legs.get(leg).map(|leg| leg.lag).unwrap_or_default();
         y.came < x.came - lag
     }
-}
-
-/// True when the counters of two packets tell which comes first.
-fn compares(a: &Packet, b: &Packet) -> bool {
-    a.pid() == b.pid() && a.pid() != Pid::NULL && a.has_payload() && b.has_payload()
-}
-
-/// True when by its counter `a` comes before `b`, of one PID.
-fn precedes(a: &Packet, b: &Packet) -> bool {
-    let steps = b.continuity_counter().steps_since(a.continuity_counter());
-    (1..=8).contains(&steps)
 }
