@@ -87,7 +87,7 @@ impl Output {
 
     /// Passes a section of the information that goes with a leg, to leave at `due`.
     pub(super) fn inform(&mut self, passed: &Passed, leg: u64, due: StreamTime) {
-        let naming = self.tables.naming();
+        let (naming, due) = (self.tables.naming(), due.max(self.last));
         let events = self
             .information
             .push(passed, leg, due, &self.layout, naming);

@@ -102,15 +102,16 @@ impl Twins {
         let Some(mended) = self.mended.get_mut(input) else {
             return;
         };
-        if !mended.merge.is_merging() {
+        let merging = mended.merge.is_merging();
+        if !merging {
             mended.health = None;
-        } else if mended.health.is_none() {
-            mended.health = Some(Health::new(self.health));
         }
+        let options = self.health;
         let (batch, health) = (&mut self.batch, &mut mended.health);
         let mut hand_on = |batch: &mut Batch| {
-            if let Some(health) = health {
-                health.push(batch);
+            // It begins with a packet: before, nothing is a loss.
+            if merging {
+                health.get_or_insert_with(|| Health::new(options)).push(batch);
             }
             out(batch);
             batch.clear();

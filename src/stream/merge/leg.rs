@@ -56,6 +56,9 @@ pub(super) struct Leg {
     /// When the leg last brought what no other had before.
     pub(super) led_at: Option<Arrival>,
     pub(super) told_late: bool,
+    /// Of packets that have gone: how many it had in common with the main leg, and how many one of
+    /// the two had alone.
+    pub(super) shared: [u32; 2],
     pub(super) counts: LegCounts,
     /// How much later than the first it came last.
     pub(super) lag: Ticks27M,
@@ -75,6 +78,7 @@ impl Leg {
             last_arrival: None,
             led_at: None,
             told_late: false,
+            shared: [0; 2],
             counts: LegCounts::default(),
             lag: Ticks27M::ZERO,
             candidate: Candidate::new(),
@@ -116,6 +120,7 @@ impl Leg {
         (self.last, self.furthest) = (NIL, NIL);
         self.counters.fill(0xFF);
         self.told_late = false;
+        self.shared = [0; 2];
     }
 }
 

@@ -56,6 +56,8 @@ const SILENT: Ticks27M = Ticks27M::SECOND;
 const APART: Ticks27M = Ticks27M::from_millis(10_000);
 /// Packets that tell that two legs differ.
 const DIFFERENT: usize = 48;
+/// Packets over which a leg and the main one must have more than a quarter in common.
+const WEIGHED: u32 = 512;
 /// Packets that are kept at most, those that have left among them: 16 MiB with their index.
 pub const MOST_PACKETS: usize = 65_536;
 /// Packets of a leg that wait for their place at most.
@@ -327,7 +329,9 @@ impl Merge {
         let Some(cell) = self.cells.remove(id) else {
             return;
         };
-        let merging = self.is_merging();
+        let (merging, delay) = (self.is_merging(), self.delay);
+        let main = self.legs.first().and_then(|main| main.last_arrival);
+        let main = main.is_some_and(|last| cell.came - last < SILENT);
         for (n, leg) in self.legs.iter_mut().enumerate() {
             if leg.last == id {
                 leg.last = NIL;
@@ -335,13 +339,20 @@ impl Merge {
             if leg.furthest == id {
                 leg.furthest = NIL;
             }
-            let since = leg.since.is_some_and(|since| cell.came > since);
+            // What it had brought before it joined is not known any more.
+            let since = leg.since.is_some_and(|since| cell.came > since + delay);
             let counts = merging && (n == 0 || leg.joined) && since;
             let there = leg
                 .last_arrival
                 .is_some_and(|last| cell.came - last < SILENT);
             if counts && there && !cell.was_had_by(n) {
                 leg.counts.lost += 1;
+            }
+            if leg.joined && there && since && main && cell.is_distinct() {
+                let by = usize::from(cell.was_had_by(0)) + usize::from(cell.was_had_by(n));
+                if let Some(shared) = 2usize.checked_sub(by).and_then(|n| leg.shared.get_mut(n)) {
+                    *shared += 1;
+                }
             }
         }
     }
@@ -356,6 +367,17 @@ impl Merge {
             self.part(leg, Parted::Silent, now);
             return;
         }
+        let [shared, alone] = it.shared;
+        if shared + alone >= WEIGHED {
+            if shared * 3 < alone {
+                self.part(leg, Parted::Differs, now);
+                return;
+            }
+            if let Some(it) = self.legs.get_mut(leg) {
+                it.shared = [0; 2];
+            }
+        }
+        let Some(it) = self.legs.get(leg) else { return };
         if it.pending.is_empty() {
             return;
         }

@@ -54,7 +54,7 @@ impl Merge {
             let last = own.last().unwrap_or(first);
             let before = self.neighbour(first, left, |id| self.cells.prev(id));
             let behind = self.neighbour(first, right, |id| self.cells.next(id));
-            if before.is_none() || behind.is_none() {
+            if before.is_none() && behind.is_none() {
                 unknown += own.len();
                 continue;
             }
@@ -68,8 +68,10 @@ impl Merge {
                 id = self.cells.next(id);
             }
             let of_it = || between.iter().copied().filter(|p| compares(p, first));
-            let begins = before.into_iter().chain(of_it()).any(|p| follows(p, first));
-            let ends = behind.into_iter().chain(of_it()).any(|p| follows(last, p));
+            let mut starts = before.into_iter().chain(of_it());
+            let mut stops = behind.into_iter().chain(of_it());
+            let begins = before.is_none() || starts.any(|p| follows(p, first));
+            let ends = behind.is_none() || stops.any(|p| follows(last, p));
             match begins && ends {
                 true => with += own.len(),
                 false => against += own.len(),

@@ -40,6 +40,11 @@ const UNCOUNTED: Pid = Pid::from_field(0x1000);
 /// again after 16 of them), a PMT whose sender does not count, packets that follow themselves, and
 /// null packets, many in a row at times.
 fn multiplex(seed: u64, packets: usize) -> Vec<Packet> {
+    repeating(seed, packets, true)
+}
+
+/// The same, with packets that follow themselves or without.
+fn repeating(seed: u64, packets: usize, repeats: bool) -> Vec<Packet> {
     let mut random = Random::new(seed);
     let mut counters = [ContinuityCounter::default(); Pid::COUNT];
     let mut all: Vec<Packet> = Vec::new();
@@ -85,7 +90,7 @@ fn multiplex(seed: u64, packets: usize) -> Vec<Packet> {
             packet.as_bytes_mut()[180..].copy_from_slice(&n);
         }
         all.push(packet);
-        if random.below(200) == 0 {
+        if random.below(200) == 0 && repeats {
             all.push(packet);
         }
     }
@@ -329,8 +334,9 @@ fn what_either_leg_has_within_the_skew_leaves_once_and_in_order() {
 
 #[test]
 fn jitter_repeats_and_overtaking_change_nothing() {
-    for seed in 0..12 {
-        let sent = multiplex(seed, 30_000);
+    for seed in 0..6 {
+        // What a sender repeats and the network too is not told apart.
+        let sent = repeating(seed, 30_000, false);
         let way = |delay, loss, overtaken| Way {
             jitter: ms(6),
             twice: 20,
@@ -367,11 +373,11 @@ fn datagrams_may_be_cut_elsewhere() {
 #[test]
 fn three_legs_are_better_than_two() {
     let sent = multiplex(3, 30_000);
-    let ways = [0, 12, 31].map(|later| Way::of(ms(5 + later)).losing(100));
+    let ways = [0, 12, 31].map(|later| Way::of(ms(5 + later)).losing(20));
     let outcome = run(ms(50), &sent, &ways, 3);
     is_whole(&outcome, &sent, "three legs");
     let missing = outcome.had.iter().filter(|had| !**had).count();
-    assert!(missing < 30_000 / 500, "{missing}");
+    assert!(missing < 30, "{missing}");
 }
 
 /// Datagrams of a leg between two instants, moved by a delay.
