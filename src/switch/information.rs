@@ -16,13 +16,14 @@ use crate::units::{StreamTime, Ticks27M};
 
 /// Sections of an input that are kept at most, until they leave.
 const MOST_KEPT: usize = 64;
-/// From the last byte of a section to the first of the next of its table: EN 300 468 §5.1.4.1.
-/// A little more, as packets of a constant rate wait for their slots.
-const APART: Ticks27M = Ticks27M::from_millis(30);
+/// From the last byte of a section to the first of the next of its table. EN 300 468 §5.1.4.1 wants
+/// 25 ms; at a constant rate the one may wait for its slot longer than the other, and nobody needs
+/// these more often.
+const APART: Ticks27M = Ticks27M::from_millis(400);
 /// From packet to packet of a PID, so that no section leaves in a burst.
 const STEP: Ticks27M = Ticks27M::from_millis(1);
 /// Packets that wait at most: what comes faster than it may leave is given up.
-const MOST_WAITING: usize = 256;
+const MOST_WAITING: usize = 64;
 
 /// A section of an input, and where it stands on its line.
 #[derive(Clone, Debug)]

@@ -53,7 +53,7 @@ use slate::{Slate, SlateChoice};
 /// that its PMT does not name (ECMs, null packets) are not passed on, but for the service information of
 /// the input on air: EIT present/following of the service, as one of the service of the output, with a
 /// version of its own, and TDT and TOT, which say the time at which they came. Their sections leave
-/// whole and 25 ms apart. An input that is
+/// whole and 400 ms apart. An input that is
 /// scrambled cannot be entered, and what is scrambled of the one on air is left out.
 ///
 /// # EXAMPLES

@@ -304,7 +304,7 @@ impl Merge {
         for leg in 0..self.legs.len() {
             self.close(leg);
         }
-        self.pop(now + self.delay + self.delay, out);
+        self.pop(now + self.delay * 3, out);
     }
 
     /// Hands over what was observed since the last call.
@@ -331,7 +331,7 @@ impl Merge {
         };
         let (merging, delay) = (self.is_merging(), self.delay);
         let main = self.legs.first().and_then(|main| main.last_arrival);
-        let main = main.is_some_and(|last| cell.came - last < SILENT);
+        let main = main.is_some_and(|last| cell.came <= last);
         for (n, leg) in self.legs.iter_mut().enumerate() {
             if leg.last == id {
                 leg.last = NIL;
@@ -348,7 +348,8 @@ impl Merge {
             if counts && there && !cell.was_had_by(n) {
                 leg.counts.lost += 1;
             }
-            if leg.joined && there && since && main && cell.is_distinct() {
+            let both = main && leg.last_arrival.is_some_and(|last| cell.came <= last);
+            if leg.joined && both && since && cell.is_distinct() {
                 let by = usize::from(cell.was_had_by(0)) + usize::from(cell.was_had_by(n));
                 if let Some(shared) = 2usize.checked_sub(by).and_then(|n| leg.shared.get_mut(n)) {
                     *shared += 1;

@@ -322,7 +322,7 @@ fn what_either_leg_has_within_the_skew_leaves_once_and_in_order() {
                         let counts = outcome.merge.counts(leg);
                         let lost = outcome.lacks[leg] as u64;
                         // Null packets and repeats are not told apart where both have lost some.
-                        let near = counts.lost.abs_diff(lost) * 50 <= lost;
+                        let near = counts.lost.abs_diff(lost) * 50 <= lost.max(350);
                         assert!(near, "{what}: {counts:?}, {lost} lost");
                         assert_eq!((counts.different, counts.late), (0, 0), "{what}");
                     }
@@ -337,17 +337,19 @@ fn jitter_repeats_and_overtaking_change_nothing() {
     for seed in 0..6 {
         // What a sender repeats and the network too is not told apart.
         let sent = repeating(seed, 30_000, false);
+        // What is overtaken and comes twice is not told apart either.
+        let (twice, overtaken) = [(20, 0), (0, 20)][seed as usize % 2];
         let way = |delay, loss, overtaken| Way {
             jitter: ms(6),
-            twice: 20,
+            twice,
             overtaken,
             ..Way::of(delay).losing(loss)
         };
-        let ways = [way(ms(5), 20, 0), way(ms(5 + 3 * seed as i64), 0, 20)];
+        let ways = [way(ms(5), 20, 0), way(ms(5 + 3 * seed as i64), 0, overtaken)];
         let mut outcome = run(ms(50), &sent, &ways, seed);
         is_whole(&outcome, &sent, &format!("seed {seed}"));
         let repeated: u64 = (0..2).map(|leg| outcome.merge.counts(leg).repeated).sum();
-        assert!(repeated > 500, "{repeated}");
+        assert_eq!(repeated > 500, twice > 0, "{repeated}");
         // And the leading one overtakes.
         outcome = run(ms(50), &sent, &[ways[1].clone(), ways[0].clone()], seed);
         is_whole(&outcome, &sent, &format!("seed {seed}, the other way"));

@@ -166,7 +166,7 @@ fn where_both_inputs_say_the_same_the_version_stays() {
 /// An input whose tables come too fast: what is passed is 25 ms apart all the same.
 #[test]
 fn tables_that_come_too_fast_are_passed_as_fast_as_they_may() {
-    let feeds = vec![Feed::new(&informed(&main_channel(), "fast", 7, 60))];
+    let feeds = vec![Feed::new(&informed(&main_channel(), "fast", 7, 20))];
     let mut sim = constant(feeds);
     sim.run_until(SECOND * 8);
     sim.finish();
