@@ -120,7 +120,10 @@ impl Event for SwitchEvent {
             | Self::OtherServices { .. }
             | Self::LayoutDiffers { .. } => Severity::Warning,
             Self::Twin { event, .. } => match event {
-                MergeEvent::Parted { why: Parted::Silent, .. } => Severity::Info,
+                MergeEvent::Parted {
+                    why: Parted::Silent,
+                    ..
+                } => Severity::Info,
                 event => event.severity(),
             },
             Self::Torn { .. } | Self::Overflow { .. } => Severity::Error,

@@ -681,7 +681,11 @@ impl Switch {
                 .count,
             silence: member.came.map(|last| now - last),
             time_on_air: member.on_air,
-            twin: self.twins.as_ref().and_then(|t| t.status(input)).unwrap_or_default(),
+            twin: self
+                .twins
+                .as_ref()
+                .and_then(|t| t.status(input))
+                .unwrap_or_default(),
         })
     }
 

@@ -111,7 +111,9 @@ impl Twins {
         let mut hand_on = |batch: &mut Batch| {
             // It begins with a packet: before, nothing is a loss.
             if merging {
-                health.get_or_insert_with(|| Health::new(options)).push(batch);
+                health
+                    .get_or_insert_with(|| Health::new(options))
+                    .push(batch);
             }
             out(batch);
             batch.clear();

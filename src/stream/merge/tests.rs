@@ -261,7 +261,10 @@ fn is_whole(outcome: &Outcome, sent: &[Packet], what: &str) {
         .iter()
         .copied()
         .partition(|p| p.pid() == Pid::NULL);
-    assert!(out.windows(3).all(|w| w[0] != w[1] || w[1] != w[2]), "{what}");
+    assert!(
+        out.windows(3).all(|w| w[0] != w[1] || w[1] != w[2]),
+        "{what}"
+    );
     // A packet that its sender repeats is there once at least.
     expected.dedup();
     out.dedup();
@@ -345,7 +348,10 @@ fn jitter_repeats_and_overtaking_change_nothing() {
             overtaken,
             ..Way::of(delay).losing(loss)
         };
-        let ways = [way(ms(5), 20, 0), way(ms(5 + 3 * seed as i64), 0, overtaken)];
+        let ways = [
+            way(ms(5), 20, 0),
+            way(ms(5 + 3 * seed as i64), 0, overtaken),
+        ];
         let mut outcome = run(ms(50), &sent, &ways, seed);
         is_whole(&outcome, &sent, &format!("seed {seed}"));
         let repeated: u64 = (0..2).map(|leg| outcome.merge.counts(leg).repeated).sum();
@@ -501,8 +507,7 @@ fn a_leg_that_goes_over_to_something_else_is_left_and_not_one_packet_of_it_leave
             let what = format!("{later} ms, {loss}: {events:?} {:?}", merge.counts(1));
             let joined = ["leg_joined leg=1", "leg_parted leg=1 reason=differs"];
             assert_eq!(events, joined, "{what}");
-            let ours: std::collections::HashSet<_> =
-                sent.iter().map(|p| *p.as_bytes()).collect();
+            let ours: std::collections::HashSet<_> = sent.iter().map(|p| *p.as_bytes()).collect();
             let foreign = out.iter().enumerate();
             let foreign = foreign.filter(|(_, p)| !ours.contains(p.as_bytes()));
             let places: Vec<_> = foreign.map(|(n, _)| n).collect();
@@ -524,7 +529,10 @@ fn a_leg_beyond_the_skew_is_said_and_its_packets_are_counted() {
     let ways = [Way::of(ms(5)).losing(20), Way::of(ms(5 + 90))];
     let outcome = run(ms(50), &sent, &ways, 1);
     assert!(
-        outcome.events.iter().any(|e| e.starts_with("leg_too_late leg=1 late_ms=")),
+        outcome
+            .events
+            .iter()
+            .any(|e| e.starts_with("leg_too_late leg=1 late_ms=")),
         "{:?}",
         outcome.events
     );

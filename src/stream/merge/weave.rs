@@ -118,12 +118,14 @@ impl Merge {
         let Some(it) = self.legs.get(leg) else {
             return true;
         };
-        let found = it.pending.iter().enumerate().find_map(|(n, run)| {
-            match self.look(leg, run) {
+        let found = it
+            .pending
+            .iter()
+            .enumerate()
+            .find_map(|(n, run)| match self.look(leg, run) {
                 Look::Found(anchors) => Some((n, anchors)),
                 _ => None,
-            }
-        });
+            });
         let Some((n, anchors)) = found else {
             return true;
         };
@@ -203,9 +205,7 @@ impl Merge {
                 false => Look::Unknown,
             };
         }
-        let far = anchors
-            .first()
-            .is_some_and(|(_, id)| self.is_far(leg, *id));
+        let far = anchors.first().is_some_and(|(_, id)| self.is_far(leg, *id));
         match anchors.len() < unknown && far {
             true => Look::Unknown,
             false => Look::Found(anchors),
@@ -260,7 +260,13 @@ impl Merge {
                 left = NIL;
             }
             let end = first + place;
-            self.segment(leg, items.get(start..end).unwrap_or_default(), left, *id, block);
+            self.segment(
+                leg,
+                items.get(start..end).unwrap_or_default(),
+                left,
+                *id,
+                block,
+            );
             if let Some(item) = items.get(end).copied() {
                 self.is_had(leg, *id, &item);
             }
@@ -526,12 +532,22 @@ impl Merge {
                 x += 1;
             }
         }
-        others.get(y..).and_then(<[u32]>::last).copied().unwrap_or(after)
+        others
+            .get(y..)
+            .and_then(<[u32]>::last)
+            .copied()
+            .unwrap_or(after)
     }
 
     /// True when of two the first of `others` comes before the first of `mine`. `block` is the
     /// datagram of what stands before them, at `after`.
-    fn comes_first(&self, leg: usize, others: &[u32], mine: &[Item], (block, after): (u64, u32)) -> bool {
+    fn comes_first(
+        &self,
+        leg: usize,
+        others: &[u32],
+        mine: &[Item],
+        (block, after): (u64, u32),
+    ) -> bool {
         let cell = |id: &u32| self.cells.get(*id);
         let (Some(x), Some(y)) = (mine.first(), others.first().and_then(cell)) else {
             return false;
@@ -553,7 +569,9 @@ impl Merge {
         if block != 0 && (x.block == block || y.block == block) {
             return y.block == block;
         }
-        let own = mine.iter().take_while(|i| i.block != 0 && i.block == x.block);
+        let own = mine
+            .iter()
+            .take_while(|i| i.block != 0 && i.block == x.block);
         for item in own {
             if let Some(other) = other_of(&item.packet) {
                 return self.is_first(other, &item.packet, after);

@@ -3,8 +3,8 @@
 use super::reception::Reception;
 use crate::cli::metrics::{Kind, Page};
 use crate::stream::Snapshot;
-use crate::stream::merge::LegCounts;
 use crate::stream::event::Value;
+use crate::stream::merge::LegCounts;
 use crate::switch::{Fault, InputStatus, Switch};
 use crate::units::{Arrival, BitRate};
 
@@ -75,7 +75,8 @@ pub(super) fn page(switch: &Switch, receptions: &[&Reception], now: Arrival) -> 
     family(name, Kind::Counter, help, &|s| {
         Some(s.continuity_errors as f64)
     });
-    let counts = |get: fn(&LegCounts) -> u64| move |s: &InputStatus| Some(get(&s.twin.counts) as f64);
+    let counts =
+        |get: fn(&LegCounts) -> u64| move |s: &InputStatus| Some(get(&s.twin.counts) as f64);
     let help = "Packets that a twin had and this input had not.";
     let name = "tsfallback_input_twin_lost_packets_total";
     family(name, Kind::Counter, help, &counts(|c| c.lost));

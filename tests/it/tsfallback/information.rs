@@ -8,8 +8,8 @@ use headend::si::{
     Tdt, Tot, TransportStreamId,
 };
 use headend::stream::SectionPacketizer;
-use headend::ts::{Packet, Pid, SectionBuf, SectionSyntax};
 use headend::switch::SwitchOptions;
+use headend::ts::{Packet, Pid, SectionBuf, SectionSyntax};
 use headend::units::{BitRate, Ticks27M};
 
 use super::sim::{Feed, Sim};
@@ -71,7 +71,10 @@ fn informed(file: &Path, name: &str, version: u8, every: usize) -> PathBuf {
         (Pid::TDT, tdt),
         (Pid::TDT, tot),
     ];
-    let mut out = [SectionPacketizer::new(Pid::EIT), SectionPacketizer::new(Pid::TDT)];
+    let mut out = [
+        SectionPacketizer::new(Pid::EIT),
+        SectionPacketizer::new(Pid::TDT),
+    ];
     let mut waiting = std::collections::VecDeque::new();
     let mut next = 0;
     for (n, packet) in packets.iter_mut().enumerate() {

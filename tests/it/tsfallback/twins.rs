@@ -41,8 +41,16 @@ fn what_one_of_two_paths_has_lost_is_taken_from_the_other() {
         // Both lose one packet in 1600, of which a PES packet has 11 at most; and at each of the seams
         // a unit is none of the file's.
         let unknown = all.len() - known;
-        assert!(unknown * 100 < all.len(), "{ms} ms: {unknown} of {}", all.len());
-        assert!(sim.counter("input_1_twin_lost_packets") > 50, "{}", sim.log());
+        assert!(
+            unknown * 100 < all.len(),
+            "{ms} ms: {unknown} of {}",
+            all.len()
+        );
+        assert!(
+            sim.counter("input_1_twin_lost_packets") > 50,
+            "{}",
+            sim.log()
+        );
         let (longest, shortest) = steps(&stamps(&sim.write("twins.ts"), "v"));
         assert!(longest < 81.0 && shortest > 39.0, "{longest} {shortest}");
     }
@@ -64,7 +72,10 @@ fn one_path_after_the_other_dies_and_the_output_is_the_file() {
     sim.run_until(SECOND * 9);
     sim.finish();
     assert_eq!(sim.switched(), [1], "{}", sim.log());
-    for line in ["twin_found input=1 twin=2", "input_faulty input=1 faults=loss"] {
+    for line in [
+        "twin_found input=1 twin=2",
+        "input_faulty input=1 faults=loss",
+    ] {
         assert!(sim.log().contains(line), "{}", sim.log());
     }
     let file = sim.write("twins-die.ts");
