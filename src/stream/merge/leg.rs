@@ -23,6 +23,11 @@ pub struct LegCounts {
     pub first: u64,
 }
 
+/// A datagram that comes twice comes so soon after the first at most.
+const REPEATED: Ticks27M = Ticks27M::from_millis(20);
+/// Datagrams that are remembered.
+const MOST_RECENT: usize = 256;
+
 /// Packets that came together.
 #[derive(Clone, Debug)]
 pub(super) struct Run {
@@ -50,6 +55,8 @@ pub(super) struct Leg {
     pub(super) furthest: u32,
     pub(super) pending: VecDeque<Run>,
     pub(super) held: usize,
+    /// Datagrams that came, by their fingerprints, and when.
+    recent: VecDeque<(Arrival, u64)>,
     /// The counter of each PID, 0xFF before the first.
     counters: Box<[u8; Pid::COUNT]>,
     pub(super) last_arrival: Option<Arrival>,
@@ -74,6 +81,7 @@ impl Leg {
             furthest: NIL,
             pending: VecDeque::new(),
             held: 0,
+            recent: VecDeque::new(),
             counters: Box::new([0xFF; Pid::COUNT]),
             last_arrival: None,
             led_at: None,
@@ -89,6 +97,24 @@ impl Leg {
     pub(super) fn stands_still(&self, packet: &Packet) -> bool {
         let last = self.counters[packet.pid().index()];
         packet.has_payload() && last == packet.continuity_counter().get()
+    }
+
+    /// True for a datagram of several packets that came a moment ago: the network has doubled it.
+    pub(super) fn is_repeat(&mut self, run: &Run) -> bool {
+        let old = |(came, _): &(Arrival, u64)| run.came - *came > REPEATED;
+        while self.recent.len() >= MOST_RECENT || self.recent.front().is_some_and(old) {
+            self.recent.pop_front();
+        }
+        if run.packets.len() < 2 || run.distinct() == 0 {
+            return false;
+        }
+        let sum = |sum: u64, (_, print): &(Packet, u64)| sum.rotate_left(7) ^ *print;
+        let print = run.packets.iter().fold(0, sum);
+        let known = self.recent.iter().any(|(_, before)| *before == print);
+        if !known {
+            self.recent.push_back((run.came, print));
+        }
+        known
     }
 
     /// A packet has its place: its PID is as far as that.

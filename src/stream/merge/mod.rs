@@ -152,6 +152,7 @@ impl Merge {
         it.counts.packets += packets.len() as u64;
         if it.last_arrival.is_some_and(|last| came - last > SILENT) {
             it.forget();
+            it.since = it.since.map(|_| came);
         }
         it.last_arrival = Some(came);
         let together = packets.len() <= MOST_IN_DATAGRAM;
@@ -183,6 +184,10 @@ impl Merge {
             return;
         }
         if let Some(it) = self.legs.get_mut(leg) {
+            if it.is_repeat(&run) {
+                it.counts.repeated += run.packets.len() as u64;
+                return;
+            }
             it.push(run);
         }
         self.settle(leg);
@@ -330,8 +335,13 @@ impl Merge {
             return;
         };
         let (merging, delay) = (self.is_merging(), self.delay);
-        let main = self.legs.first().and_then(|main| main.last_arrival);
-        let main = main.is_some_and(|last| cell.came <= last);
+        // What it had brought before it joined is not known any more.
+        let counted = |leg: &Leg| leg.since.is_some_and(|since| cell.came > since + delay);
+        let alive = |leg: &Leg| leg.last_arrival.is_some_and(|last| cell.came <= last);
+        let main = self
+            .legs
+            .first()
+            .is_some_and(|leg| counted(leg) && alive(leg));
         for (n, leg) in self.legs.iter_mut().enumerate() {
             if leg.last == id {
                 leg.last = NIL;
@@ -339,8 +349,7 @@ impl Merge {
             if leg.furthest == id {
                 leg.furthest = NIL;
             }
-            // What it had brought before it joined is not known any more.
-            let since = leg.since.is_some_and(|since| cell.came > since + delay);
+            let since = counted(leg);
             let counts = merging && (n == 0 || leg.joined) && since;
             let there = leg
                 .last_arrival
@@ -348,7 +357,7 @@ impl Merge {
             if counts && there && !cell.was_had_by(n) {
                 leg.counts.lost += 1;
             }
-            let both = main && leg.last_arrival.is_some_and(|last| cell.came <= last);
+            let both = main && alive(leg);
             if leg.joined && both && since && cell.is_distinct() {
                 let by = usize::from(cell.was_had_by(0)) + usize::from(cell.was_had_by(n));
                 if let Some(shared) = 2usize.checked_sub(by).and_then(|n| leg.shared.get_mut(n)) {
@@ -394,13 +403,21 @@ impl Merge {
             self.close(leg);
             return;
         }
-        let waiting: usize = it.pending.iter().map(Run::distinct).sum();
+        let waiting = self.unknown(leg);
         let differs = waiting >= DIFFERENT && it.furthest != NIL && self.is_alone_behind(leg);
         if differs || now - since >= self.delay || it.held > MOST_PENDING {
             self.differs(leg, now);
         } else if now - since >= GUARD / 2 && !self.resolve(leg) {
             self.differs(leg, now);
         }
+    }
+
+    /// Packets that wait of a leg and came by no other.
+    fn unknown(&self, leg: usize) -> usize {
+        let pending = self.legs.get(leg).map(|leg| &leg.pending);
+        let all = pending.into_iter().flatten().flat_map(|run| &run.packets);
+        all.filter(|(_, print)| *print != 0 && !self.cells.has(*print))
+            .count()
     }
 
     /// True when the others went on by many packets that this leg has not.

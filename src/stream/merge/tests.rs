@@ -349,7 +349,7 @@ fn jitter_repeats_and_overtaking_change_nothing() {
             ..Way::of(delay).losing(loss)
         };
         let ways = [
-            way(ms(5), 20, 0),
+            way(ms(5), twice, 0),
             way(ms(5 + 3 * seed as i64), 0, overtaken),
         ];
         let mut outcome = run(ms(50), &sent, &ways, seed);

@@ -129,10 +129,15 @@ impl Merge {
         let Some((n, anchors)) = found else {
             return true;
         };
-        if self.confirming(leg, n) == 0 {
-            if leg == 0 {
+        if it.last == NIL {
+            return true;
+        }
+        if self.confirming(leg, n) == 0 && leg == 0 {
+            if self.unknown(leg) >= super::DIFFERENT {
                 return false;
             }
+            self.weave(leg, n, &anchors);
+        } else if self.confirming(leg, n) == 0 {
             for _ in 0..n {
                 if let Some(it) = self.legs.get_mut(leg)
                     && let Some(run) = it.pop()
@@ -205,7 +210,8 @@ impl Merge {
                 false => Look::Unknown,
             };
         }
-        let far = anchors.first().is_some_and(|(_, id)| self.is_far(leg, *id));
+        // Where nothing is known of where it is, most of a datagram has to be found.
+        let far = it.last == NIL || anchors.first().is_some_and(|(_, id)| self.is_far(leg, *id));
         match anchors.len() < unknown && far {
             true => Look::Unknown,
             false => Look::Found(anchors),
