@@ -1,8 +1,7 @@
 //! Several ways of one stream, put together packet by packet.
 //!
 //! Two paths from one encoder carry the same packets; each loses some, and the one comes later than
-//! the other. Where datagrams have RTP headers, their numbers tell which is which; plain ones are
-//! told by their content.
+//! the other. Nothing numbers them: they are told by their content.
 //!
 //! [`Merge`] has a *main* leg, of which it gives the packets [`Merge::delay`] after they came, and
 //! others that may turn out to be twins of it. A leg *joins* when at least 22 of 32 packets of it
@@ -33,6 +32,7 @@ mod cells;
 mod event;
 mod leg;
 mod order;
+mod segment;
 mod weave;
 
 use std::collections::VecDeque;
