@@ -172,7 +172,7 @@ impl Twins {
         for (main, mended) in self.mended.iter_mut().enumerate() {
             mended.merge.drain(&mut |event| {
                 let of_other = event.leg().map(|leg| input_of(leg, main));
-                if of_other.is_none_or(|other| other == main || other > main) {
+                if of_other.is_none_or(|other| other >= main) {
                     sink(main, *event);
                 }
             });

@@ -202,7 +202,7 @@ impl Candidate {
 
     /// True for packets that are compared: tables are the same in what is not.
     fn is_sample(packet: &Packet, print: u64) -> bool {
-        print != 0 && print % SAMPLE == 0 && packet.pid().get() >= 0x20
+        print != 0 && print.is_multiple_of(SAMPLE) && packet.pid().get() >= 0x20
     }
 
     /// Packets of this leg; `has` tells what the main one had.

@@ -405,9 +405,8 @@ impl Merge {
         }
         let waiting = self.unknown(leg);
         let differs = waiting >= DIFFERENT && it.furthest != NIL && self.is_alone_behind(leg);
-        if differs || now - since >= self.delay || it.held > MOST_PENDING {
-            self.differs(leg, now);
-        } else if now - since >= GUARD / 2 && !self.resolve(leg) {
+        let given_up = differs || now - since >= self.delay || it.held > MOST_PENDING;
+        if given_up || now - since >= GUARD / 2 && !self.resolve(leg) {
             self.differs(leg, now);
         }
     }

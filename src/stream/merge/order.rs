@@ -29,9 +29,8 @@ fn ends(run: &Run) -> Option<(&Packet, &Packet)> {
     let of = |first: &Packet| packets().filter(|p| compares(p, first)).count();
     let first = packets().filter(|p| of(p) > 0);
     let most = first.max_by_key(|p| of(p))?;
-    let mut own = packets().filter(|p| compares(p, most));
-    let first = own.next()?;
-    Some((first, own.last().unwrap_or(first)))
+    let own: Vec<&Packet> = packets().filter(|p| compares(p, most)).collect();
+    Some((own.first()?, own.last()?))
 }
 
 impl Merge {
