@@ -122,9 +122,11 @@ pub fn table_checks(data: &[u8]) {
         }
     }
     let measures = tables.measures();
-    assert_eq!(measures.crc_errors_total, crc_errors);
+    // Damage of tables that 2.2 does not name is measured and raises nothing.
+    let damaged = measures.crc_errors_total;
+    assert!(crc_errors <= damaged);
     let whole: u64 = measures.tables.iter().map(|t| t.sections_total).sum();
-    assert!(whole + measures.untimed_sections_total + crc_errors <= measures.sections_total);
+    assert!(whole + measures.untimed_sections_total + damaged <= measures.sections_total);
     for check in Check::ALL {
         black_box(tables.verdict(*check));
     }

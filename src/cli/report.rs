@@ -2,7 +2,8 @@
 //!
 //! A line is `tool: LEVEL: words`. An event's line starts with its stable name and its subject
 //! (`tsrecv: warning: rtp_lost stream: lost_packets=3`). A repeat of an event about the same
-//! subject within [`QUIET`] is counted, and the count is printed when that time is over.
+//! subject within [`QUIET`] is counted, and the count is printed when that time is over. What is told
+//! of another input or endpoint is no repeat.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt::Write as _;
@@ -19,6 +20,9 @@ use crate::units::WallTime;
 
 /// How long repeats of an event are counted before they are printed together.
 pub const QUIET: Duration = Duration::from_secs(10);
+
+/// Fields that say of which of several inputs an event is.
+const WHOSE: [&str; 3] = ["input", "endpoint", "decoder_of_input"];
 
 /// How many different (event, subject) pairs are remembered; more are printed one by one.
 const REMEMBERED: usize = 4096;
@@ -109,7 +113,30 @@ pub struct Report {
     least: Level,
     journal: bool,
     stderr: Mutex<Stderr>,
-    repeats: Mutex<HashMap<(&'static str, Subject), Repeat>>,
+    repeats: Mutex<HashMap<Key, Repeat>>,
+}
+
+/// What an event repeats: one of its name, about the same, of the same input.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Key {
+    name: &'static str,
+    subject: Subject,
+    whose: Option<String>,
+}
+
+impl Key {
+    fn new(name: &'static str, subject: Subject, fields: &[(&'static str, Value)]) -> Self {
+        let whose = fields.iter().find(|(key, _)| WHOSE.contains(key));
+        let whose = whose.map(|(_, value)| match value {
+            Value::Number(n) => n.to_string(),
+            Value::Text(text) => text.clone(),
+        });
+        Self {
+            name,
+            subject,
+            whose,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -206,8 +233,9 @@ impl Report {
         let mut fields = Vec::new();
         event.fields(&mut |key, value| fields.push((key, value)));
         {
+            let key = Key::new(name, subject, &fields);
             let mut repeats = self.repeats();
-            if let Some(repeat) = repeats.get_mut(&(name, subject)) {
+            if let Some(repeat) = repeats.get_mut(&key) {
                 repeat.more += 1;
                 repeat.last = fields;
                 return;
@@ -215,7 +243,7 @@ impl Report {
             if repeats.len() < REMEMBERED {
                 let since = Instant::now();
                 repeats.insert(
-                    (name, subject),
+                    key,
                     Repeat {
                         level,
                         since,
@@ -240,7 +268,7 @@ impl Report {
             }
             let ms = u64::try_from(repeat.since.elapsed().as_millis()).unwrap_or(u64::MAX);
             over.push((
-                *key,
+                (key.name, key.subject),
                 repeat.level,
                 repeat.more,
                 ms,
@@ -258,7 +286,7 @@ impl Report {
         }
     }
 
-    fn repeats(&self) -> std::sync::MutexGuard<'_, HashMap<(&'static str, Subject), Repeat>> {
+    fn repeats(&self) -> std::sync::MutexGuard<'_, HashMap<Key, Repeat>> {
         self.repeats
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)

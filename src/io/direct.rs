@@ -10,11 +10,11 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileTypeExt;
 
 use nix::errno::Errno;
-use nix::fcntl::{FallocateFlags, SpliceFFlags, fallocate, splice};
+use nix::fcntl::{SpliceFFlags, splice};
 use nix::poll::{PollFd, PollFlags, poll};
 
 use super::error::Fault;
-use super::{Endpoint, OutputError};
+use super::{Endpoint, OutputError, room};
 
 /// How long room in a pipe is waited for at a time, in milliseconds.
 const ROOM: u8 = 100;
@@ -122,18 +122,10 @@ impl DirectOutput {
         Ok(Moved::Bytes(len - left as u64))
     }
 
-    /// Has room set apart for `bytes` of a file made by its path: on ext4 a file whose room is there
-    /// is written in five sixths of the time. What a file system cannot or has not is found out by
-    /// writing; what it took of too little room is given back, for a recorder may share the disk.
+    /// Has room set apart for `bytes` of a file made by its path.
     pub fn set_room_apart(&self, bytes: u64) {
-        if let Ok(bytes) = i64::try_from(bytes)
-            && bytes > 0
-            && self.own
-        {
-            let flags = FallocateFlags::FALLOC_FL_KEEP_SIZE;
-            if fallocate(&self.file, flags, 0, bytes).is_err() {
-                let _ = self.finish();
-            }
+        if self.own {
+            room::set_apart(&self.file, 0..bytes);
         }
     }
 
@@ -142,11 +134,11 @@ impl DirectOutput {
     /// # Errors
     /// When the file system fails.
     pub fn finish(&self) -> Result<(), OutputError> {
-        let size = || match self.own {
-            true => self.file.set_len(self.file.metadata()?.len()),
+        let given = match self.own {
+            true => room::give_back(&self.file),
             false => Ok(()),
         };
-        size().map_err(OutputError::system(&self.name, "end"))
+        given.map_err(OutputError::system(&self.name, "end"))
     }
 
     /// True for a pipe.

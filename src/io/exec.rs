@@ -417,6 +417,9 @@ impl ExecSink {
             if !self.options.stop.load(Ordering::Relaxed) {
                 // An encoder may have much to do yet: its time runs from a request to stop.
                 self.program.ending = None;
+            } else if self.options.disposable {
+                let at_once = SystemClock.now() + -GRACE * 2;
+                self.program.ending = self.program.ending.min(Some(at_once));
             }
             std::thread::sleep(LOOK);
         }
@@ -579,6 +582,20 @@ mod tests {
         let started = SystemClock.now();
         drop(sink);
         assert!(SystemClock.now() - started < Ticks27M::SECOND * 30);
+    }
+
+    #[test]
+    fn a_program_of_which_nothing_is_kept_is_killed_once_the_end_is_asked_for() {
+        let options = OutputOptions {
+            disposable: true,
+            ..OutputOptions::default()
+        };
+        let command = "trap '' TERM; exec <&-; while :; do sleep 1; done";
+        let sink = ExecSink::open("exec:x".into(), command, &options).unwrap();
+        options.stop.store(true, Ordering::Relaxed);
+        let started = SystemClock.now();
+        drop(sink);
+        assert!(SystemClock.now() - started < GRACE);
     }
 
     #[test]

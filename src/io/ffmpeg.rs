@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::io::{ErrorKind, Write};
 use std::path::Path;
-use std::process::ChildStdin;
+use std::process::{ChildStdin, Command, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -71,6 +71,29 @@ impl std::error::Error for FfmpegError {
             Self::Start(e) => Some(e),
             _ => None,
         }
+    }
+}
+
+/// Asks ffmpeg for its version, which it can tell where it can run at all.
+///
+/// # Errors
+/// When it is not there, or does not run.
+pub fn require_ffmpeg() -> Result<(), FfmpegError> {
+    let mut command = Command::new("ffmpeg");
+    command.args(["-v", "error", "-version"]);
+    let output = command.stdin(Stdio::null()).output();
+    let output = output.map_err(|e| match e.kind() {
+        ErrorKind::NotFound => FfmpegError::Missing,
+        _ => FfmpegError::Start(e),
+    })?;
+    match output.status.success() {
+        true => Ok(()),
+        false => Err(FfmpegError::Failed {
+            status: output.status.code(),
+            said: String::from_utf8_lossy(&output.stderr)
+                .trim_end()
+                .to_owned(),
+        }),
     }
 }
 

@@ -294,20 +294,33 @@ pub enum OutputEvent {
         /// How many, a packet cut short included.
         packets: u64,
     },
+    /// The end was asked for, and the time of these had not come.
+    Unplayed {
+        /// How many.
+        packets: u64,
+    },
 }
 
 impl Event for OutputEvent {
     fn name(&self) -> &'static str {
-        "output_given_up"
+        match self {
+            Self::GivenUp { .. } => "output_given_up",
+            Self::Unplayed { .. } => "output_unplayed",
+        }
     }
 
     fn severity(&self) -> Severity {
-        Severity::Error
+        match self {
+            Self::GivenUp { .. } => Severity::Error,
+            Self::Unplayed { .. } => Severity::Warning,
+        }
     }
 
     fn fields(&self, field: &mut dyn FnMut(&'static str, Value)) {
-        let Self::GivenUp { packets } = self;
-        field("left_packets", Value::from(*packets));
+        match self {
+            Self::GivenUp { packets } => field("left_packets", Value::from(*packets)),
+            Self::Unplayed { packets } => field("unplayed_packets", Value::from(*packets)),
+        }
     }
 }
 

@@ -1,10 +1,11 @@
 //! What file stands behind an endpoint.
 
 use std::fs::Metadata;
+use std::io::IsTerminal as _;
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 
-use super::Endpoint;
+use super::{Endpoint, Fault, InputError};
 
 /// True when `output` is the regular file that `input` is read from, under whatever name: writing
 /// it would destroy what is still to be read.
@@ -18,6 +19,25 @@ pub fn is_same_file(input: &Endpoint, output: &Endpoint) -> bool {
 /// True when `input` is a regular file, under whatever name: it can wait as long as it takes.
 pub fn is_regular(input: &Endpoint) -> bool {
     regular(input, std::io::stdin()).is_some()
+}
+
+/// Why nothing can be read from `input` before somebody makes it, if that is so: there is nothing at
+/// its path, or a folder; stdin is a terminal. What comes by network or from a program may always
+/// come.
+pub fn absence(input: &Endpoint) -> Option<InputError> {
+    match input {
+        Endpoint::Standard if std::io::stdin().is_terminal() => {
+            Some(InputError::new("stdin", Fault::Terminal))
+        }
+        Endpoint::File(path) => {
+            let folder = || Err(std::io::Error::from(std::io::ErrorKind::IsADirectory));
+            let there = std::fs::metadata(path);
+            let there = there.and_then(|m| if m.is_dir() { folder() } else { Ok(()) });
+            let error = InputError::system(path.display(), "open");
+            there.err().map(error)
+        }
+        Endpoint::Standard | Endpoint::Socket(_) | Endpoint::Exec(_) => None,
+    }
 }
 
 /// The file behind an endpoint, if there is one and it is a regular one.

@@ -2,6 +2,7 @@
 
 pub mod clock;
 mod control;
+mod decode;
 mod direct;
 mod ending;
 mod endpoint;
@@ -17,6 +18,7 @@ pub mod queue;
 mod reception;
 mod recording;
 mod relay;
+mod room;
 pub mod signal;
 mod silence;
 mod slate;
@@ -30,6 +32,7 @@ mod udp_source;
 mod writer;
 
 pub use control::{Command, ControlSocket};
+pub use decode::{Decode, DecodeOptions};
 pub use direct::{DirectOutput, Moved};
 pub use ending::Ending;
 pub use endpoint::{
@@ -38,11 +41,11 @@ pub use endpoint::{
 };
 pub use error::{EndpointError, Fault, InputError, OutputError};
 pub use exec::ExecEvent;
-pub use ffmpeg::{Container, FfmpegError, Remuxer};
+pub use ffmpeg::{Container, FfmpegError, Remuxer, require_ffmpeg};
 pub use file::OutputEvent;
 pub use hook::{Hook, HookEvent};
 pub use http::{HttpServer, Page};
-pub use identity::{is_regular, is_same_file};
+pub use identity::{absence, is_regular, is_same_file};
 pub use pass::{PassSource, Skipped};
 pub use reception::ReceptionEvent;
 pub use recording::Recording;

@@ -14,7 +14,7 @@ use crate::units::StreamTime;
 
 /// Bytes read at once on the way through, and the first time after a jump: who jumps often wants
 /// little of each place.
-const READ_BYTES: usize = 1 << 20;
+const READ_BYTES: usize = 1 << 18;
 const FIRST_BYTES: usize = 1 << 16;
 /// Sync bytes in a row that tell packets from junk (as in `stream`'s framer).
 const TO_LOCK: usize = 5;

@@ -158,6 +158,8 @@ pub struct OutputOptions {
     pub stop: Arc<AtomicBool>,
     /// Packets whose time comes so soon after `stop` are waited for; later ones do not leave.
     pub grace: Ticks27M,
+    /// What a program would still do after `stop` is of no use: it is killed at once.
+    pub disposable: bool,
 }
 
 impl OutputOptions {

@@ -3,10 +3,17 @@
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::OutputError;
+use super::{OutputError, room, sys};
+
+/// After so many bytes their way to the disk begins: at the end little is left to wait for, and who
+/// shares the disk does not find all of a long file before him at once.
+const TOGETHER: u64 = 8 << 20;
+/// Room is set apart ahead of what is written, this much at most.
+const AHEAD: u64 = 64 << 20;
 
 /// A file written beside its place, under a name of its own, and put there when it is whole.
 /// Dropped before, it is removed. A device, FIFO or socket that has the name (`/dev/null`) is
@@ -17,6 +24,12 @@ pub struct StagedFile {
     temporary: PathBuf,
     /// `None` when another program writes it.
     file: Option<File>,
+    /// Bytes written.
+    written: u64,
+    /// How many of them are on their way to the disk.
+    begun: u64,
+    /// Up to where the file has room.
+    room: u64,
     placed: bool,
     /// What has the name is no file: it is written to as it stands.
     special: bool,
@@ -53,6 +66,9 @@ impl StagedFile {
                 target: target.to_owned(),
                 temporary: target.to_owned(),
                 file: None,
+                written: 0,
+                begun: 0,
+                room: 0,
                 placed: false,
                 special: true,
             });
@@ -73,6 +89,9 @@ impl StagedFile {
             target: target.to_owned(),
             temporary,
             file: None,
+            written: 0,
+            begun: 0,
+            room: 0,
             placed: false,
             special: false,
         })
@@ -93,12 +112,24 @@ impl StagedFile {
     /// # Errors
     /// When the disk takes no more.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), OutputError> {
-        match &mut self.file {
-            Some(file) => file
-                .write_all(bytes)
-                .map_err(OutputError::system(self.target.display(), "write")),
-            None => Ok(()),
+        let Some(file) = &mut self.file else {
+            return Ok(());
+        };
+        file.write_all(bytes)
+            .map_err(OutputError::system(self.target.display(), "write"))?;
+        self.written += bytes.len() as u64;
+        if !self.special && self.written - self.begun >= TOGETHER {
+            // What a file system cannot is left to the end.
+            let length = self.written - self.begun;
+            let _ = sys::begin_write_back(file.as_fd(), self.begun, length);
+            self.begun = self.written;
+            if self.written + TOGETHER > self.room {
+                let from = self.room.max(self.written);
+                self.room = from + AHEAD;
+                room::set_apart(file, from..self.room);
+            }
         }
+        Ok(())
     }
 
     /// Puts the file in its place, over one that is there. Bytes first, then the name, both on
@@ -116,8 +147,13 @@ impl StagedFile {
             Some(file) => Ok(file),
             None => File::open(&self.temporary),
         };
-        file.and_then(|file| file.sync_all())
-            .map_err(error("write"))?;
+        let whole = file.and_then(|file| {
+            if self.room > 0 {
+                room::give_back(&file)?;
+            }
+            file.sync_all()
+        });
+        whole.map_err(error("write"))?;
         self.show()?;
         File::open(directory_of(&target))
             .and_then(|folder| folder.sync_all())
@@ -201,6 +237,28 @@ mod tests {
         staged.place().unwrap();
         assert!(link.is_symlink());
         assert_eq!(fs::read(&file).unwrap(), b"new");
+    }
+
+    #[test]
+    fn a_long_file_is_what_was_written_and_keeps_no_room_it_does_not_need() {
+        use std::os::unix::fs::MetadataExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let target = folder.path().join("long.ts");
+        let mut staged = StagedFile::create(&target).unwrap();
+        // Twice over what is set apart at once, in pieces that fit nothing.
+        let pieces = (2 * AHEAD + 3 * TOGETHER) / 1_000_003;
+        let piece = |n: u64| vec![(n % 251) as u8; 1_000_003];
+        (0..pieces).for_each(|n| staged.write(&piece(n)).unwrap());
+        let meanwhile = fs::metadata(staged.temporary()).unwrap().len();
+        assert_eq!(meanwhile, pieces * 1_000_003, "room is no length");
+        staged.place().unwrap();
+        let placed = fs::read(&target).unwrap();
+        assert_eq!(placed.len() as u64, pieces * 1_000_003);
+        for (n, read) in (0..pieces).zip(placed.chunks(1_000_003)) {
+            assert!(read == piece(n), "piece {n}");
+        }
+        let kept = fs::metadata(&target).unwrap().blocks() * 512;
+        assert!(kept < placed.len() as u64 + TOGETHER, "{kept} bytes kept");
     }
 
     #[test]

@@ -52,6 +52,23 @@ pub fn clock_is_kept() -> bool {
     r >= 0 && r != libc::TIME_ERROR && state.status & libc::STA_UNSYNC == 0
 }
 
+/// Begins to write to the disk what `len` bytes of a file from `offset` on hold that is not there
+/// yet, and does not wait for it. An error of the disk is not told here: fsync tells it.
+///
+/// # Errors
+/// Those of sync_file_range(2): what is no file cannot.
+pub fn begin_write_back(fd: BorrowedFd<'_>, offset: u64, len: u64) -> io::Result<()> {
+    let offset = i64::try_from(offset).map_err(io::Error::other)?;
+    let len = i64::try_from(len).map_err(io::Error::other)?;
+    // SAFETY: the kernel is handed numbers only.
+    let r =
+        unsafe { libc::sync_file_range(fd.as_raw_fd(), offset, len, libc::SYNC_FILE_RANGE_WRITE) };
+    match r {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
 /// Datagrams that the socket has lost since it was opened, for want of room in its receive buffer,
 /// modulo 2^32. SO_RXQ_OVFL tells the same, but only with a next datagram, which may never come.
 ///

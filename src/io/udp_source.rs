@@ -251,6 +251,7 @@ impl UdpSource {
                     &mut self.reorder,
                     self.slots.get(slot..slot + head).unwrap_or_default(),
                     batch.spare_mut().get(..stride).unwrap_or_default(),
+                    arrival,
                 );
             if in_place {
                 batch.commit(stride / PACKET_SIZE, arrival);
@@ -451,14 +452,15 @@ fn find_packets(framer: &mut Framer, payload: &[u8], at: Arrival, batch: &mut Ba
 
 /// True when a payload where it lies continues the batch: packets, and the next of its sequence
 /// where there is a header.
-fn place_is_next(reorder: &mut Reorder, head: &[u8], payload: &[u8]) -> bool {
+fn place_is_next(reorder: &mut Reorder, head: &[u8], payload: &[u8], arrival: Arrival) -> bool {
     let (packets, rest) = Packet::slice_of(payload);
     if !rest.is_empty() || packets.is_empty() || !packets.iter().all(Packet::has_sync) {
         return false;
     }
     match head.first_chunk() {
         None => true,
-        Some(fixed) => RtpHeader::read_plain(fixed).is_some_and(|h| reorder.is_next(&h, payload)),
+        Some(fixed) => RtpHeader::read_plain(fixed)
+            .is_some_and(|header| reorder.is_next(&header, payload, arrival)),
     }
 }
 

@@ -143,6 +143,23 @@ checks! {
     ProfileDescription = "profile_description", "", Four;
 }
 
+impl Check {
+    /// It rests on packets that were found: not on sync bytes, the reception or a decoder.
+    pub const fn needs_sync(self) -> bool {
+        !matches!(
+            self,
+            Self::TsSyncLoss
+                | Self::SyncByteError
+                | Self::InputLoss
+                | Self::KernelDrops
+                | Self::RtpLoss
+                | Self::VideoBlack
+                | Self::VideoFrozen
+                | Self::AudioSilent
+        )
+    }
+}
+
 impl fmt::Display for Check {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())

@@ -92,6 +92,8 @@ pub struct Monitor {
     losses: VecDeque<(u64, u64)>,
     /// Bad sync bytes before this place were found with the loss that they are.
     told_until: u64,
+    /// Synchronisation was lost, and no packet with a good sync byte has come since.
+    unsynced: bool,
     next_tick: Ticks27M,
     /// What is looked at ends here.
     end: Ticks27M,
@@ -120,6 +122,7 @@ impl Monitor {
             sync_losses: 0,
             losses: VecDeque::new(),
             told_until: 0,
+            unsynced: false,
             next_tick: TICK,
             end: options.span.unwrap_or(Ticks27M::MAX),
             network: options.network,
@@ -131,7 +134,9 @@ impl Monitor {
 
     /// Synchronisation was lost after so many packets: two sync bytes that were due there are bad.
     /// To be told before that place is pushed; what is told later counts where the stream stands
-    /// then. It is found as soon as the packets before it were taken.
+    /// then. It is found as soon as the packets before it were taken; from then on until the next
+    /// packet nothing else is judged (TR 101 290 §5.2.1: the other parameters are evaluated once
+    /// synchronisation is achieved), and intervals begin anew with that packet.
     pub fn sync_lost(&mut self, packets: u64) {
         self.sync_losses += 1;
         let full = self.losses.len() >= MAX_LOSSES_AHEAD;
@@ -144,6 +149,7 @@ impl Monitor {
     /// Bytes come, and synchronisation was never found in them.
     pub fn never_synced(&mut self, out: &mut dyn FnMut(&Finding)) {
         self.sync_losses += 1;
+        self.unsynced = true;
         let finding = Finding::new(Check::TsSyncLoss, Subject::Stream, self.now());
         self.outside(&finding, out);
     }
@@ -254,15 +260,19 @@ impl Monitor {
         arrival: Arrival,
         out: &mut dyn FnMut(&Finding),
     ) {
-        if at.time >= self.next_tick {
-            self.tick(at, out);
-        }
         if self
             .losses
             .front()
             .is_some_and(|(place, _)| *place <= at.position)
         {
             self.lose_sync(at, out);
+        }
+        if self.unsynced && packet.has_sync() {
+            self.unsynced = false;
+            self.families.resync(at);
+        }
+        if at.time >= self.next_tick {
+            self.tick(at, out);
         }
         self.packets += 1;
         let mut findings = Findings {
@@ -338,6 +348,9 @@ impl Monitor {
     #[cold]
     fn tick(&mut self, at: Moment, out: &mut dyn FnMut(&Finding)) {
         self.next_tick = at.time + TICK;
+        if self.unsynced {
+            return self.families.tick_unsynced(at);
+        }
         let out = &mut |finding| {
             Findings {
                 tally: &mut self.tally,
@@ -374,6 +387,7 @@ impl Monitor {
             }
         }
         if lost {
+            self.unsynced = true;
             self.families.reset(at);
         }
     }
@@ -382,10 +396,10 @@ impl Monitor {
     pub fn idle(&mut self, arrival: Arrival, out: &mut dyn FnMut(&Finding)) {
         self.clock.idle(arrival);
         let at = self.now();
+        self.lose_sync(at, out);
         if at.time >= self.next_tick {
             self.tick(at, out);
         }
-        self.lose_sync(at, out);
     }
 
     /// The stream has ended.
@@ -524,6 +538,11 @@ impl Monitor {
         self.families.content.measures()
     }
 
+    /// How many formats the pictures of a PID had so far; 0 before their headers came.
+    pub fn picture_formats(&self, pid: Pid) -> u64 {
+        self.families.content.picture_formats(pid)
+    }
+
     /// How full the buffers of the system target decoder were.
     pub fn buffers(&self) -> super::tstd::BufferMeasures {
         self.families.tstd.measures()
@@ -555,3 +574,6 @@ fn owner(programs: &Programs, pid: Pid) -> Option<ServiceId> {
     };
     programs.services().find(has).map(|service| service.id)
 }
+
+#[cfg(test)]
+mod tests;

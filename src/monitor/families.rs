@@ -75,13 +75,27 @@ impl Families {
     /// Time went on to `at`.
     pub(super) fn tick(&mut self, at: Moment, out: Out<'_>) {
         self.clocks.tick(at, out);
+        self.tick_unsynced(at);
+        self.tables.tick(at, out);
+        if let Some(profile) = &mut self.profile {
+            profile.tick(at, out);
+        }
+    }
+
+    /// Time went on to `at`, and no packets are found in what comes: arrivals and rates are measured,
+    /// and nothing is judged.
+    pub(super) fn tick_unsynced(&mut self, at: Moment) {
         if let Some(network) = &mut self.network {
             network.tick(at, self.clocks.rate());
         }
         self.content.tick(at);
-        self.tables.tick(at, out);
+    }
+
+    /// Synchronisation was found again at `at`: what is timed begins there.
+    pub(super) fn resync(&mut self, at: Moment) {
+        self.reset(at);
         if let Some(profile) = &mut self.profile {
-            profile.tick(at, out);
+            profile.reset(at);
         }
     }
 

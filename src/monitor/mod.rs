@@ -31,6 +31,6 @@ pub use census::PidCount;
 pub use check::{Check, Priority};
 pub use clock::TimeSource;
 pub use finding::{Finding, Moment, Out, Seen, Verdict};
-pub use report::{CheckReport, PidReport, Report, ServiceReport};
+pub use report::{CheckReport, PidReport, Report, ServiceReport, UNSYNCED};
 pub use series::{Point, Series};
 pub use tally::Count;

@@ -1,21 +1,21 @@
 //! What there is to say about a stream, as one value with stable keys.
 
-use std::collections::BTreeSet;
-
 use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 
-use crate::si::descriptor::CaDescriptor;
-use crate::si::{ElementaryStream, Language, Pmt, Service, ServiceId, TransportStreamId};
+use crate::si::{ElementaryStream, Language, Service, ServiceId, TransportStreamId};
 use crate::ts::{PACKET_SIZE, Pid};
 use crate::units::BitRate;
 
 use super::clocks::ClockMeasures;
-use super::content::Measures;
+use super::content::{Measures, pids_of};
 use super::network::NetworkMeasures;
 use super::tables::TablesMeasures;
 use super::tstd::BufferMeasures;
 use super::{Check, Monitor, PidCount, Priority, Series, Verdict};
+
+/// Why a check was not judged as a whole in a stream of which synchronisation was lost.
+pub const UNSYNCED: &str = "while synchronisation was lost";
 
 /// A stream, measured. Units stand in the keys; a key, once released, keeps its meaning.
 #[derive(Clone, Debug, Serialize)]
@@ -75,7 +75,7 @@ pub struct ServiceReport {
     pub bitrate_bps: u64,
     /// A PID of its streams came scrambled, or a conditional access descriptor says so.
     pub scrambled: bool,
-    /// PMT, clock and streams, in order, whether or not they came.
+    /// PMT, clock, streams and ECMs, in order, whether or not they came.
     pub pids: Vec<u16>,
 }
 
@@ -125,7 +125,7 @@ pub struct CheckReport {
     pub priority: Priority,
     /// It could be judged on this input, or found something where it could only be judged in part.
     pub judged: bool,
-    /// Why it could not, or not as a whole.
+    /// Why it could not, or not as a whole: where synchronisation was lost, see [`UNSYNCED`].
     pub reason: Option<&'static str>,
     /// How often it found something.
     pub count: u64,
@@ -182,18 +182,9 @@ impl Report {
     }
 }
 
-/// The PIDs of a service in order: PMT, clock, streams.
-fn pids_of(service: &Service) -> BTreeSet<Pid> {
-    let streams = service.streams.iter().map(|s| s.pid);
-    streams
-        .chain(service.pcr_pid)
-        .chain([service.pmt_pid])
-        .collect()
-}
-
 impl ServiceReport {
     fn new(service: &Service, monitor: &Monitor, rate: &impl Fn(u64) -> u64) -> Self {
-        let pids = pids_of(service);
+        let pids = pids_of(service, monitor.programs());
         let counts = pids.iter().filter_map(|pid| monitor.pid(*pid));
         let scrambled = |s: &ElementaryStream| {
             let count = monitor.pid(s.pid);
@@ -230,7 +221,7 @@ impl PidReport {
             codec: stream.and_then(|s| s.codec).map(|codec| codec.name()),
             language: stream.and_then(|s| s.language),
             services: services()
-                .filter(|s| pids_of(s).contains(&pid))
+                .filter(|s| pids_of(s, monitor.programs()).contains(&pid))
                 .map(|s| s.id)
                 .collect(),
             continuity_errors: count.continuity_errors,
@@ -261,20 +252,9 @@ fn kind_of(pid: Pid, monitor: &Monitor) -> &'static str {
         0x1FFF => "null",
         _ if programs.services().any(|s| s.pmt_pid == pid) => "pmt",
         _ if programs.services().any(|s| s.pcr_pid == Some(pid)) => "pcr",
-        _ if services.any(|s| has_ecm(monitor, s, pid)) => "ecm",
+        _ if services.any(|s| pids_of(s, programs).contains(&pid)) => "ecm",
         _ => "unreferenced",
     }
-}
-
-/// True when a PMT says that the ECMs of a service, or of a stream of it, come on `pid`.
-fn has_ecm(monitor: &Monitor, service: &Service, pid: Pid) -> bool {
-    let section = monitor.programs().pmt_section(service.id);
-    let Some(pmt) = section.and_then(|s| Pmt::new(s.section())) else {
-        return false;
-    };
-    let streams = pmt.streams().map(|s| s.descriptors);
-    let mut loops = streams.chain([pmt.descriptors()]);
-    loops.any(|d| d.all::<CaDescriptor<'_>>().any(|ca| ca.pid == pid))
 }
 
 impl CheckReport {
@@ -287,6 +267,9 @@ impl CheckReport {
             priority: check.priority(),
             judged: verdict == Verdict::Judged || count.count > 0,
             reason: match verdict {
+                Verdict::Judged if monitor.sync_losses() > 0 && check.needs_sync() => {
+                    Some(UNSYNCED)
+                }
                 Verdict::Judged => None,
                 Verdict::NotJudged(reason) => Some(reason),
             },

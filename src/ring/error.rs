@@ -32,6 +32,16 @@ pub enum RingError {
         /// What is wrong, and where.
         why: String,
     },
+    /// The ring was written by a later version of these tools, in a format that this one does not
+    /// know.
+    Later {
+        /// Its settings file.
+        path: PathBuf,
+        /// The format it is in.
+        format: u64,
+        /// The latest that can be read.
+        latest: u32,
+    },
     /// A segment length that a directory of files cannot have.
     SegmentLength {
         /// What was asked for.
@@ -95,6 +105,9 @@ impl RingError {
             Self::Locked { .. } => Some("one recorder a ring: stop the other, or use another DIR"),
             Self::Empty { .. } => Some("tsring record DIR fills it"),
             Self::Settings { .. } => Some("tsring check DIR --repair keeps the file aside"),
+            Self::Later { .. } => {
+                Some("nothing was changed: use the headend that recorded the ring")
+            }
             Self::SegmentLength { .. } => Some("--segment takes 1s to 24h, in whole milliseconds"),
             Self::TooShort { .. } => Some("a unit may be missing: 24h, 5m, 500ms"),
             Self::TooLarge { .. } => Some("the unit may be wrong: 500M, 100G, 2T"),
@@ -120,6 +133,15 @@ impl fmt::Display for RingError {
             Self::Locked { dir } => write!(f, "{}: another recorder holds it", dir.display()),
             Self::Empty { dir } => write!(f, "{}: nothing is recorded there", dir.display()),
             Self::Settings { path, why } => write!(f, "{}: {why}", path.display()),
+            Self::Later {
+                path,
+                format,
+                latest,
+            } => write!(
+                f,
+                "{}: written by a later headend, in format {format}: this one reads up to {latest}",
+                path.display()
+            ),
             Self::SegmentLength { length } => write!(f, "a segment cannot be {length} long"),
             Self::TooShort { what, span, least } => {
                 write!(f, "{what} of {span} is too short: it is {least} at least")

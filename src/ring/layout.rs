@@ -111,7 +111,8 @@ impl DamagedFile {
 
 impl Layout {
     /// Lists the ring in `dir`. Settings that cannot be believed, or whose segment lengths the
-    /// files contradict, are as good as missing.
+    /// files contradict, are as good as missing; a ring in a later format is
+    /// [`RingError::Later`].
     pub fn read(storage: &dyn Storage, dir: &Path) -> Result<Self, RingError> {
         let mut damaged = Vec::new();
         let settings = believed(Settings::load(storage, dir), dir, &mut damaged)?;
@@ -146,7 +147,10 @@ impl Layout {
         for number in epochs {
             let path = epoch_dir(dir, number);
             let kept = EpochSettings::load(storage, &path);
-            let kept = believed(kept, dir, &mut layout.damaged).unwrap_or_default();
+            let kept = match believed(kept, dir, &mut layout.damaged) {
+                Err(later @ RingError::Later { .. }) => return Err(later),
+                kept => kept.unwrap_or_default(),
+            };
             loaded.push((number, layout.list(storage, &path, number)?.0, kept));
         }
         let mut placed = Vec::with_capacity(loaded.len());

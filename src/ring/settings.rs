@@ -10,6 +10,8 @@ use super::error::RingError;
 use super::stamps::LATEST;
 use super::storage::{Access, Storage};
 
+/// The version of the settings that is written, and the latest that is read.
+const FORMAT: u32 = 1;
 /// The settings file of a ring.
 pub const SETTINGS: &str = "ring.json";
 /// The settings file of an epoch.
@@ -48,7 +50,7 @@ pub struct LengthSince {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// Version of this file.
+    /// Version of this file, and of all that is in the ring.
     pub format: u32,
     /// How long a block is kept, in milliseconds.
     pub keep_ms: i64,
@@ -67,7 +69,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            format: 1,
+            format: FORMAT,
             keep_ms: DEFAULT_KEEP.as_millis(),
             max_bytes: None,
             min_free: None,
@@ -158,7 +160,7 @@ impl Settings {
     }
 
     /// Reads the settings of the ring in `dir`; `None` when there are none. Those that cannot be
-    /// believed are [`RingError::Settings`].
+    /// believed are [`RingError::Settings`], those of a later format are [`RingError::Later`].
     pub fn load(storage: &dyn Storage, dir: &Path) -> Result<Option<Self>, RingError> {
         load(storage, &dir.join(SETTINGS))
     }
@@ -189,7 +191,7 @@ pub struct EpochSettings {
 
 impl EpochSettings {
     /// Reads the settings of an epoch; `None` when there are none. Those that cannot be believed
-    /// are [`RingError::Settings`].
+    /// are [`RingError::Settings`], those of a later format are [`RingError::Later`].
     pub fn load(storage: &dyn Storage, dir: &Path) -> Result<Option<Self>, RingError> {
         load(storage, &dir.join(EPOCH_SETTINGS))
     }
@@ -198,6 +200,12 @@ impl EpochSettings {
     pub fn store(&self, storage: &dyn Storage, dir: &Path) -> Result<(), RingError> {
         store(storage, dir, EPOCH_SETTINGS, self)
     }
+}
+
+/// What settings of any format have; those of an epoch may leave it to the ring's.
+#[derive(Deserialize)]
+struct Version {
+    format: Option<u64>,
 }
 
 /// What is read from a file may be anything.
@@ -214,7 +222,7 @@ impl Sane for Settings {
             ("sync_ms", self.sync_ms, LEAST_SYNC),
         ];
         let sizes = [("max_bytes", self.max_bytes), ("min_free", self.min_free)];
-        if self.format != 1 {
+        if self.format != FORMAT {
             return Some(format!("format {} is none we know", self.format));
         }
         for (name, value, least) in spans {
@@ -268,7 +276,8 @@ fn load<T: for<'a> Deserialize<'a> + Sane>(
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(RingError::io("opening", path)(e)),
     };
-    let read = || {
+    let mut later = None;
+    let mut read = || {
         let len = file.len().map_err(|e| e.to_string())?.min(MAX_SETTINGS);
         let mut bytes = vec![0; len as usize];
         let read = file.read_at(&mut bytes, 0).map_err(|e| e.to_string())?;
@@ -276,16 +285,27 @@ fn load<T: for<'a> Deserialize<'a> + Sane>(
             return Err("it is empty".to_owned());
         }
         let read = bytes.get(..read).unwrap_or_default();
+        let version: Version = serde_json::from_slice(read).map_err(|e| e.to_string())?;
+        later = version.format.filter(|format| *format > u64::from(FORMAT));
         let value: T = serde_json::from_slice(read).map_err(|e| e.to_string())?;
         match value.absurd() {
             Some(why) => Err(why),
             None => Ok(Some(value)),
         }
     };
-    read().map_err(|why| RingError::Settings {
-        path: path.to_owned(),
-        why,
-    })
+    let read = read();
+    match (read, later) {
+        // Nothing more of it can be understood, and nothing of it is damaged.
+        (_, Some(format)) => Err(RingError::Later {
+            path: path.to_owned(),
+            format,
+            latest: FORMAT,
+        }),
+        (read, None) => read.map_err(|why| RingError::Settings {
+            path: path.to_owned(),
+            why,
+        }),
+    }
 }
 
 /// Keeps a file aside that could not be believed; one that is missing needs no place.

@@ -469,7 +469,8 @@ impl Framer {
         match rest.get(sync + framing.size()) {
             Some(&SYNC_BYTE) => Unit::Packet { bad: true },
             Some(_) => Unit::Lost,
-            None if end => Unit::Lost,
+            // One alone: a loss takes two in a row (TR 101 290 1.1).
+            None if end => Unit::Packet { bad: true },
             None => Unit::NeedsMore,
         }
     }

@@ -26,6 +26,7 @@ pub mod restamp;
 mod rtp;
 mod rtp_clock;
 mod sections;
+mod soon;
 pub mod split_sound;
 pub mod stuffing;
 pub mod timeline;

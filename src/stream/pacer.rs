@@ -8,8 +8,8 @@
 use super::event::{Event, Severity, Subject, Value};
 use super::timeline::Timeline;
 use super::{Counters, Pending};
-use crate::ts::{Packet, Pid};
-use crate::units::{StreamTime, Ticks27M};
+use crate::ts::{PACKET_SIZE, Packet, Pid};
+use crate::units::{BitRate, StreamTime, Ticks27M};
 
 /// What a [`Pacer`] meets.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -107,6 +107,15 @@ impl Pacer {
         }
     }
 
+    /// The same, which lets packets go at this rate until a clock gives another pace.
+    #[must_use]
+    pub fn at_rate(mut self, rate: BitRate) -> Self {
+        const PACKETS: usize = 10_000;
+        let span = rate.span_of((PACKETS * PACKET_SIZE) as u64);
+        self.pace = Some((PACKETS, span));
+        self
+    }
+
     /// Takes the next packet; gives those whose instants are now known, in order.
     pub fn push(&mut self, packet: &Packet, out: &mut impl FnMut(&Packet, StreamTime)) {
         let pcr = packet
@@ -138,15 +147,15 @@ impl Pacer {
 
     /// Lets go what is held, at the last pace: the end, or a clock that stopped.
     pub fn finish(&mut self, out: &mut impl FnMut(&Packet, StreamTime)) {
+        let (packets, span) = self.pace.unwrap_or((1, Ticks27M::ZERO));
         let origin = self
             .anchor
             .map(|(_, time)| time)
-            .or(self.last)
+            .or(self.last.map(|last| last + share(span, 1, packets)))
             .unwrap_or_default();
         if self.pace.is_none() && self.held.len() > 1 {
             self.unclocked(self.held.len() as u64);
         }
-        let (packets, span) = self.pace.unwrap_or((1, Ticks27M::ZERO));
         self.let_go(
             Spread {
                 origin,
@@ -278,6 +287,17 @@ mod tests {
         let mut names = Vec::new();
         pacer.drain_events(&mut |e| names.push(e.name()));
         assert_eq!(names, ["pace_without_clock"]);
+    }
+
+    /// At 1.504 Mb/s a packet takes 1 ms.
+    #[test]
+    fn what_has_no_clock_goes_at_the_rate_that_is_given() {
+        let mut pacer = Pacer::new().at_rate(BitRate::new(1_504_000));
+        let packets = Pacer::HELD_PACKETS * 2 + 10;
+        let mut due = run(&mut pacer, &vec![Packet::NULL; packets]);
+        pacer.finish(&mut |_, at| due.push(at.ticks()));
+        assert_eq!(due.len(), packets);
+        assert!(due.windows(2).all(|w| w[1] - w[0] == 27_000));
     }
 
     #[test]

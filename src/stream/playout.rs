@@ -106,7 +106,10 @@ impl Playout {
     pub fn new(options: PlayoutOptions) -> Self {
         Self {
             options,
-            pacer: Pacer::new(),
+            pacer: match options.rate {
+                Some(rate) => Pacer::new().at_rate(rate),
+                None => Pacer::new(),
+            },
             wanted: None,
             stuffer: options.rate.map(Stuffer::new),
             ready: Vec::new(),

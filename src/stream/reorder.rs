@@ -4,7 +4,8 @@
 //! overtaken, the window at most; what has not come by then is lost. The very first datagram waits
 //! too: it may have overtaken others.
 //!
-//! A datagram that came before is known by its content. One that does not fit (a far number, one
+//! A datagram that came a moment before is known by its content: of one that comes again later the
+//! sender has started anew, with the numbers and times it had. One that does not fit (a far number, one
 //! under which another came, a late one with a time that is yet to come) strays: a second that
 //! belongs to it tells that the sender has started anew (RFC 3550 appendix A.1), and then none of
 //! them is lost.
@@ -13,6 +14,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::event::Event;
 use super::{Counters, Pending, RtpHeader};
+use crate::ts::{PACKET_SIZE, SYNC_BYTE};
 use crate::units::{Arrival, Ticks27M};
 
 mod event;
@@ -31,9 +33,13 @@ const MAX_DROPOUT: i64 = 3000;
 const MAX_MISORDER: i64 = 1000;
 /// Numbers over which the strays of one new sequence lie at most.
 const MAX_STRAY_SPAN: i64 = 64;
-/// How long datagrams of a sequence come after it has ended: a second copy may be a second late.
-const OLD_LIFE: Ticks27M = Ticks27M::new(2 * 27_000_000);
-/// How far before its end such a datagram lies at most.
+/// How long after a datagram its second copy may come, and those of a sequence after it has ended.
+const LAG: Ticks27M = Ticks27M::new(2 * 27_000_000);
+/// Repeats with nothing new between them from which on it is said.
+const MANY_REPEATS: u64 = 64;
+/// Numbers and times behind the newest at which a datagram still follows it.
+const FOLLOWS: u16 = 16;
+/// How far before its end a datagram of a sequence that has ended lies at most.
 const OLD_BACK: i16 = 4096;
 /// And how far behind the last that came.
 const OLD_AHEAD: i16 = 64;
@@ -57,10 +63,49 @@ struct Held {
     payload: Box<[u8]>,
 }
 
+/// The newest datagram of the sequence that comes.
+#[derive(Debug, Default)]
+struct Newest {
+    number: i64,
+    stamp: u32,
+    /// What a number is worth in time.
+    step: u32,
+}
+
+impl Newest {
+    fn see(&mut self, number: i64, stamp: u32) {
+        if number > self.number {
+            let numbers = u32::try_from(number - self.number).unwrap_or(u32::MAX);
+            let step = distance(stamp, self.stamp) / numbers;
+            (self.number, self.stamp, self.step) = (number, stamp, step);
+        }
+    }
+
+    /// True when a datagram comes close behind.
+    fn is_followed_by(&self, header: &RtpHeader) -> bool {
+        (1..=FOLLOWS).contains(&header.sequence.wrapping_sub(self.number as u16))
+            && self.has_the_time_of(header)
+    }
+
+    /// True when a datagram has about the time that its number has in this sequence.
+    fn has_the_time_of(&self, header: &RtpHeader) -> bool {
+        let numbers = header
+            .sequence
+            .wrapping_sub(self.number as u16)
+            .cast_signed();
+        let ticks = self.step.wrapping_mul(i32::from(numbers).cast_unsigned());
+        let time = self.stamp.wrapping_add(ticks);
+        distance(header.timestamp, time) <= self.step.saturating_mul(FOLLOWS.into())
+    }
+}
+
 /// The sequence before the sender started anew: what still comes of it is late.
 #[derive(Debug)]
 struct OldLine {
     ssrc: u32,
+    /// Its numbers have the times that they have in the sequence that comes: nothing but the
+    /// content tells one from the other.
+    is_played_again: bool,
     /// The number that was due next.
     next: u16,
     /// The timestamp of the one before.
@@ -103,6 +148,7 @@ pub struct Reorder {
     leaving: VecDeque<Held>,
     /// The timestamp of the datagram that went last, or of the first.
     stamp: u32,
+    newest: Newest,
     strays: Strays,
     memory: Memory,
     /// Counts the sequences, for `memory`.
@@ -111,6 +157,8 @@ pub struct Reorder {
     events: Pending<ReorderEvent>,
     lost: u64,
     duplicates: u64,
+    /// Duplicates since something else came.
+    repeats: u64,
     late: u64,
     reordered: u64,
     restarts: u64,
@@ -130,6 +178,7 @@ impl Reorder {
             held_bytes: 0,
             leaving: VecDeque::new(),
             stamp: 0,
+            newest: Newest::default(),
             strays: Strays::default(),
             memory: Memory::new(),
             line: 0,
@@ -137,6 +186,7 @@ impl Reorder {
             events: Pending::new(),
             lost: 0,
             duplicates: 0,
+            repeats: 0,
             late: 0,
             reordered: 0,
             restarts: 0,
@@ -152,10 +202,12 @@ impl Reorder {
             return self.hold(self.first, header, print, payload, arrival);
         };
         let sequence = header.sequence;
-        if self.memory.knows(sequence, print) || self.strays.knows(sequence, print) {
+        if self.is_repeat(header, print, payload, arrival) {
             self.duplicates += 1;
+            self.repeats += 1;
             return Pushed::Dropped;
         }
+        self.end_repeats();
         if self.is_of_old_line(header, arrival) {
             return Pushed::Dropped;
         }
@@ -173,12 +225,13 @@ impl Reorder {
         let given_up = self.strays.grow_older();
         self.give_up(given_up);
         if late {
-            self.memory.remember(sequence, print, self.line);
+            self.memory.remember(sequence, print, self.line, arrival);
             self.too_late(next + ahead);
             return Pushed::Dropped;
         }
         if ahead == 0 && self.held.is_empty() && self.leaving.is_empty() {
-            self.memory.remember(sequence, print, self.line);
+            self.memory.remember(sequence, print, self.line, arrival);
+            self.newest.see(next, header.timestamp);
             self.step(header.timestamp);
             return Pushed::Next;
         }
@@ -195,15 +248,21 @@ impl Reorder {
 
     /// True, and counted as come, when this is the datagram that is due and nothing waits:
     /// [`Pushed::Next`] for a receiver that has not moved the payload yet.
-    pub fn is_next(&mut self, header: &RtpHeader, payload: &[u8]) -> bool {
-        let due = self.next.is_some_and(|n| n as u16 == header.sequence)
+    pub fn is_next(&mut self, header: &RtpHeader, payload: &[u8], arrival: Arrival) -> bool {
+        let Some(next) = self.next else {
+            return false;
+        };
+        let due = next as u16 == header.sequence
             && header.ssrc == self.ssrc
             && self.held.is_empty()
             && self.leaving.is_empty()
             && self.strays.is_empty();
         if due {
+            self.end_repeats();
             let print = print(header, payload);
-            self.memory.remember(header.sequence, print, self.line);
+            self.memory
+                .remember(header.sequence, print, self.line, arrival);
+            self.newest.see(next, header.timestamp);
             self.step(header.timestamp);
         }
         due
@@ -251,6 +310,7 @@ impl Reorder {
     /// At the end of the input: nothing more is waited for.
     pub fn finish(&mut self) {
         self.window = Ticks27M::new(i64::MIN);
+        self.end_repeats();
         let strays = self.strays.take().len() as u64;
         self.give_up(strays);
     }
@@ -276,6 +336,39 @@ impl Reorder {
         self.next = Some(self.first);
         self.starting = Some(arrival);
         self.stamp = header.timestamp;
+        self.newest = Newest {
+            number: self.first,
+            stamp: header.timestamp,
+            step: 0,
+        };
+    }
+
+    /// True when this very datagram came a moment before. One of null packets alone is like
+    /// others: such a one that follows the newest, or the first of a new sequence, is no repeat
+    /// though its like came in the sequence before.
+    fn is_repeat(&self, header: &RtpHeader, print: u64, payload: &[u8], arrival: Arrival) -> bool {
+        let sequence = header.sequence;
+        if self.strays.knows(sequence, print) {
+            return true;
+        }
+        match self.memory.line_of(sequence, print, arrival) {
+            None => false,
+            Some(line) => {
+                let is_new = match line == self.line {
+                    true => self.strays.are_continued_by(header, self.stamp),
+                    false => self.newest.is_followed_by(header),
+                };
+                !is_new || !is_of_nulls(payload)
+            }
+        }
+    }
+
+    /// Something came that is no repeat.
+    fn end_repeats(&mut self) {
+        let datagrams = std::mem::take(&mut self.repeats);
+        if datagrams >= MANY_REPEATS {
+            self.events.push(ReorderEvent::Repeated { datagrams });
+        }
     }
 
     /// The datagram that is due came.
@@ -328,7 +421,8 @@ impl Reorder {
             return false;
         };
         let back = old.next.wrapping_sub(header.sequence).cast_signed();
-        let nearer = distance(header.timestamp, old.stamp) < distance(header.timestamp, self.stamp);
+        let nearer = !old.is_played_again
+            && distance(header.timestamp, old.stamp) < distance(header.timestamp, self.stamp);
         let belongs = header.ssrc == old.ssrc
             && match old.ssrc == self.ssrc {
                 true => (-OLD_AHEAD..=OLD_BACK).contains(&back) && nearer,
@@ -356,7 +450,9 @@ impl Reorder {
             self.give_up(1);
             return Pushed::Dropped;
         }
-        self.memory.remember(header.sequence, print, self.line);
+        self.memory
+            .remember(header.sequence, print, self.line, arrival);
+        self.newest.see(number, header.timestamp);
         if self
             .held
             .last_key_value()
@@ -429,9 +525,10 @@ impl Reorder {
         }
         self.old = Some(OldLine {
             ssrc: self.ssrc,
+            is_played_again: same_source && self.newest.has_the_time_of(header),
             next: self.next.unwrap_or_default() as u16,
             stamp: self.stamp,
-            until: arrival + OLD_LIFE,
+            until: arrival + LAG,
         });
         self.line += 1;
         let came = ours.iter().map(|s| s.held.arrival).min();
@@ -447,7 +544,17 @@ impl Reorder {
         if let Some(first) = self.held.first_key_value().map(|(number, _)| *number) {
             (self.next, self.first) = (Some(first), first);
         }
+        if let Some((last, held)) = self.held.last_key_value() {
+            self.newest.see(*last, held.timestamp);
+        }
     }
+}
+
+/// True when a datagram holds null packets and nothing else.
+fn is_of_nulls(payload: &[u8]) -> bool {
+    let (packets, rest) = payload.as_chunks::<PACKET_SIZE>();
+    let null = |p: &[u8; PACKET_SIZE]| p[0] == SYNC_BYTE && p[1] & 0x1F == 0x1F && p[2] == 0xFF;
+    rest.is_empty() && packets.iter().all(null)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 //! each later one so that counters, clocks and the cadence of the picture go on.
 
 use super::event::{Event, Severity, Subject, Value};
+use super::soon::Soon;
 use crate::si::SpliceInfo;
 use crate::ts::{ContinuityCounter, Dts, Packet, Pcr, PesHeader, Pid, Scrambling};
 use crate::units::Ticks27M;
@@ -178,7 +179,8 @@ impl<T: Copy + std::ops::Sub<Output = Ticks27M>> Ends<T> {
 /// goes back, and at the seam at most half a PES packet of sound is missing or twice there.
 ///
 /// Where a file begins within a PES packet, what there is of it is left out from the second round
-/// on; what is torn at its end ([`Tail`](super::torn::Tail)) is no part of the picture's length.
+/// on. So is a section of service information that ended the round before less than 25 ms ago
+/// (EN 300 468 §5.1.4.1). What is torn at a file's end ([`Tail`](super::torn::Tail)) is no part of the picture's length.
 #[derive(Debug, Default)]
 pub struct Seam {
     tracks: Vec<(Pid, Track)>,
@@ -193,6 +195,7 @@ pub struct Seam {
     over: bool,
     /// A torn PES packet was met in this round.
     torn: bool,
+    soon: Soon,
     events: Vec<SeamEvent>,
 }
 
@@ -206,6 +209,7 @@ impl Seam {
     pub fn push(&mut self, packet: &mut Packet) {
         let pid = packet.pid();
         if pid == Pid::NULL {
+            self.soon.pass(packet, self.clock);
             return;
         }
         if self.rounds > 0 && !shift(packet, self.moved) {
@@ -214,7 +218,15 @@ impl Seam {
                 self.events.push(event);
             }
         }
-        if self.look(packet) {
+        let left_out = self.look(packet);
+        self.soon.pass(packet, self.clock);
+        if self.soon.is_again(packet) {
+            // What follows counts on from what was sent before.
+            self.track(pid).offset = None;
+            *packet = Packet::NULL;
+            return;
+        }
+        if left_out {
             let last = self.track(pid).counter;
             *packet = match packet.pcr().zip(last) {
                 Some((pcr, last)) => Packet::pcr_only(pid, last, pcr),
@@ -289,6 +301,7 @@ impl Seam {
             track.begun = false;
         }
         (self.round, self.over, self.torn) = (None, false, false);
+        self.soon.again();
         self.events.push(SeamEvent::Again {
             rounds: self.rounds,
             period: self.period,

@@ -44,6 +44,12 @@ faults! {
     Scrambled = "scrambled";
     /// The bit rate is outside of its window.
     Bitrate = "bitrate";
+    /// The picture is black: found by a decoder.
+    Black = "black";
+    /// The picture stands still: found by a decoder.
+    Freeze = "freeze";
+    /// The sound is silent: found by a decoder.
+    Silence = "silence";
 }
 
 impl fmt::Display for Fault {
@@ -60,7 +66,8 @@ impl FromStr for Fault {
         known.copied().ok_or_else(|| {
             ParseUnitError::new(
                 text,
-                "a fault; write loss, sync, psi, cc, pcr, video, audio, scrambled or bitrate",
+                "a fault; write loss, sync, psi, cc, pcr, video, audio, scrambled, bitrate, black, \
+                 freeze or silence",
             )
         })
     }
@@ -80,6 +87,10 @@ pub struct Faults(u16);
 impl Faults {
     /// None.
     pub const NONE: Self = Self(0);
+
+    /// Those that a decoder finds beside the monitor.
+    pub const DECODED: Self =
+        Self(1 << Fault::Black as u16 | 1 << Fault::Freeze as u16 | 1 << Fault::Silence as u16);
 
     /// True when there is none.
     pub const fn is_empty(self) -> bool {
@@ -104,6 +115,18 @@ impl Faults {
     #[must_use]
     pub const fn among(self, others: Self) -> Self {
         Self(self.0 & others.0)
+    }
+
+    /// Those that are not among the others.
+    #[must_use]
+    pub const fn without(self, others: Self) -> Self {
+        Self(self.0 & !others.0)
+    }
+
+    /// Those that are in any.
+    #[must_use]
+    pub const fn and(self, others: Self) -> Self {
+        Self(self.0 | others.0)
     }
 
     /// Each of them.

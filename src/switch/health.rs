@@ -26,11 +26,12 @@ pub struct HealthOptions {
 }
 
 impl Default for HealthOptions {
-    /// Everything but the bit rate, 500 ms, 10 a second.
+    /// Everything but the bit rate and what a decoder finds, 500 ms, 10 a second.
     fn default() -> Self {
-        let on = Fault::ALL.iter().copied().filter(|f| *f != Fault::Bitrate);
+        let all: Faults = Fault::ALL.iter().copied().collect();
+        let bitrate = [Fault::Bitrate].into_iter().collect();
         Self {
-            on: on.collect(),
+            on: all.without(Faults::DECODED).without(bitrate),
             timeout: Ticks27M::from_millis(500),
             cc_errors: 10,
             bitrate: None,
@@ -124,6 +125,7 @@ impl Health {
             monitor: Monitor::new(MonitorOptions {
                 time: TimeSource::Arrival,
                 tables,
+                decode: !options.on.among(Faults::DECODED).is_empty(),
                 ..MonitorOptions::default()
             }),
             options,
@@ -144,6 +146,11 @@ impl Health {
     /// The monitor that judges.
     pub fn monitor(&self) -> &Monitor {
         &self.monitor
+    }
+
+    /// The monitor and its alarms, for a decoder that tells what it finds.
+    pub fn decoded(&mut self) -> (&mut Monitor, &mut Alarms) {
+        (&mut self.monitor, &mut self.alarms)
     }
 
     /// The bit rate of the last second; `None` before there was one.
@@ -257,6 +264,9 @@ impl Health {
             let fault = match check {
                 Check::TsSyncLoss => Fault::Sync,
                 Check::PatError2 | Check::PmtError2 => Fault::Psi,
+                Check::VideoBlack => Fault::Black,
+                Check::VideoFrozen => Fault::Freeze,
+                Check::AudioSilent => Fault::Silence,
                 _ => continue,
             };
             faults.set(fault, true);

@@ -49,6 +49,17 @@ impl Layout {
         layout
     }
 
+    /// The layout that a template describes: nothing is on it yet, and it is no PMT before an input
+    /// is entered.
+    pub fn of_template(description: &Description) -> Self {
+        let mut layout = Self::of(description);
+        layout.pmt = None;
+        for slot in &mut layout.slots {
+            slot.present = false;
+        }
+        layout
+    }
+
     /// The slots.
     pub fn slots(&self) -> &[Slot] {
         &self.slots
@@ -238,6 +249,26 @@ mod tests {
         ]);
         assert_eq!(layout.admit(&other), [Some(2), Some(1), Some(0)]);
         assert!(!layout.enter(&other, &[Some(2), Some(1), Some(0)]));
+    }
+
+    #[test]
+    fn a_template_has_its_pids_and_its_pmt_names_what_the_input_has() {
+        use StreamKind::{Audio, Video};
+        let template = description(vec![
+            stream(0x101, Video, 0x1B, b"und"),
+            stream(0x102, Audio, 4, b"fra"),
+            stream(0x103, Audio, 4, b"eng"),
+        ]);
+        let mut layout = Layout::of_template(&template);
+        assert!(layout.pmt().is_none());
+        let input = description(vec![
+            stream(0x201, Audio, 4, b"eng"),
+            stream(0x202, Video, 0x02, b"und"),
+        ]);
+        let places = layout.admit(&input);
+        assert_eq!(places, [Some(2), Some(0)]);
+        layout.enter(&input, &places);
+        assert_eq!(pmt(&layout), (0, vec![(0x101, 0x02), (0x103, 4)]));
     }
 
     #[test]

@@ -12,6 +12,7 @@ use super::plan::{Lag, OnAir, Plan, first_exit, plan};
 use super::policy::{Policy, PolicyOptions, Reason, Refused};
 use super::twins::{TwinStatus, Twins};
 use crate::monitor::content::Measures;
+use crate::monitor::{Alarms, Monitor};
 use crate::stream::event::Event;
 use crate::stream::{Batch, Counters, Pending};
 use crate::ts::Packet;
@@ -126,6 +127,8 @@ pub struct Switch {
     twins: Option<Twins>,
     policy: Policy,
     output: Option<Output>,
+    /// What the output is laid out like; else like the input that goes on air first.
+    template: Option<Description>,
     /// The output's line less the monotonic clock, at departure.
     line: Ticks27M,
     /// The last is on air, those before are being left.
@@ -171,6 +174,7 @@ impl Switch {
             policy: Policy::new(options.policy, inputs),
             options,
             output: None,
+            template: None,
             line: Ticks27M::ZERO,
             legs: Vec::new(),
             legs_made: 0,
@@ -184,6 +188,11 @@ impl Switch {
             scrambled: 0,
             events: Pending::new(),
         }
+    }
+
+    /// Takes the layout of the output from a template; before anything is on air.
+    pub fn lay_out_like(&mut self, template: Description) {
+        self.template = Some(template);
     }
 
     /// Takes packets of an input as they came.
@@ -436,9 +445,11 @@ impl Switch {
         let Some(point) = point else { return };
         let placed = point.at() + plan.offset;
         let presents = plan.presents + plan.offset;
-        let output = self
-            .output
-            .get_or_insert_with(|| Output::new(Layout::of(description), placed, self.options.rate));
+        let template = self.template.as_ref();
+        let output = self.output.get_or_insert_with(|| {
+            let layout = template.map_or_else(|| Layout::of(description), Layout::of_template);
+            Output::new(layout, placed, self.options.rate)
+        });
         let slots = output.layout.admit(description);
         let changed = output.layout.enter(description, &slots);
         output.hurry(placed);
@@ -447,7 +458,7 @@ impl Switch {
         let mut leg = Leg::new(self.legs_made, n, input.session, main);
         (leg.offset, leg.phase) = (plan.offset, plan.phase);
         leg.enter(input, &slots, point, plan.presents);
-        if changed {
+        if changed && from.is_some() {
             let version = output.layout.version();
             self.events.push(SwitchEvent::PmtChanged { version });
         }
@@ -694,6 +705,11 @@ impl Switch {
         let member = self.members.get(input)?;
         let description = member.input.description.as_ref()?;
         Some((description, member.health.monitor().content()))
+    }
+
+    /// The monitor of an input and its alarms, for a decoder that tells what it finds in it.
+    pub fn decoded(&mut self, input: usize) -> Option<(&mut Monitor, &mut Alarms)> {
+        Some(self.members.get_mut(input)?.health.decoded())
     }
 
     /// How long packets are held before they leave.

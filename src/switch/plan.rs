@@ -198,10 +198,11 @@ fn exits(leg: &Leg, stream: &InputStream) -> Vec<Exit> {
     let begun = usize::from(state.is_inside());
     let units = stream.units.iter().chain(stream.gatherer.open());
     for unit in units.skip(begun) {
-        if unit.session != leg.session {
+        if unit.session > leg.session {
             break;
         }
-        if state.is_passed_over(unit) {
+        // What the leg before it of the same input has not sent yet is none of it.
+        if unit.session < leg.session || state.is_passed_over(unit) {
             continue;
         }
         next = Some(unit.serial);

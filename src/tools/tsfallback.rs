@@ -16,15 +16,20 @@ use crate::io::clock::{Clock, SystemClock};
 use crate::io::{ControlSocket, Endpoint, OwnedEvent, is_same_file};
 use crate::stream::event::{Event, Value};
 use crate::stream::{Batch, Counters, Framing};
-use crate::switch::{Fault, HealthOptions, PolicyOptions, Switch, SwitchOptions};
+use crate::switch::{Fault, Faults, HealthOptions, PolicyOptions, Switch, SwitchOptions};
 use crate::units::{Arrival, BitRate, Ticks27M};
 
+mod checks;
 mod control;
+mod decode;
+mod input_news;
 mod prometheus;
 mod reception;
 mod sending;
 mod slate;
+mod template;
 
+use decode::Decoders;
 use reception::{How, Reception};
 use sending::Sending;
 use slate::{Slate, SlateChoice};
@@ -38,14 +43,17 @@ use slate::{Slate, SlateChoice};
 /// presentation, sound to the frame. PCR, PTS, DTS and the times of SCTE 35 go on, counters go on,
 /// PAT, PMT and SDT never pause.
 ///
-/// The PIDs of the output are those of the input that was on air first, for ever. Streams of
-/// another input are put on them by kind, coding, language and role; the PMT changes, with a new
-/// version, only where it would say something else.
+/// The PIDs of the output are those of the input that was on air first, or of --template, for ever.
+/// Streams of another input are put on them by kind, coding, language and role; the PMT changes, with
+/// a new version, only where it would say something else.
 ///
 /// Inputs are in order of priority. An input that is good again is returned to after --revert.
-/// Packets leave 300 ms after they came, and 20 ms and --skew more where there are two inputs or
-/// more. Without --delay the picture is missing for the time it
-/// takes to find the fault and to wait for a random-access point, less these. With --delay
+/// An input that cannot be opened, or fails, is said at once and tried again, each 10 s at last: an
+/// interface, a FIFO or a file that is not there yet may come. Where nothing is at the path of any
+/// input, and there is no slate, the end is at once, with status 2.
+/// Packets leave 300 ms after they came, with --skew 20 ms and --skew later. Without --delay the
+/// picture is missing for the time it takes to find the fault and to wait for a random-access point,
+/// less these. With --delay
 /// of --timeout and one GOP or more, no frame slot is missing: the fault is found, and the
 /// splice made, before the output gets there.
 ///
@@ -70,6 +78,13 @@ use slate::{Slate, SlateChoice};
 /// $ tsfallback -i rtp://239.0.0.1:5004 -i rtp://239.0.0.2:5004 --slate sorry.ts --delay 2s --cbr 8M -o rtp://239.0.1.1:5004
 /// ```
 ///
+/// Left for a black or frozen picture or for silence too, with the PIDs of a recording whatever goes
+/// on air first:
+///
+/// ```text
+/// $ tsfallback -i udp://239.0.0.1:1234 -i udp://239.0.0.2:1234 --decode --template channel.ts -o udp://239.0.1.1:1234
+/// ```
+///
 /// Ask, and switch by hand:
 ///
 /// ```text
@@ -88,6 +103,23 @@ use slate::{Slate, SlateChoice};
 /// --bitrate over a second. A fault is over when it was not found for 2 s; `loss`, with the first
 /// packet.
 ///
+/// With --decode: `black` and `freeze`, of the first picture, are found after 2 s; `silence`, of the
+/// first sound, after 5 s below -60 dB: as tsmon(1) finds them. A black picture stands still, too. One
+/// ffmpeg beside each input decodes it, at a lower priority; at most 2 s or 16 MiB wait for it. What
+/// it does not take is not decoded, and that is said (`queue_overflow`, with decoder_of_input): no
+/// packet of an input or of the output ever waits. An ffmpeg that dies is said (`exec_died`) and
+/// started again after half a second at first and half a minute at last; what it had found stands
+/// until the next one could have found it, 30 s at most. Without an ffmpeg that runs tsfallback does
+/// not begin.
+///
+/// # TEMPLATE
+///
+/// --template takes a transport stream file, as a recording of the channel: the output has its
+/// service_id, transport_stream_id, PMT PID, PCR PID and program descriptors, and the PIDs of the
+/// streams of its first service. The PMT names those of them that the input on air has
+/// (`layout_differs` tells how many it lacks); streams for which the template has no place get PIDs
+/// of their own. The name of the service is that of the input.
+///
 /// # CONTROL
 ///
 /// One line a command, one line an answer: `status` (a JSON object), `switch N` (N is taken, and
@@ -99,9 +131,10 @@ use slate::{Slate, SlateChoice};
 ///
 /// Decided and done: `switch_decided`, `switched` (how long it took, how much of the picture is
 /// missing, and how long the input left was silent), `output_pmt_changed`. Of an input:
-/// `input_faulty`, `input_good`, `input_clock_restarted`, `input_failed`, `input_ended`,
-/// `other_services`, `layout_differs` (streams that it lacks, or for which there is no room),
-/// `input_overflow`; `twin_found`, `twin_lost` (with its reason: differs or silent), `twin_too_late`,
+/// `input_faulty`, `input_good`, `input_clock_restarted`, `input_failed` (at once, and each 10 min
+/// for the same reason), `input_back` (after it had failed), `input_ended`, `other_services`,
+/// `layout_differs` (streams that it lacks, or for which there is no room), `input_overflow`;
+/// `twin_found`, `twin_lost` (with its reason: differs or silent), `twin_too_late`,
 /// `twin_overflow`. Lost: `units_torn` (a picture or sound had begun to leave when its input died),
 /// `cbr_rate_exceeded`, `queue_overflow`, `file_unwritten` (the file of --events takes no more: the
 /// output goes on, and the status at the end is 3). Of --exec: `command_failed`, `command_killed`,
@@ -115,8 +148,8 @@ use slate::{Slate, SlateChoice};
 ///
 /// # DAMAGE
 ///
-/// Inputs that carry the same packets (two paths of one encoder) are found out by their content,
-/// and merged packet by packet: what any of them has within --skew of the first leaves once and in
+/// With --skew, inputs that carry the same packets (two paths of one encoder) are found out by their
+/// content, and merged packet by packet: what any of them has within --skew of the first leaves once and in
 /// order, and as long as one of them lives nothing is switched. The faults of such an input that
 /// count are those that are left then; its own are told all the same. Null packets do not matter
 /// here. An input that goes over to something else is found out after 48 packets of it, and is not
@@ -137,9 +170,9 @@ use slate::{Slate, SlateChoice};
 ///
 /// # MEMORY
 ///
-/// Of each input what came within --delay and 1.8 s, 340 000 packets (61 MiB) at most, and twice
-/// within --skew and 20 ms, 65 536 packets (16 MiB) at most; a queue of 16 MiB an input and one for the
-/// output.
+/// Of each input what came within --delay and 1.8 s, 340 000 packets (61 MiB) at most, and with
+/// --skew twice what came within it and 20 ms, 65 536 packets (16 MiB) at most; a queue of 16 MiB an
+/// input and one for the output; with --decode one more an input, and ffmpeg.
 #[derive(Debug, Parser)]
 #[command(name = "tsfallback", version, verbatim_doc_comment)]
 pub struct Args {
@@ -156,7 +189,7 @@ pub struct Args {
     #[arg(long, value_name = "FILE")]
     slate: Option<SlateChoice>,
 
-    /// The faults that count [default: all but bitrate]
+    /// The faults that count [default: all but bitrate; black, freeze and silence with --decode]
     #[arg(
         long,
         value_name = "LIST",
@@ -184,6 +217,11 @@ pub struct Args {
     #[arg(long, value_name = "LEAST-MOST", value_parser = window, help_heading = "Deciding")]
     bitrate: Option<(BitRate, BitRate)>,
 
+    /// Decode the first picture and the first sound of each input, with an ffmpeg beside it: for the
+    /// faults black, freeze and silence
+    #[arg(long, help_heading = "Deciding")]
+    decode: bool,
+
     /// Return to an input of higher priority when it was good for so long; or 'never'
     #[arg(long, value_name = "DURATION", value_parser = revert,
           default_value = "30s", help_heading = "Deciding")]
@@ -193,6 +231,10 @@ pub struct Args {
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration,
           default_value = "5s", help_heading = "Deciding")]
     hold_off: Duration,
+
+    /// Lay the output out like the first service of this transport stream file
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    template: Option<PathBuf>,
 
     /// Hold the output back by so much more: the timeout and a GOP, and no frame slot is lost
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration,
@@ -205,11 +247,10 @@ pub struct Args {
           help_heading = "Output")]
     align: Option<Duration>,
 
-    /// How much later than another an input may bring the same packets: they are merged, and what
-    /// one has lost is taken from the other; up to 1s, and '0s' merges nothing
-    #[arg(long, value_name = "DURATION", value_parser = skew,
-          default_value = "50ms", help_heading = "Output")]
-    skew: Duration,
+    /// Merge inputs that bring the same packets, one so much later than another at most: what one has
+    /// lost is taken from the other; 50ms, up to 1s
+    #[arg(long, value_name = "DURATION", value_parser = skew, help_heading = "Output")]
+    skew: Option<Duration>,
 
     /// Stuff with null packets to a constant rate: 8M, 4500k or bit/s
     #[arg(long, value_name = "RATE", help_heading = "Output")]
@@ -307,6 +348,7 @@ const NEWS: [&str; 5] = [
 
 fn options(args: &Args) -> SwitchOptions {
     let on = match args.on.is_empty() {
+        true if args.decode => HealthOptions::default().on.and(Faults::DECODED),
         true => HealthOptions::default().on,
         false => args.on.iter().copied().collect(),
     };
@@ -328,7 +370,7 @@ fn options(args: &Args) -> SwitchOptions {
         },
         rate: args.cbr,
         align: args.align.map(Ticks27M::from),
-        skew: Some(Ticks27M::from(args.skew)).filter(|skew| *skew > Ticks27M::ZERO),
+        skew: args.skew.map(Ticks27M::from),
     }
 }
 
@@ -360,6 +402,7 @@ fn check(args: &Args) -> Result<(), Error> {
         let error = anyhow!("--bitrate and --on bitrate belong together");
         return Err(Error::usage(error).hint("--on loss,cc,bitrate --bitrate 2M-8M"));
     }
+    checks::decoding(args)?;
     Ok(())
 }
 
@@ -368,6 +411,7 @@ struct Running {
     switch: Switch,
     receptions: Vec<Reception>,
     slate: Option<Slate>,
+    decoders: Option<Decoders>,
     sending: Sending,
     control: Option<ControlSocket>,
     notices: Notices,
@@ -383,6 +427,10 @@ struct Running {
 /// Where the output fails, or all inputs have ended without a packet.
 pub fn run(args: Args, context: &mut Context) -> Result<Verdict, Error> {
     check(&args)?;
+    checks::presence(&args)?;
+    let template = args.template.as_deref().map(template::read).transpose()?;
+    let decoders = args.decode.then(|| Decoders::new(args.input.len()));
+    let decoders = decoders.transpose()?;
     let framing = if args.timed {
         Framing::Timed
     } else {
@@ -421,6 +469,7 @@ pub fn run(args: Args, context: &mut Context) -> Result<Verdict, Error> {
         switch: Switch::new(options(&args), inputs + usize::from(slate.is_some())),
         receptions,
         slate,
+        decoders,
         sending,
         control: control.transpose()?,
         notices,
@@ -429,10 +478,16 @@ pub fn run(args: Args, context: &mut Context) -> Result<Verdict, Error> {
         status: String::new(),
         batch: Batch::with_capacity(0),
     };
+    if let Some(template) = template {
+        running.switch.lay_out_like(template);
+    }
     context.ready();
     let ended = running.run(context);
     stop.store(true, Ordering::Relaxed);
     let sent = running.sending.finish(context);
+    if let Some(decoders) = running.decoders.take() {
+        decoders.end();
+    }
     give_up.store(true, Ordering::Relaxed);
     running.tell(context)?;
     let told = running.notices.finish(context);
@@ -483,16 +538,25 @@ impl Running {
         for (n, reception) in self.receptions.iter_mut().chain(slate).enumerate() {
             while reception.take(&mut self.batch) {
                 self.switch.push(n, &self.batch);
+                if let Some(decoders) = &mut self.decoders {
+                    decoders.push(n, &self.batch);
+                }
             }
             if reception.take_sync_loss() {
                 self.switch.sync_lost(n);
             }
             if reception.take_restart() {
                 self.switch.restarted(n);
+                if let Some(decoders) = &mut self.decoders {
+                    decoders.restarted(n);
+                }
             }
         }
         if let Some(slate) = &mut self.slate {
             slate.turn(&mut self.switch, context)?;
+        }
+        if let Some(decoders) = &mut self.decoders {
+            decoders.turn(&mut self.switch, context);
         }
         let now = SystemClock.now();
         if let Some(command) = self.control.as_ref().and_then(ControlSocket::next) {

@@ -3,9 +3,9 @@
 mod capture;
 mod choices;
 mod content;
-mod decode;
 mod heard;
 mod html;
+mod later;
 mod learn;
 mod limits;
 #[cfg_attr(not(feature = "live"), path = "tsmon/live_absent.rs")]
@@ -60,7 +60,8 @@ use crate::monitor::clocks::Demarcation;
 ///
 /// Every place where a sync byte is due and is another is one `sync_byte_error`; two in a row are
 /// also a `ts_sync_loss`, told at the second of them, which goes on until five good ones follow. So
-/// is input in which no packets were ever found. Up to five packets with bad sync bytes in a row
+/// is input in which no packets were ever found. Meanwhile nothing else is judged, and what is timed
+/// begins anew behind it. Up to five packets with bad sync bytes in a row
 /// are packets when others go on behind them where they are due; what else is passed over is junk.
 /// One repeat of a packet that is the same, PCR apart, is legal; any other step of the continuity
 /// counter that no discontinuity_indicator announces is a `continuity_count_error`.
@@ -71,8 +72,9 @@ use crate::monitor::clocks::Demarcation;
 /// `pcr_accuracy_error` is a PCR more than 500 ns from its place in a stream of constant rate
 /// (PCR_AC), and not judged where the rate is not constant or packets are missing: the rate is
 /// that of a window of a second or more, refined as it goes on, and what moves more slowly than
-/// `--pcr-filter` is no error. Where the line through jittering PCRs is itself uncertain, an error
-/// counts when it is beyond the limit by three standard errors. `pts_error` is more than 700 ms
+/// `--pcr-filter` is no error. Where PCRs jitter, one is an error only if no constant rate that
+/// those before it (ten seconds of them at MGF2) keep to puts it within the limit, nor the line through them.
+/// `pts_error` is more than 700 ms
 /// between two PTS (by decoding order) of a video or audio stream that announces no still
 /// pictures, or none for 1.7 s.
 ///
@@ -263,7 +265,8 @@ use crate::monitor::clocks::Demarcation;
 /// nothing waits for ffmpeg there. A file or a pipe without `--pass` is read no faster than ffmpeg
 /// decodes, and who writes to the pipe waits, too: an INPUT of its own or `--pass` is for what goes
 /// on by itself. When ffmpeg dies or is missing, that is said (`exec_died`) and it is started again,
-/// after half a second at first and half a minute at last; measuring goes on.
+/// after half a second at first and half a minute at last; what it had found goes on until the next
+/// one could have found it, for 30 s at most; measuring goes on.
 ///
 /// # ALARMS
 ///

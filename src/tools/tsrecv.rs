@@ -1,7 +1,7 @@
 //! Receives a stream, or plays a file, into a pipe, a file or a socket.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -21,6 +21,7 @@ use crate::stream::{Batch, Counters};
 use crate::ts::Pid;
 use crate::units::BitRate;
 
+mod clock;
 mod looped;
 mod plan;
 mod writer;
@@ -65,35 +66,38 @@ use writer::{OUT_PACKETS, UNKNOWN_FRAMING, Writer};
 /// # EVENTS
 ///
 /// Lost: `kernel_drops` (the receive buffer was full; so many at least, for what the kernel had put
-/// together counts once), `rtp_lost`, `rtp_strayed` (datagrams that fit into no sequence),
+/// together counts once), `rtp_lost`, `rtp_strayed` (datagrams that fit into no sequence), `rtp_repeated` (64 and
+/// more came again within 2 s, and nothing new),
 /// `queue_overflow` (OUTPUT was too slow), `output_given_up` (SIGTERM came, and OUTPUT stood still
-/// for 2 s), `cbr_rate_exceeded`, `send_refused`, `exec_dropped`. Damaged: `sync_lost`,
+/// for 2 s), `output_unplayed` (SIGTERM came before the time of packets that `--pace` had taken from a
+/// pipe for another one), `cbr_rate_exceeded`, `send_refused`, `exec_dropped`. Damaged: `sync_lost`,
 /// `sync_found`, `sync_byte_error`, `tail_dropped`, `foreign_datagrams`. Changed: `packets_found`
 /// (what kind of packets), `source_changed`, `rtp_restarted`, `arrival_clock_reanchored`,
 /// `pace_clock_jump`, `pace_without_clock`, `playout_behind`, `loop_again`, `loop_tail_left_out`,
-/// `stamp_not_moved` (`--loop` found one that it cannot change). Waiting: `input_waiting`,
-/// `input_back`. Of the machine: `receive_buffer_clamped` with the sysctl to set, `exec_died`,
-/// `exec_stderr`.
+/// `stamp_not_moved` (`--loop` found one that it cannot change), Waiting: `input_waiting`,
+/// `input_back`. Of the machine: `receive_buffer_clamped` with the sysctl to set,
+/// `exec_died`, `exec_stderr`.
 ///
 /// # COUNTERS
 ///
 /// What is lost or damaged is counted too, in `--stats` and `--stats-json`, in the unit that ends
-/// the counter's name; `unplayed_packets` are those whose time had not come when a playout into a
-/// socket was asked to end; `departure_error_p50_us`, `_p99_us` and `_max_us` tell how evenly
-/// datagrams left.
+/// the counter's name; `unplayed_packets` are those whose time had not come when a playout was asked
+/// to end, `out_dropped_packets` and `left_packets` those of `output_given_up`;
+/// `departure_error_p50_us`, `_p99_us` and `_max_us` tell how evenly datagrams left.
 ///
 /// # LOSS AND STATUS
 ///
 /// An input that ends gives status 3 where a part of it did not reach OUTPUT: an `exec:` program
 /// ended early or failed, or `--cbr` was too low (the hint names the rate to take). So does one in
-/// which there is no packet; an empty one gives 0. Losses of reception, and those before a signal
+/// which there is no packet (an empty one gives 0), and a file without PCRs that is played into a
+/// socket, or with `--loop`, unless `--cbr` says at which rate. Losses of reception, and those before a signal
 /// asked for the end, are events and counters, and the status is 0.
 ///
 /// # MEMORY
 ///
 /// The queue holds what `--queue` says; the kernel's receive buffer 8 MiB, or `rcvbuf=`; RTP out
 /// of order waits in 4 MiB; a playout holds the packets up to the next PCR, 65 536 at most (12 MiB),
-/// and room for as many again, which it gives their times; `--loop` holds 16 384 more (3 MiB).
+/// and room for as many again, which it gives their times; `--loop` holds 17 408 more (3.5 MiB).
 #[derive(Debug, Parser)]
 #[command(name = "tsrecv", version, verbatim_doc_comment)]
 pub struct Args {
@@ -123,12 +127,14 @@ pub struct Args {
     speed: Option<u32>,
 
     /// Play a file again and again: counters, clocks and stamps go on over the seam. Rounds are
-    /// whole frames, and a picture or sound that the end of the file cuts is left out; with --cbr at
+    /// whole frames, and a picture or sound that the end of the file cuts is left out; sound is
+    /// joined at PES packets, of which half a one may be missing or twice at a seam; with --cbr at
     /// its own rate, a file of constant rate keeps it over the seam too
     #[arg(long = "loop", help_heading = "Playing")]
     again: bool,
 
-    /// Stuff with null packets to a constant rate: 38M, 4500k or bit/s
+    /// Stuff with null packets to a constant rate: 38M, 4500k or bit/s; what has no PCRs is played
+    /// at that rate
     #[arg(long, value_name = "RATE", help_heading = "Playing")]
     cbr: Option<BitRate>,
 
@@ -224,6 +230,9 @@ pub fn run(args: Args, context: &mut Context) -> Result<Verdict, Error> {
         let error = anyhow!("'{}' is both input and output", plan.input);
         return Err(Error::usage(error).hint("write to another file"));
     }
+    if let Some(path) = &plan.by_clock {
+        clock::need_clock(path, &plan.input_options)?;
+    }
     let mut source: Box<dyn Source> = match &plan.again {
         Some(path) => Box::new(Looped::open(path.clone(), plan.input_options.clone())?),
         None => open_input(&plan.input, &plan.input_options)?,
@@ -236,6 +245,7 @@ pub fn run(args: Args, context: &mut Context) -> Result<Verdict, Error> {
             framing: plan.framing.unwrap_or_default(),
             stop: context.signals().stop_flag(),
             grace: plan.grace,
+            disposable: false,
         },
     );
     let sink = match sink {
@@ -250,6 +260,7 @@ pub fn run(args: Args, context: &mut Context) -> Result<Verdict, Error> {
     let (mut feeder, outlet) = queue(limits);
     let relay = Relay::default();
     let framing = Arc::new(AtomicU8::new(UNKNOWN_FRAMING));
+    let in_hand = Arc::new(AtomicU64::new(0));
     let writer = Writer {
         outlet,
         sink,
@@ -267,13 +278,17 @@ pub fn run(args: Args, context: &mut Context) -> Result<Verdict, Error> {
         out: Batch::with_capacity(OUT_PACKETS),
         give_up: Arc::clone(&give_up),
         left: 0,
+        unplayed: 0,
+        lasting: plan.lasting,
+        in_hand: Arc::clone(&in_hand),
     };
     let writer = std::thread::spawn(move || writer.run());
     context.ready();
     context.status(&format!("{} to {}", plan.input, plan.output));
     let received = receive(&plan, &mut source, &mut feeder, &framing, &relay, context);
     feeder.close();
-    let written = drain(writer, &feeder, &give_up, &relay, context);
+    let undelivered = || feeder.waiting() + in_hand.load(Ordering::Relaxed);
+    let written = drain(writer, undelivered, &give_up, &relay, context);
     source.drain_events(&mut |e| context.event(e));
     feeder.drain_events(&mut |e| context.event(e));
     context.last_turn(|c| count(c, &*source, &feeder, &relay));
@@ -379,7 +394,7 @@ fn tell(source: &mut Box<dyn Source>, feeder: &mut Feeder, relay: &Relay, contex
 /// is left then is said: by the writer, or here where even that stands still.
 fn drain(
     writer: JoinHandle<Result<Option<RateExceeded>, EndpointError>>,
-    feeder: &Feeder,
+    undelivered: impl Fn() -> u64,
     give_up: &AtomicBool,
     relay: &Relay,
     context: &mut Context,
@@ -397,7 +412,8 @@ fn drain(
             give_up.store(true, Ordering::Relaxed);
         }
         if since > ABANDON {
-            let packets = feeder.waiting();
+            let packets = undelivered();
+            relay.post_counters(|c| c.set("left_packets", packets));
             context.event(&OutputEvent::GivenUp { packets });
             return Ok(None);
         }

@@ -42,12 +42,15 @@ use crate::units::WallTime;
 /// A ring that is removed or unmounted while it is recorded is said within a second; it is made
 /// again, the lock with it, as soon as the directory above is there, and what was lost is counted
 /// and recorded as a gap (`missing`). So is a file that is removed while it is written. Segments
-/// that are gone from between others are a gap too, in `info`, `read`, `play` and `check`; where
-/// nothing says whether there was one, its cause is `other`.
+/// that are gone from between others are a gap too, in `info`, `read`, `play` and `check`, and so is
+/// what a segment lacks that is shorter than it was by its index or that of a later one; where nothing
+/// says whether there was one, its cause is `other`.
 ///
 /// Where `ring.json` is missing or cannot be believed, segment lengths are told from the other
 /// files, what is there is kept at least, and recording goes on; `--max-bytes`, `--min-free` and a
-/// longer `--keep` have to be given again. A damaged one is kept aside as `ring.json.damaged`.
+/// longer `--keep` have to be given again. A damaged one is kept aside as `ring.json.damaged`. One
+/// that says that a later version of these tools wrote the ring, in a format that this one does not
+/// know, is no damage: nothing is read or changed, and the status is 2.
 ///
 /// Packets are read whatever became of the files beside them. Where stamps (`.aux`) are missing or
 /// cannot be, times are told from their neighbours, the index and the pace of the segments around,

@@ -185,6 +185,15 @@ impl Drop for Running {
     }
 }
 
+/// The processes that `parent` has started.
+pub fn children(parent: u32) -> Vec<i32> {
+    let tasks = fs::read_dir(format!("/proc/{parent}/task")).unwrap();
+    let of = |task: fs::DirEntry| fs::read_to_string(task.path().join("children"));
+    let all = tasks.filter_map(|task| of(task.unwrap()).ok());
+    let pids = all.flat_map(|line| line.split(' ').map(str::to_owned).collect::<Vec<_>>());
+    pids.filter_map(|pid| pid.trim().parse().ok()).collect()
+}
+
 /// Waits until `condition` holds; fails the test after [`LIMIT`].
 #[track_caller]
 pub fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {

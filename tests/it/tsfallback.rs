@@ -1,16 +1,20 @@
 //! `tsfallback`: the switch in simulated time, and the tool on real sockets.
 
+mod absent;
+mod decoded;
 mod faults;
 mod information;
 mod lines;
 mod live;
-mod matrix;
+mod month;
 mod numbered;
 mod outcome;
 mod real;
 mod seeds;
 mod sim;
+mod slates;
 mod sockets;
+mod template;
 mod twins;
 
 use std::path::{Path, PathBuf};
@@ -56,9 +60,15 @@ pub fn complaints(file: &Path) -> String {
 
 /// The instants of presentation of the frames of a kind, in ms, as ffprobe's demuxer gives them.
 pub fn stamps(file: &Path, kind: &str) -> Vec<f64> {
+    let mut all = packets_times(file, kind, "pts_time");
+    all.sort_by(f64::total_cmp);
+    all
+}
+
+fn packets_times(file: &Path, kind: &str, which: &str) -> Vec<f64> {
     let output = Command::new("ffprobe")
         .args(["-v", "error", "-select_streams", kind, "-of", "csv=p=0"])
-        .args(["-show_entries", "packet=pts_time"])
+        .args(["-show_entries", &format!("packet={which}")])
         .arg(file)
         .output()
         .unwrap();
@@ -67,9 +77,12 @@ pub fn stamps(file: &Path, kind: &str) -> Vec<f64> {
         let number = line.trim().trim_end_matches(',');
         number.parse::<f64>().ok()
     });
-    let mut all: Vec<f64> = numbers.map(|seconds| seconds * 1000.0).collect();
-    all.sort_by(f64::total_cmp);
-    all
+    numbers.map(|seconds| seconds * 1000.0).collect()
+}
+
+/// The times at which the frames of a kind are decoded, in ms, in the order of ffprobe's demuxer.
+pub fn decoding_times(file: &Path, kind: &str) -> Vec<f64> {
+    packets_times(file, kind, "dts_time")
 }
 
 /// The longest step between stamps, and the shortest.

@@ -220,6 +220,23 @@ fn a_loss_of_synchronisation_is_found_once_at_its_place() {
 }
 
 #[test]
+fn a_bad_sync_byte_in_the_last_packet_is_no_loss_of_synchronisation() {
+    let mut bytes = Packet::bytes_of(&steady(1000)).to_vec();
+    bytes[999 * 188] = 0x46;
+    let ours = report(Run::new("tsmon").stdin(bytes));
+    assert_eq!(
+        (&ours["sync_losses"], &ours["packets"]),
+        (&0.into(), &1000.into())
+    );
+    assert_eq!(check(&ours, "ts_sync_loss")["count"], 0);
+    let bad = check(&ours, "sync_byte_error");
+    assert_eq!(
+        (&bad["count"], &bad["first_packet"]),
+        (&1.into(), &999.into())
+    );
+}
+
+#[test]
 fn an_input_without_packets_passes_no_check() {
     let ran = Run::new("tsmon")
         .args(["--quiet", "--report", "json", "--events", "-"])
@@ -307,6 +324,44 @@ fn lost_synchronisation_is_told_while_it_is_lost() {
         drop(pipe);
         assert_eq!(running.wait(), 0);
     }
+}
+
+/// A FIFO that nobody reads stands for a disk that does not answer.
+#[test]
+fn a_report_that_cannot_be_written_yet_does_not_hold_up_measuring() {
+    let folder = tempfile::tempdir().unwrap();
+    let (fifo, events) = (folder.path().join("fifo"), folder.path().join("events"));
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let mut tsmon = command("tsmon");
+    tsmon
+        .args(["--quiet", "--clock", "arrival", "--interval", "50ms"])
+        .arg("--report-file")
+        .arg(&fifo)
+        .arg("--events")
+        .arg(&events)
+        .stdin(Stdio::piped());
+    let mut running = Running::spawn(&mut tsmon);
+    let mut pipe = running.0.stdin.take().unwrap();
+    let good = Packet::bytes_of(&steady(1000)).to_vec();
+    pipe.write_all(&good).unwrap();
+    // Several reports are due.
+    let start = std::time::Instant::now();
+    wait_for("half a second", || {
+        pipe.write_all(&good[..1880]).unwrap();
+        start.elapsed().as_millis() >= 500
+    });
+    pipe.write_all(&[0xFF; 3000]).unwrap();
+    wait_for("the alarm", || {
+        let told = fs::read(&events).unwrap_or_default();
+        String::from_utf8_lossy(&told).contains("ts_sync_loss")
+    });
+    // Its reports are as large as a pipe holds, and nobody need take them out.
+    let mut open = std::fs::OpenOptions::new();
+    let mut reader = open.read(true).write(true).open(&fifo).unwrap();
+    drop(pipe);
+    assert_eq!(running.wait(), 0);
+    let mut page = [0; 10];
+    std::io::Read::read_exact(&mut reader, &mut page).unwrap();
 }
 
 #[test]

@@ -9,7 +9,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-use crate::harness::{Run, Running, command, ffmpeg_stream, in_own_network, wait_for};
+use crate::harness::{Run, Running, children, command, ffmpeg_stream, in_own_network, wait_for};
 
 /// The report on a file, and what was said on stderr.
 fn decoded(path: &Path, folder: Option<&Path>) -> (Value, String) {
@@ -201,15 +201,6 @@ fn without_ffmpeg_everything_else_is_measured_and_it_is_said() {
         found(&report, "audio_silent"),
         Err("no sound was decoded".to_owned())
     );
-}
-
-/// The processes that `parent` has started.
-fn children(parent: u32) -> Vec<i32> {
-    let tasks = fs::read_dir(format!("/proc/{parent}/task")).unwrap();
-    let of = |task: fs::DirEntry| fs::read_to_string(task.path().join("children"));
-    let all = tasks.filter_map(|task| of(task.unwrap()).ok());
-    let pids = all.flat_map(|line| line.split(' ').map(str::to_owned).collect::<Vec<_>>());
-    pids.filter_map(|pid| pid.trim().parse().ok()).collect()
 }
 
 #[test]

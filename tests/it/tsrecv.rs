@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use headend::stream::playout::{Playout, PlayoutOptions};
 use headend::stream::restamp::Seam;
 use headend::stream::{Batch, Framer, Reorder, RtpHeader};
+use headend::ts::{ContinuityCounter, Packet, Pcr, Pid};
 use headend::units::{Arrival, BitRate, Ticks27M};
 
 use nix::sys::signal::Signal;
@@ -86,6 +87,8 @@ fn a_reader_that_stands_still_does_not_hold_up_the_end_and_what_is_left_is_said(
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
+    let stats = Path::new(env!("CARGO_TARGET_TMPDIR")).join("tsrecv-stuck.json");
+    tsrecv.arg("--stats-json").arg(&stats);
     let mut running = Running::spawn(&mut tsrecv);
     let _reader = running.0.stdout.take().unwrap();
     let mut stdin = running.0.stdin.take().unwrap();
@@ -112,6 +115,76 @@ fn a_reader_that_stands_still_does_not_hold_up_the_end_and_what_is_left_is_said(
         said.contains("output_given_up stream: left_packets="),
         "{said}"
     );
+    let fates = fates(&stats);
+    assert!(fates.dropped > 0, "{fates:?}");
+    assert_eq!(fates.came, fates.left + fates.dropped, "{fates:?}");
+}
+
+/// What became of the packets that came.
+#[derive(Debug)]
+struct Fates {
+    came: u64,
+    left: u64,
+    unplayed: u64,
+    dropped: u64,
+}
+
+fn fates(stats: &Path) -> Fates {
+    let stats = fs::read(stats).unwrap();
+    let stats: serde_json::Value = serde_json::from_slice(&stats).unwrap();
+    let count = |key: &str| stats[key].as_u64().unwrap_or_default();
+    Fates {
+        came: count("in_packets"),
+        left: count("out_packets"),
+        unplayed: count("unplayed_packets"),
+        dropped: count("out_dropped_packets") + count("left_packets"),
+    }
+}
+
+#[test]
+fn what_a_playout_into_a_pipe_did_not_play_is_counted_and_said() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let (file, stats) = (
+        folder.join("tsrecv-unplayed.ts"),
+        folder.join("tsrecv-unplayed.json"),
+    );
+    let pid = Pid::new(0x100).unwrap();
+    // Twenty seconds, ten packets between one PCR and the next.
+    let mut bytes = Vec::new();
+    for n in 0..500 {
+        let pcr = Pcr::from_ticks(n * 27_000 * 40).unwrap();
+        let clock = Packet::pcr_only(pid, ContinuityCounter::default(), pcr);
+        bytes.extend_from_slice(clock.as_bytes());
+        (0..9).for_each(|_| bytes.extend_from_slice(Packet::NULL.as_bytes()));
+    }
+    fs::write(&file, &bytes).unwrap();
+    // A file has them another time.
+    for from_pipe in [false, true] {
+        let mut tsrecv = command("tsrecv");
+        tsrecv.stdout(Stdio::piped()).stderr(Stdio::piped());
+        tsrecv.args(["--pace", "--stats-json"]).arg(&stats);
+        match from_pipe {
+            true => tsrecv.stdin(File::open(&file).unwrap()),
+            false => tsrecv.arg(&file),
+        };
+        let mut running = Running::spawn(&mut tsrecv);
+        let mut reader = running.0.stdout.take().unwrap();
+        reader.read_exact(&mut [0; 188]).unwrap();
+        running.signal(Signal::SIGTERM);
+        assert_eq!(running.wait(), 0);
+        let mut played = Vec::new();
+        reader.read_to_end(&mut played).unwrap();
+        let fates = fates(&stats);
+        assert_eq!(fates.left, 1 + played.len() as u64 / 188, "{fates:?}");
+        assert!(fates.unplayed > 0, "{fates:?}");
+        assert_eq!(fates.came, fates.left + fates.unplayed, "{fates:?}");
+        let mut said = String::new();
+        let mut stderr = running.0.stderr.take().unwrap();
+        stderr.read_to_string(&mut said).unwrap();
+        let unplayed = fates.unplayed;
+        let words = format!("output_unplayed stream: unplayed_packets={unplayed}");
+        assert_eq!(said.contains(&words), from_pipe, "{said}");
+    }
 }
 
 #[test]
@@ -355,6 +428,46 @@ fn a_file_without_arrival_times_gets_those_of_its_clock() {
         .args([folder.join("ait.ts")])
         .run();
     none.expect(0, &["pace_without_clock"]);
+}
+
+/// 2000 packets of a stream without PCRs: 3 008 000 bits.
+#[test]
+fn a_file_without_clock_is_played_at_the_rate_that_is_given_or_not_at_all() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, out) = (folder.path().join("in.ts"), folder.path().join("out.ts"));
+    let packet = [&[0x47, 0x01, 0x00, 0x10][..], &[0xAA; 184]].concat();
+    let bytes: Vec<u8> = (0..2000u16)
+        .flat_map(|n| {
+            let mut packet = packet.clone();
+            packet[3] |= (n % 16) as u8;
+            packet
+        })
+        .collect();
+    std::fs::write(&file, &bytes).unwrap();
+    let wanted: [&[&str]; 2] = [&["--loop"], &[]];
+    for (options, to) in wanted
+        .iter()
+        .zip([out.to_str().unwrap(), "udp://127.0.0.1:9"])
+    {
+        let run = Run::new("tsrecv").args(*options).args([&file]).args([to]);
+        run.run().expect(
+            3,
+            &[
+                "has no clock: no two PCRs in its first 2000 packets",
+                "hint: --cbr RATE plays it at that rate",
+            ],
+        );
+        assert!(!out.exists());
+    }
+    let begun = Instant::now();
+    let run = Run::new("tsrecv")
+        .args(["--cbr", "2M", "--pace"])
+        .args([&file, &out])
+        .run();
+    run.expect(0, &[]);
+    // 1.504 s at 2 Mb/s, less the last packet.
+    assert!(begun.elapsed() > Duration::from_millis(1450));
+    assert!(std::fs::read(&out).unwrap() == bytes);
 }
 
 #[test]

@@ -99,6 +99,24 @@ class Clocks(Case):
         result = self.finds(stream, "pcr_accuracy")
         self.assertGreater(result["findings"]["pcr_accuracy"]["count"], 90)
 
+    def test_pcrs_at_the_limit_to_both_sides(self):
+        """13 ticks are 481 ns: at their places all of them are legal, whatever a line fitted to them says. 15 are not."""
+        for seed in range(8):
+            for ticks, expected in ((13, {}), (15, "pcr_accuracy")):
+                with self.subTest(seed=seed, ticks=ticks):
+                    rng = random.Random(seed)
+                    stream = s.clean()
+                    for i in s.places(stream, VIDEO):
+                        if stream[i][3] & 0x20 and stream[i][4] >= 7 and stream[i][5] & 0x10:
+                            pcr = layer.pcr_of(bytes(stream[i]), 0) + rng.choice((-ticks, ticks))
+                            stream[i][6:12] = (pcr // 300 << 15 | 0x7E00 | pcr % 300).to_bytes(6, "big")
+                    self.finds(stream, expected, "--only", "clock")
+
+    def test_the_narrowest_strip(self):
+        # by hand: the hull's upper edge runs from (0, 1) to (4, 5), (3, 2) is lowest below it, by 2
+        slope, middle = clock.strip([(0, 1), (1, 2), (2, 2), (3, 2), (4, 5)])
+        self.assertEqual((slope, middle), (1, 0))
+
     def test_a_slow_clock_is_not_inaccurate(self):
         # 30 ppm off: nobody can tell without another clock, but a given rate can
         stream = s.clean(rate=3_008_000)

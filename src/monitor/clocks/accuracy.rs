@@ -2,6 +2,7 @@
 
 use super::line::{Demarcation, Line, fit};
 use super::pcr::LONGEST_INTERVAL;
+use super::strip::{Recent, Told};
 use crate::monitor::{Moment, Series};
 use crate::ts::PACKET_SIZE;
 use crate::units::{BitRate, Ticks27M};
@@ -24,7 +25,9 @@ const FAR_IN_A_ROW: usize = 5;
 const ASIDE_IN_A_ROW: u32 = 16;
 /// An error counts when it is beyond the limit by so many standard errors of the line: where a
 /// clock jitters, the line through it is not known to the nanosecond.
-const SURE: f64 = 3.0;
+const SURE: f64 = 4.5;
+/// What is off by more deviations than this bends the line no further.
+const WILD: f64 = 2.0;
 /// Until a line is so many seconds old, what it is not sure of is left out of the peaks.
 const PEAKS_AFTER_SECONDS: f64 = 5.0;
 /// Rates that differ by less than this part are one: 20 ppm, what a window of a second tells.
@@ -80,6 +83,20 @@ struct Error {
     unsure: f64,
     /// The line is known well.
     settled: bool,
+    /// It is beyond the limit by the strip as well, if perhaps by chance: it tells nothing of the
+    /// others.
+    doubtful: bool,
+}
+
+impl Error {
+    /// What it is off by at least.
+    const fn sure(&self) -> f64 {
+        (self.ticks.abs() - self.unsure).max(0.0)
+    }
+
+    fn is_beyond(&self) -> bool {
+        self.sure() > LIMIT
+    }
 }
 
 /// A line that was followed: one of constant rate.
@@ -91,6 +108,10 @@ struct Followed {
     line: Line,
     /// How long the line has been followed behind its window, in seconds.
     age: f64,
+    /// How long the newest PCR is behind the first, in seconds.
+    seconds: f64,
+    /// What it and those before leave over.
+    recent: Recent,
     last: Sample,
     /// How far the newest PCR lies from the first line.
     off: f64,
@@ -100,6 +121,36 @@ struct Followed {
     jumped: bool,
     /// How many in a row were beyond the limit, and on which side.
     aside: (u32, bool),
+}
+
+impl Followed {
+    /// The error of the newest PCR, which lies so many ticks off the line.
+    fn error(&self, ticks: f64) -> Error {
+        let line = self.line.error_here().unwrap_or(0.0);
+        let mut error = Error {
+            ticks,
+            unsure: SURE * line,
+            settled: self.age >= PEAKS_AFTER_SECONDS,
+            doubtful: false,
+        };
+        if ticks.abs() <= LIMIT {
+            return error;
+        }
+        match self.recent.at(self.seconds) {
+            Told::TooFew => {}
+            Told::Beyond => error.unsure = line,
+            Told::Strip(strip) => {
+                let other = self.off - strip.middle;
+                let sure = (ticks.abs() - line).min(other.abs() - strip.unsure);
+                error.doubtful = ticks.abs().min(other.abs()) > LIMIT;
+                if other.abs() < ticks.abs() {
+                    error.ticks = other;
+                }
+                error.unsure = error.ticks.abs() - sure;
+            }
+        }
+        error
+    }
 }
 
 /// A line that PCRs left.
@@ -116,8 +167,14 @@ struct Before {
 ///
 /// A rate is fitted to a window of a second or more; PCRs in it are judged when it is full.
 /// From then on each is judged at once by the line through those before it, on which old ones
-/// fade as the demarcation frequency asks. What is off by more than the limit bends the line no
-/// further than the limit would.
+/// fade as the demarcation frequency asks. What is off by far more than others bends the line no
+/// further than they do, or than the limit would.
+///
+/// Where a clock jitters, that line is off by some ticks itself, and a PCR at the limit would be
+/// found or not by chance. So a PCR is beyond the limit only where it is, too, beyond it from the
+/// middle of the narrowest strip that holds those before it: a constant rate that all of them keep
+/// to is a legal one (ISO/IEC 13818-1 §2.4.2.2), and of jitter with a limit its edges tell more than
+/// its mean.
 #[derive(Debug)]
 pub(super) struct Accuracy {
     filter: Demarcation,
@@ -184,13 +241,10 @@ impl Accuracy {
         f.last = sample;
         f.line.advance(due / 27e6);
         f.age += due / 27e6;
+        f.seconds += due / 27e6;
         let here = f.line.here();
         let ticks = f.off - here;
-        let error = Error {
-            ticks,
-            unsure: SURE * f.line.error_here().unwrap_or(0.0),
-            settled: f.age >= PEAKS_AFTER_SECONDS,
-        };
+        let error = f.error(ticks);
         if ticks.abs() > NEAR.min(f.slope * PACKET_SIZE as f64) {
             if f.far.is_empty() {
                 f.jumped = step > LONGEST_INTERVAL.get() as f64;
@@ -209,10 +263,13 @@ impl Accuracy {
             }
             return;
         }
-        f.line.add(here + ticks.clamp(-LIMIT, LIMIT));
+        let bend = (WILD * f.line.deviation()).clamp(LIMIT, 2.0 * LIMIT);
+        f.line.add(here + ticks.clamp(-bend, bend));
+        let beyond = error.is_beyond() || error.doubtful;
+        f.recent.push(f.seconds, f.off, beyond);
         let side = ticks > 0.0;
         f.aside = match f.aside {
-            _ if ticks.abs() <= LIMIT => (0, side),
+            _ if !error.is_beyond() => (0, side),
             (n, before) if before == side => (n + 1, side),
             _ => (1, side),
         };
@@ -235,11 +292,11 @@ impl Accuracy {
         self.squares += ticks * ticks;
         let ns = Ticks27M::new(ticks.round() as i64).as_nanos();
         self.errors.push(at.time, ns);
-        let sure = (ticks.abs() - error.unsure).max(0.0);
+        let sure = error.sure();
         let peak = if error.settled { ticks.abs() } else { sure };
         let peak = peak.copysign(ticks);
         self.peaks = (self.peaks.0.min(peak), self.peaks.1.max(peak));
-        if sure > LIMIT {
+        if error.is_beyond() {
             out(at, ticks);
         }
     }
@@ -321,6 +378,8 @@ impl Accuracy {
             slope,
             line: Line::new(self.filter.fading()),
             age: 0.0,
+            seconds: 0.0,
+            recent: Recent::new(self.filter.fading()),
             last: *first,
             off: 0.0,
             far: Vec::new(),
@@ -332,6 +391,7 @@ impl Accuracy {
             let ticks = line.off(point);
             let due = sample.bytes_since(&followed.last) * slope;
             followed.line.advance(due / 27e6);
+            followed.seconds += due / 27e6;
             followed.line.add(ticks.clamp(-LIMIT, LIMIT));
             followed.off = ticks;
             followed.last = *sample;
@@ -340,7 +400,11 @@ impl Accuracy {
                 // A second of PCRs that jitter tells its ends no better than half their jitter.
                 unsure: SURE * line.error_at(point.0),
                 settled: false,
+                doubtful: false,
             };
+            followed
+                .recent
+                .push(followed.seconds, ticks, error.is_beyond());
             self.judge(sample.at, error, out);
         }
         self.followed = Some(followed);

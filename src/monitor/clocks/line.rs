@@ -170,6 +170,11 @@ impl Line {
         Some((spread, left))
     }
 
+    /// The standard deviation of what the line leaves over; zero while there is no telling.
+    pub(super) fn deviation(&self) -> f64 {
+        self.noise().map_or(0.0, |(_, left)| left.sqrt())
+    }
+
     /// The standard error of the slope a second, taking what the line leaves over as noise;
     /// `None` while there is no telling.
     pub(super) fn slope_error(&self) -> Option<f64> {

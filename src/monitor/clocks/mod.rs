@@ -15,6 +15,7 @@ mod measures;
 mod offset;
 mod pcr;
 mod stamps;
+mod strip;
 
 use self::absence::Absence;
 use self::accuracy::Obstacle;

@@ -243,6 +243,15 @@ impl Content {
         }
     }
 
+    /// How many formats the pictures of a PID had so far.
+    pub fn picture_formats(&self, pid: Pid) -> u64 {
+        let place = usize::from(self.places[pid.index()]).checked_sub(1);
+        match place.and_then(|p| self.watched.get(p)).map(|w| &w.what) {
+            Some(What::Video(video)) => video.formats(),
+            _ => 0,
+        }
+    }
+
     /// What was seen up to the last tick.
     pub fn measures(&self) -> Measures {
         let mut rates = self.rates.pids();

@@ -113,6 +113,10 @@ impl VideoWatch {
         self.format.reset();
     }
 
+    pub(super) const fn formats(&self) -> u64 {
+        self.formats
+    }
+
     pub(super) fn format(&self) -> Option<Video> {
         let changes = self.formats.saturating_sub(1);
         self.format.format().map(|f| Video::new(f, changes))

@@ -105,7 +105,7 @@ impl ProfileJudge {
     }
 
     /// A window begins.
-    fn reset(&mut self, at: Moment) {
+    pub fn reset(&mut self, at: Moment) {
         self.counts.fill(Count::default());
         self.start = Some(at);
         self.end = at.time + self.profile.window;

@@ -150,6 +150,20 @@ fn bad_sync_bytes_where_packets_are_due_are_those_of_damaged_packets() {
 
 /// Nothing is in phase behind a byte too many: what is between is junk.
 #[test]
+fn a_bad_sync_byte_in_the_last_packet_alone_is_no_loss() {
+    for framing in Framing::ALL {
+        let bytes = framed(framing, &with_bad(&[39]));
+        let outcome = run([bytes], 100, false);
+        assert_eq!(packets_of(&outcome), with_bad(&[39]), "{framing:?}");
+        assert_eq!(outcome.1, ["sync_byte_error"], "{framing:?}");
+        // Two are one, and what comes behind them is no packet.
+        let outcome = run([framed(framing, &with_bad(&[38, 39]))], 100, false);
+        assert_eq!(packets_of(&outcome), with_bad(&[])[..38], "{framing:?}");
+        assert_eq!(outcome.1, ["sync_lost", "tail_dropped"], "{framing:?}");
+    }
+}
+
+#[test]
 fn bytes_behind_which_packets_go_on_elsewhere_are_junk() {
     let packets = with_bad(&[]);
     let mut bytes = framed(Framing::Plain, &packets);

@@ -17,6 +17,11 @@ pub enum ReorderEvent {
         /// The synchronisation source now.
         ssrc: u32,
     },
+    /// For a while there came nothing but datagrams that had come before; they were dropped.
+    Repeated {
+        /// How many.
+        datagrams: u64,
+    },
     /// Datagrams fitted nowhere, and were dropped.
     Strayed {
         /// How many.
@@ -29,6 +34,7 @@ impl Event for ReorderEvent {
         match self {
             Self::Lost { .. } => "rtp_lost",
             Self::Restarted { .. } => "rtp_restarted",
+            Self::Repeated { .. } => "rtp_repeated",
             Self::Strayed { .. } => "rtp_strayed",
         }
     }
@@ -36,7 +42,9 @@ impl Event for ReorderEvent {
     fn severity(&self) -> Severity {
         match self {
             Self::Lost { .. } => Severity::Error,
-            Self::Restarted { .. } | Self::Strayed { .. } => Severity::Warning,
+            Self::Restarted { .. } | Self::Repeated { .. } | Self::Strayed { .. } => {
+                Severity::Warning
+            }
         }
     }
 
@@ -47,6 +55,9 @@ impl Event for ReorderEvent {
                 field("first_sequence", Value::from(u64::from(first)));
             }
             Self::Restarted { ssrc } => field("ssrc", Value::from(u64::from(ssrc))),
+            Self::Repeated { datagrams } => {
+                field("repeated_datagrams", Value::from(datagrams));
+            }
             Self::Strayed { datagrams } => field("lost_datagrams", Value::from(datagrams)),
         }
     }

@@ -1,7 +1,9 @@
 //! Which datagrams came, by their numbers and by what is in them.
 
+use super::LAG;
 use crate::stream::RtpHeader;
 use crate::stream::fingerprint::fingerprint;
+use crate::units::Arrival;
 
 /// Numbers remembered: a second copy of a stream of 40 Mb/s may come a second late.
 const PLACES: usize = 4096;
@@ -12,6 +14,7 @@ struct Mark {
     print: u64,
     line: u32,
     sequence: u16,
+    arrival: Arrival,
 }
 
 /// The last datagrams: of each place two, so that a sender that started anew with numbers it had
@@ -30,9 +33,10 @@ impl Memory {
         marks.filter(move |m| m.sequence == sequence && m.print != 0)
     }
 
-    /// True when this very datagram came.
-    pub(super) fn knows(&self, sequence: u16, print: u64) -> bool {
-        self.place(sequence).any(|m| m.print == print)
+    /// The line on which this very datagram came, no longer ago than a second copy lags.
+    pub(super) fn line_of(&self, sequence: u16, print: u64, now: Arrival) -> Option<u32> {
+        let known = |m: &&Mark| m.print == print && now - m.arrival <= LAG;
+        self.place(sequence).find(known).map(|m| m.line)
     }
 
     /// True when one with this number came on this line.
@@ -40,12 +44,13 @@ impl Memory {
         self.place(sequence).any(|m| m.line == line)
     }
 
-    pub(super) fn remember(&mut self, sequence: u16, print: u64, line: u32) {
+    pub(super) fn remember(&mut self, sequence: u16, print: u64, line: u32, arrival: Arrival) {
         if let Some(place) = self.0.get_mut(usize::from(sequence) % PLACES) {
             let mark = Mark {
                 print,
                 line,
                 sequence,
+                arrival,
             };
             *place = [mark, place[0]];
         }

@@ -167,6 +167,8 @@ enum Stamps {
     Anywhere(u32),
     /// They are all the same: such senders exist.
     None,
+    /// Each number has its own, as of a player that begins at a fixed number and time.
+    OfNumber,
 }
 
 /// A datagram on its way: when it comes, its number and timestamp, and which of all it is.
@@ -187,6 +189,7 @@ fn restarted(random: &mut Random, by: i64, stamps: Stamps, second: Option<i64>) 
             Stamps::Anywhere(from) if anew => from.wrapping_add((n * 90) as u32),
             Stamps::Anywhere(_) => (n * 90) as u32,
             Stamps::None => 0,
+            Stamps::OfNumber => (number * 90) as u32,
         };
         // A sender's first datagrams have none before them to overtake.
         let steady = n < 2 || (1000..1002).contains(&n);
@@ -231,7 +234,7 @@ fn a_sender_that_starts_anew_near_its_old_numbers_loses_nothing() {
         let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
         for by in [-1, -10, -100, -1000, 5000] {
             let anywhere = Stamps::Anywhere(random.next() as u32);
-            for stamps in [Stamps::GoOn, anywhere, Stamps::None] {
+            for stamps in [Stamps::GoOn, anywhere, Stamps::None, Stamps::OfNumber] {
                 for second in [None, Some(400)] {
                     let case = format!("seed {seed}, {by}, {stamps:?}, {second:?}");
                     let ways = restarted(&mut random, by, stamps, second);
@@ -242,7 +245,8 @@ fn a_sender_that_starts_anew_near_its_old_numbers_loses_nothing() {
                     let dropped = r.duplicates + r.late + r.strayed;
                     assert_eq!(ways.len(), out.len() + dropped as usize, "{case}");
                     // By one back, without times that tell: it looks like a stray, and is said.
-                    let untold = u64::from(by == -1 && stamps == Stamps::None);
+                    let untold = matches!(stamps, Stamps::None | Stamps::OfNumber);
+                    let untold = u64::from(by == -1 && untold);
                     // Its second copy does too, where the first is given up by then.
                     let most = untold * if second.is_some() { 2 } else { 1 };
                     assert!(
@@ -255,6 +259,98 @@ fn a_sender_that_starts_anew_near_its_old_numbers_loses_nothing() {
                 }
             }
         }
+    }
+}
+
+/// RFC 3550 appendix A.1: a sender that plays the same again, with the same numbers and times, is
+/// no repeat of what came seconds ago.
+#[test]
+fn what_is_played_again_is_no_repeat() {
+    for (datagrams, pause, rounds) in [(1429, 12_000, 2), (1429, 600, 10), (20_000, 0, 3)] {
+        let mut r = Reorder::new(Ticks27M::from_millis(50));
+        let mut out = Vec::new();
+        for round in 0..rounds {
+            let from = round * (datagrams * 3 / 2 + pause);
+            for n in 0..datagrams {
+                let now = at(from + n * 3 / 2);
+                drain(&mut r, now, &mut out);
+                let header = RtpHeader {
+                    timestamp: (n * 135) as u32,
+                    ..header(7, n)
+                };
+                if r.push(&header, &n.to_be_bytes(), now) == Pushed::Next {
+                    out.push(n);
+                }
+            }
+        }
+        r.finish();
+        drain(&mut r, at(0), &mut out);
+        let once: Vec<i64> = (0..datagrams).collect();
+        assert!(out == once.repeat(rounds as usize), "{datagrams}, {pause}");
+        assert_eq!(r.restarts, rounds as u64 - 1);
+        assert_eq!((r.lost, r.duplicates, r.late, r.strayed), (0, 0, 0, 0));
+    }
+}
+
+/// What is repeated sooner is dropped; where nothing else comes, that is said.
+#[test]
+fn a_run_of_repeats_is_said() {
+    for (repeats, said) in [(63, vec![]), (64, vec!["rtp_repeated"])] {
+        let mut r = Reorder::new(Ticks27M::from_millis(50));
+        let mut sent: Vec<(i64, i64)> = (0..100).map(|n| (n, n)).collect();
+        sent.extend((0..repeats).map(|n| (1000 + n, n)));
+        sent.push((2000, 100));
+        assert_eq!(play(&mut r, 9, &sent), (0..=100).collect::<Vec<_>>());
+        assert_eq!((r.duplicates, r.lost), (repeats as u64, 0));
+        let mut names = Vec::new();
+        r.drain_events(&mut |e| names.push(e.name()));
+        assert_eq!(names, said, "{repeats}");
+    }
+}
+
+/// Datagrams of null packets alone are all alike. A sender that starts anew with the numbers and
+/// times that it had, and nulls where there were nulls, loses none of them.
+#[test]
+fn null_packets_of_a_new_sequence_are_no_repeats() {
+    let null = [&[0x47, 0x1F, 0xFF, 0x10][..], &[0xFF; 184]]
+        .concat()
+        .repeat(7);
+    for (seed, back) in (1..=20u64).flat_map(|seed| [60, 700].map(|back| (seed, back))) {
+        let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        let mut r = Reorder::new(Ticks27M::from_millis(50));
+        let (mut out, mut expected) = (Vec::new(), Vec::new());
+        let pop = |r: &mut Reorder, now, out: &mut Vec<Box<[u8]>>| {
+            while let Some((_, payload)) = r.pop(now) {
+                out.push(payload);
+            }
+        };
+        for n in 0..1400i64 {
+            let (number, now) = (if n < 700 { n } else { n - back }, at(n + 100 * (n / 700)));
+            let payload = match random.below(5) {
+                // Two others are what tells that a sequence begins.
+                0 if !(700..702).contains(&n) => null.clone(),
+                _ => n.to_be_bytes().to_vec(),
+            };
+            let header = RtpHeader {
+                timestamp: (number * 42) as u32,
+                ..header(7, number)
+            };
+            pop(&mut r, now, &mut out);
+            if r.push(&header, &payload, now) == Pushed::Next {
+                out.push(payload.clone().into());
+            }
+            expected.push(payload);
+        }
+        r.finish();
+        pop(&mut r, at(0), &mut out);
+        let same =
+            out.len() == expected.len() && out.iter().zip(&expected).all(|(o, e)| **o == **e);
+        assert!(same, "seed {seed}, {back} back: {} of 1400", out.len());
+        assert_eq!(
+            (r.lost, r.late, r.restarts),
+            (0, 0, 1),
+            "seed {seed}, {back} back"
+        );
     }
 }
 

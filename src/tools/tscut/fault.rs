@@ -15,7 +15,7 @@ pub(super) enum RingFault {
     Gone(String),
     /// A segment cannot be read; its path.
     Read(PathBuf, io::Error),
-    /// No part of the ring has that epoch; those that there are.
+    /// No segment of the ring is of that epoch; those that there are, ascending.
     NoEpoch(u32, Vec<u32>),
 }
 
@@ -25,7 +25,7 @@ impl fmt::Display for RingFault {
             Self::Ring(e) => e.fmt(f),
             Self::Gone(name) => write!(f, "the ring let {name} go before it was read"),
             Self::Read(path, _) => write!(f, "cannot read '{}'", path.display()),
-            Self::NoEpoch(epoch, _) => write!(f, "the ring has no epoch {epoch}"),
+            Self::NoEpoch(epoch, _) => write!(f, "the ring has nothing of epoch {epoch}"),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The passes of a ring's clock: where it was set back, an instant was on air more than once.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::str::FromStr;
 
@@ -134,8 +135,9 @@ impl Choice {
                     segments.is_some_and(|s| s.iter().any(|s| s.epoch == number))
                 };
                 passes.iter().position(of_it).ok_or_else(|| {
-                    let epochs = passes.iter().filter_map(|pass| pass.epoch);
-                    RingFault::NoEpoch(number, epochs.collect())
+                    let epochs = ring.segments().iter().map(|s| s.epoch);
+                    let epochs: BTreeSet<u32> = epochs.filter(|epoch| *epoch > 0).collect();
+                    RingFault::NoEpoch(number, epochs.into_iter().collect())
                 })?
             }
             None => {

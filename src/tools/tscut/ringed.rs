@@ -23,7 +23,7 @@ use crate::ts::{PACKET_SIZE, Packet, Pts};
 use crate::units::{StreamTime, Ticks27M, WallTime};
 
 /// Bytes read at once on the way through, and the first time after a jump.
-const READ_BYTES: usize = 1 << 20;
+const READ_BYTES: usize = 1 << 18;
 const FIRST_BYTES: usize = 1 << 16;
 /// Between two stamps this far apart the arrivals of the packets between are not known.
 const LONGEST_BLOCK: Ticks27M = Ticks27M::SECOND;

@@ -120,7 +120,8 @@ pub(super) fn ring_error(e: RingFault) -> Error {
         RingFault::NoEpoch(_, ref epochs) => {
             let numbers: Vec<String> = epochs.iter().map(u32::to_string).collect();
             let hint = match numbers.is_empty() {
-                true => "its clock was never set back: leave --epoch out".to_owned(),
+                // An epoch goes with its last segment: whether there was one is not known.
+                true => "it has live alone: leave --epoch out".to_owned(),
                 false => format!("it has live, {}", numbers.join(", ")),
             };
             Error::usage(e).hint(hint)

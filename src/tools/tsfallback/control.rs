@@ -112,6 +112,7 @@ pub(super) fn status(
             "slate": n >= inputs,
             "on_air": status.on_air,
             "enabled": status.enabled,
+            "failing": reception.failing(),
             "ready": status.ready,
             "faults": faults,
             "bitrate_bps": status.rate.map(BitRate::get),

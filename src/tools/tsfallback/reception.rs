@@ -1,15 +1,16 @@
 //! The threads that receive: one an input, so that none waits for another.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::input_news::{OfInput, ReceptionNews};
 use crate::io::clock::{Clock, SystemClock};
 use crate::io::queue::{Feeder, Limits, Outlet, Taken, queue};
 use crate::io::{
     Endpoint, InputError, InputOptions, OwnedEvent, Received, Relay, Source, is_regular, open_input,
 };
-use crate::stream::event::{Event, Severity, Value};
+use crate::stream::event::Event;
 use crate::stream::playout::{Playout, PlayoutOptions};
 use crate::stream::restamp::Seam;
 use crate::stream::{Batch, Counters, Snapshot};
@@ -19,42 +20,18 @@ use crate::units::{Arrival, Ticks27M};
 const TURN: Duration = Duration::from_millis(20);
 /// How long is waited before an input that failed is opened again: the first time, and at most.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(10));
+/// How often is said that an input fails for the reason that was said before.
+const SAID_AGAIN: Duration = Duration::from_secs(600);
 /// How far ahead of its time a file is handed on.
 const AHEAD: Ticks27M = Ticks27M::from_millis(5);
-
-/// What happens to an input as a whole.
-#[derive(Clone, Debug)]
-pub(super) enum ReceptionNews {
-    /// It could not be opened, or failed; it is tried again.
-    Failed(String),
-    /// It has ended.
-    Ended,
-}
-
-impl Event for ReceptionNews {
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Failed(_) => "input_failed",
-            Self::Ended => "input_ended",
-        }
-    }
-
-    fn severity(&self) -> Severity {
-        Severity::Warning
-    }
-
-    fn fields(&self, field: &mut dyn FnMut(&'static str, Value)) {
-        if let Self::Failed(why) = self {
-            field("reason", why.as_str().into());
-        }
-    }
-}
 
 /// What a thread tells beside packets.
 #[derive(Debug, Default)]
 struct Signs {
     restarts: AtomicU64,
     sync_losses: AtomicU64,
+    /// Why it fails, as long as it does.
+    failing: Mutex<Option<String>>,
 }
 
 /// An input that is being received.
@@ -91,6 +68,7 @@ impl Reception {
             signs: Arc::clone(&signs),
             how,
             posted: Instant::now(),
+            trouble: Trouble::default(),
         };
         std::thread::Builder::new()
             .name("input".into())
@@ -130,6 +108,12 @@ impl Reception {
         std::mem::replace(&mut self.sync_losses, losses) != losses
     }
 
+    /// Why it cannot be opened or fails, as long as it does.
+    pub(super) fn failing(&self) -> Option<String> {
+        let failing = self.signs.failing.lock();
+        failing.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Hands over what was observed.
     pub(super) fn drain_events(&self, sink: &mut dyn FnMut(&dyn Event)) {
         self.relay.drain_events(sink);
@@ -148,15 +132,24 @@ struct Receiver {
     signs: Arc<Signs>,
     how: How,
     posted: Instant,
+    trouble: Trouble,
+}
+
+/// An input that fails, as far as that was said.
+#[derive(Debug, Default)]
+struct Trouble {
+    failures: u64,
+    /// What was said last, and when.
+    said: Option<(String, Instant)>,
 }
 
 impl Receiver {
     fn run(mut self) {
-        let file = is_regular(&self.endpoint);
         let mut backoff = BACKOFF.0;
         while !self.stops() {
             let began = Instant::now();
-            let ended = match file {
+            // What comes to be at a path may be a file, or a FIFO.
+            let ended = match is_regular(&self.endpoint) {
                 true => self.play(),
                 false => self.receive(),
             };
@@ -164,19 +157,18 @@ impl Receiver {
                 Ok(true) => {}
                 Ok(false) => {
                     if !self.stops() {
-                        self.relay.post(&ReceptionNews::Ended);
+                        self.post(&ReceptionNews::Ended);
                     }
                     return;
                 }
                 Err(e) => {
-                    let why = format!("{:#}", anyhow::Error::from(e));
-                    self.relay.post(&ReceptionNews::Failed(why));
+                    if began.elapsed() > BACKOFF.1 {
+                        backoff = BACKOFF.0;
+                    }
+                    self.fail(&e, backoff);
                 }
             }
             self.signs.restarts.fetch_add(1, Ordering::Release);
-            if began.elapsed() > BACKOFF.1 {
-                backoff = BACKOFF.0;
-            }
             let until = Instant::now() + backoff;
             while Instant::now() < until && !self.stops() {
                 std::thread::sleep(TURN);
@@ -184,6 +176,47 @@ impl Receiver {
             }
             backoff = (backoff * 2).min(BACKOFF.1);
         }
+    }
+
+    /// It has failed: that is said at once, and again now and then as long as it goes on.
+    fn fail(&mut self, error: &InputError, again_in: Duration) {
+        let reason = match std::error::Error::source(error) {
+            Some(cause) => format!("{error}: {cause}"),
+            None => error.to_string(),
+        };
+        self.trouble.failures += 1;
+        let said = self.trouble.said.as_ref();
+        if said.is_some_and(|(what, when)| *what == reason && when.elapsed() < SAID_AGAIN) {
+            return;
+        }
+        self.trouble.said = Some((reason.clone(), Instant::now()));
+        self.set_failing(Some(reason.clone()));
+        self.post(&ReceptionNews::Failed {
+            reason,
+            failures: self.trouble.failures,
+            again_in,
+        });
+    }
+
+    /// Packets have come.
+    fn is_back(&mut self) {
+        if self.trouble.said.is_some() {
+            let Trouble { failures, .. } = std::mem::take(&mut self.trouble);
+            self.set_failing(None);
+            self.post(&ReceptionNews::Back { failures });
+        }
+    }
+
+    fn set_failing(&self, reason: Option<String>) {
+        let failing = self.signs.failing.lock();
+        *failing.unwrap_or_else(PoisonError::into_inner) = reason;
+    }
+
+    fn post(&self, news: &ReceptionNews) {
+        self.relay.post(&OfInput {
+            name: &self.endpoint.to_string(),
+            event: OwnedEvent::from(news as &dyn Event),
+        });
     }
 
     fn stops(&self) -> bool {
@@ -197,9 +230,11 @@ impl Receiver {
             let received = source.receive(self.feeder.batch(), TURN);
             self.feeder.offer(SystemClock.now());
             self.tell(&mut *source);
-            if received? == Received::End {
+            match received? {
+                Received::Packets => self.is_back(),
+                Received::Idle => {}
                 // Somebody else may open a FIFO; stdin ends once.
-                return Ok(matches!(self.endpoint, Endpoint::File(_)));
+                Received::End => return Ok(matches!(self.endpoint, Endpoint::File(_))),
             }
         }
         Ok(false)
@@ -222,6 +257,9 @@ impl Receiver {
                 }
                 source = open_input(&self.endpoint, &InputOptions::default())?;
                 continue;
+            }
+            if received == Received::Packets {
+                self.is_back();
             }
             let now = SystemClock.now();
             for packet in batch.packets_mut() {
@@ -279,37 +317,6 @@ impl Receiver {
                     out.put(key, value.clone());
                 }
             });
-        }
-    }
-}
-
-/// An event, with the input that it is of where it does not say so itself.
-struct OfInput<'a> {
-    name: &'a str,
-    event: OwnedEvent,
-}
-
-impl Event for OfInput<'_> {
-    fn name(&self) -> &'static str {
-        self.event.name()
-    }
-
-    fn severity(&self) -> Severity {
-        self.event.severity()
-    }
-
-    fn subject(&self) -> crate::stream::event::Subject {
-        self.event.subject()
-    }
-
-    fn fields(&self, field: &mut dyn FnMut(&'static str, Value)) {
-        let mut named = false;
-        self.event.fields(&mut |key, value| {
-            named |= key == "endpoint";
-            field(key, value);
-        });
-        if !named {
-            field("endpoint", self.name.into());
         }
     }
 }

@@ -52,6 +52,7 @@ impl Sending {
             framing,
             stop,
             grace: DELAY,
+            ..OutputOptions::default()
         };
         let sink = open_output(output, &options)?;
         let (feeder, outlet) = queue(Limits::default());

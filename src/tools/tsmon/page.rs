@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
 
+use super::later::Later;
 use super::{Args, Form, html, learn, text};
-use crate::cli::{Context, Error, Unwritten};
+use crate::cli::{Context, Error};
 use crate::io::clock::{Clock, SystemClock};
 use crate::io::{Endpoint, StagedFile};
 use crate::monitor::Monitor;
@@ -24,6 +25,8 @@ pub(super) struct Page {
     lines: bool,
     /// What is measured, as it was typed.
     input: String,
+    /// What writes reports on the way to the file; `None` before the first.
+    later: Option<Later>,
 }
 
 impl Page {
@@ -35,6 +38,7 @@ impl Page {
             silent: args.outside.is_agent(),
             lines: args.interval.is_some() && args.report_file.is_none(),
             input: input.to_string(),
+            later: None,
         };
         if page.form == Form::Html && page.file.is_none() && (page.aside || page.lines) {
             let words =
@@ -52,38 +56,49 @@ impl Page {
         Ok(page)
     }
 
-    /// A report on the way, of which another follows: a file that does not take it is said, and
-    /// measuring goes on.
+    /// A report on the way of an input that goes on, of which another follows: measuring does not
+    /// wait for its file, and goes on where that does not take it, which is said.
     ///
     /// # Errors
     /// When nobody reads stdout any more.
     pub(super) fn print_meanwhile(
-        &self,
+        &mut self,
         monitor: &Monitor,
         context: &mut Context,
     ) -> Result<(), Error> {
-        match (self.print(monitor, context), &self.file) {
-            (Err(e), Some(file)) => {
-                context.event(&Unwritten::new(file, e.to_string()));
-                Ok(())
-            }
-            (printed, _) => printed,
-        }
+        let Some(path) = self.file.clone() else {
+            return self.print(monitor, context);
+        };
+        let text = self.text(monitor, context)?;
+        let later = match &mut self.later {
+            Some(later) => later,
+            empty => empty.insert(Later::start(path)?),
+        };
+        later.write(text);
+        later.turn(context);
+        Ok(())
+    }
+
+    fn text(&self, monitor: &Monitor, context: &mut Context) -> Result<String, Error> {
+        let report = monitor.report();
+        Ok(match self.form {
+            Form::Text => text::page(&report),
+            Form::Json if self.lines => serde_json::to_string(&report)? + "\n",
+            Form::Json => serde_json::to_string_pretty(&report)? + "\n",
+            Form::Html => html::page(&report, &self.input, SystemClock.wall()),
+            Form::Profile => learn::page(&report, &self.input, context)?,
+        })
     }
 
     /// The report as it is now.
     ///
     /// # Errors
     /// When its file cannot be written, or nobody reads stdout any more.
-    pub(super) fn print(&self, monitor: &Monitor, context: &mut Context) -> Result<(), Error> {
-        let report = monitor.report();
-        let text = match self.form {
-            Form::Text => text::page(&report),
-            Form::Json if self.lines => serde_json::to_string(&report)? + "\n",
-            Form::Json => serde_json::to_string_pretty(&report)? + "\n",
-            Form::Html => html::page(&report, &self.input, SystemClock.wall()),
-            Form::Profile => learn::page(&report, &self.input, context)?,
-        };
+    pub(super) fn print(&mut self, monitor: &Monitor, context: &mut Context) -> Result<(), Error> {
+        if let Some(later) = self.later.take() {
+            later.finish(context);
+        }
+        let text = self.text(monitor, context)?;
         if let Some(path) = &self.file {
             let mut file = StagedFile::create(path)?;
             file.write(text.as_bytes())?;

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::{content, tables, timing};
 use crate::cli::visible;
-use crate::monitor::{CheckReport, PidReport, Report, ServiceReport};
+use crate::monitor::{CheckReport, PidReport, Report, ServiceReport, UNSYNCED};
 use crate::ts::Pid;
 use crate::units::{BitRate, Ticks27M};
 
@@ -134,6 +134,13 @@ fn check_lines(page: &mut String, checks: &[CheckReport]) {
     for reason in checks.iter().filter_map(|c| c.reason) {
         if !told.contains(&reason) {
             told.push(reason);
+            if reason == UNSYNCED {
+                line(
+                    page,
+                    format_args!("not judged {reason}: all but 1.1 and 1.2"),
+                );
+                continue;
+            }
             let these = checks.iter().filter(|c| c.reason == Some(reason));
             list(page, &format!("not judged, {reason}"), these.map(name));
         }

@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use super::Args;
 use super::capture::Capture;
-use super::decode::Decode;
 use super::heard::Heard;
 use super::live::Screen;
 use super::notices::Notices;
@@ -13,9 +12,9 @@ use super::page::Page;
 use super::profile::ProfileFile;
 use crate::cli::{Context, Error, Level};
 use crate::io::clock::{Clock, SystemClock};
-use crate::io::{Received, Source};
+use crate::io::{Decode, DecodeOptions, Received, Source};
 use crate::monitor::{Alarm, Alarms, Check, Finding, Moment, Monitor, MonitorOptions};
-use crate::stream::event::Subject;
+use crate::stream::event::{Event, Subject};
 use crate::stream::{Batch, Counters};
 use crate::units::Ticks27M;
 
@@ -23,6 +22,8 @@ use crate::units::Ticks27M;
 const TURN: Duration = Duration::from_millis(100);
 /// Packets of a turn at most: 1 MB.
 const BATCH_PACKETS: usize = 5577;
+/// Sounds that are decoded at most.
+const MAX_SOUNDS: usize = 8;
 
 /// Those who are told of alarms.
 pub(super) struct Told {
@@ -210,13 +211,21 @@ impl Watch {
         let Some(monitor) = self.monitor.as_mut().filter(|_| !self.undecoded) else {
             return;
         };
+        let stopping = &|| context.stopping();
+        let log = &mut |event: &dyn Event| context.event(event);
         if let Some(mut decode) = self.decode.take_if(|decode| decode.is_outdated(monitor)) {
-            decode.finish(context);
+            decode.finish(stopping);
             let news = &mut |alarm: &Alarm| self.news.push(alarm.clone());
-            decode.turn(monitor, &mut self.alarms, news, context);
+            decode.turn(monitor, &mut self.alarms, news, log);
         }
         if self.decode.is_none() {
-            match Decode::start(monitor, live) {
+            let options = DecodeOptions {
+                live,
+                behind: false,
+                sounds: MAX_SOUNDS,
+                loudness: true,
+            };
+            match Decode::start(monitor, options) {
                 None => {}
                 Some(Ok(decode)) => self.decode = Some(decode),
                 Some(Err(e)) => {
@@ -226,9 +235,9 @@ impl Watch {
             }
         }
         if let Some(decode) = &mut self.decode {
-            decode.push(batch, context);
+            decode.push(batch, stopping);
             let news = &mut |alarm: &Alarm| self.news.push(alarm.clone());
-            decode.turn(monitor, &mut self.alarms, news, context);
+            decode.turn(monitor, &mut self.alarms, news, log);
         }
     }
 
@@ -270,9 +279,10 @@ impl Watch {
             monitor.never_synced(&mut |_| {});
         }
         if let Some(decode) = &mut self.decode {
-            decode.finish(context);
+            decode.finish(&|| context.stopping());
             let news = &mut |alarm: &Alarm| self.news.push(alarm.clone());
-            decode.turn(&mut monitor, &mut self.alarms, news, context);
+            let log = &mut |event: &dyn Event| context.event(event);
+            decode.turn(&mut monitor, &mut self.alarms, news, log);
             // What ffmpeg said last may be long over.
             self.alarms.tick(monitor.now(), news);
         }

@@ -30,7 +30,7 @@ impl Looped {
             path,
             options,
             read: Batch::with_capacity(BATCH_PACKETS),
-            tail: Tail::new(),
+            tail: Tail::new(BATCH_PACKETS),
             seam: Seam::new(),
             ended: false,
         })
@@ -63,7 +63,7 @@ impl Source for Looped {
                 }
                 let endpoint = Endpoint::File(self.path.clone());
                 self.source = open_input(&endpoint, &self.options)?;
-                (self.tail, self.ended) = (Tail::new(), false);
+                (self.tail, self.ended) = (Tail::new(BATCH_PACKETS), false);
                 return Ok(Received::Idle);
             }
             self.read.clear();

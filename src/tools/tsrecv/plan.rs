@@ -33,6 +33,10 @@ pub(super) struct Plan {
     pub(super) dates: bool,
     pub(super) framing: Option<Framing>,
     pub(super) departure: Departure,
+    /// The file must have a clock of its own.
+    pub(super) by_clock: Option<PathBuf>,
+    /// Packets of the input that were not played are there another time.
+    pub(super) lasting: bool,
     /// For how long packets are waited for once the end was asked for.
     pub(super) grace: Ticks27M,
 }
@@ -85,10 +89,14 @@ impl Plan {
             } else {
                 Departure::AtOnce
             },
+            lasting: file.is_some(),
             grace: match file {
                 Some(_) => Ticks27M::ZERO,
                 None => GRACE,
             },
+            by_clock: file
+                .clone()
+                .filter(|_| args.cbr.is_none() && (args.again || to_socket)),
             again: file.filter(|_| args.again),
             input,
             output,

@@ -1,7 +1,7 @@
 //! The side of `tsrecv` that writes: out of the queue, through filter and playout, into the output.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::TURN;
@@ -44,6 +44,12 @@ pub(super) struct Writer {
     pub(super) give_up: Arc<AtomicBool>,
     /// Packets that came after that.
     pub(super) left: u64,
+    /// Packets held here whose time had not come when the end was asked for.
+    pub(super) unplayed: u64,
+    /// They are not lost: the input has them.
+    pub(super) lasting: bool,
+    /// How many packets of the queue are in hand.
+    pub(super) in_hand: Arc<AtomicU64>,
 }
 
 impl Writer {
@@ -59,9 +65,12 @@ impl Writer {
             let packets = self.left;
             relay.post(&OutputEvent::GivenUp { packets });
         }
-        let (sink, playout) = (&self.sink, &self.playout);
-        self.relay.post_counters(|c| counters(c, &**sink, playout));
-        ended.map(|()| playout.as_ref().and_then(Playout::exceeded))
+        if self.unplayed > 0 && !self.lasting {
+            let packets = self.unplayed;
+            relay.post(&OutputEvent::Unplayed { packets });
+        }
+        self.relay.post_counters(|c| self.counters(c));
+        ended.map(|()| self.playout.as_ref().and_then(Playout::exceeded))
     }
 
     fn write_all(&mut self) -> Result<(), EndpointError> {
@@ -76,7 +85,9 @@ impl Writer {
             match self.outlet.take(&mut batch, patience) {
                 Taken::Packets => {
                     self.follow_framing();
+                    self.in_hand.store(batch.len() as u64, Ordering::Relaxed);
                     self.write(&batch)?;
+                    self.in_hand.store(0, Ordering::Relaxed);
                 }
                 // A playout goes by its clock: what fills no datagram yet is not due yet.
                 Taken::Idle if self.playout.is_none() => self.sink.flush()?,
@@ -183,6 +194,7 @@ impl Writer {
         } else if due {
             self.sink.send(&self.out)
         } else {
+            self.unplayed += self.out.len() as u64;
             Ok(())
         };
         self.out.clear();
@@ -200,15 +212,18 @@ impl Writer {
         self.sink.drain_events(&mut |e: &dyn Event| relay.post(e));
         if posted.elapsed() >= Relay::POST_EVERY {
             *posted = Instant::now();
-            let (sink, playout) = (&self.sink, &self.playout);
-            relay.post_counters(|c| counters(c, &**sink, playout));
+            relay.post_counters(|c| self.counters(c));
         }
     }
-}
 
-fn counters(out: &mut dyn Counters, sink: &dyn Sink, playout: &Option<Playout>) {
-    sink.counters(out);
-    if let Some(playout) = playout {
-        playout.counters(out);
+    fn counters(&self, out: &mut dyn Counters) {
+        self.sink.counters(out);
+        if self.wait.is_some() {
+            out.set("unplayed_packets", self.unplayed);
+        }
+        out.set("left_packets", self.left);
+        if let Some(playout) = &self.playout {
+            playout.counters(out);
+        }
     }
 }

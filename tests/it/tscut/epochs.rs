@@ -162,7 +162,7 @@ fn each_part_of_a_ring_whose_clock_was_set_back_can_be_asked_for() {
         &dir,
         &["--epoch", "7"],
         2,
-        &["no epoch 7", "it has live, 1, 2"],
+        &["nothing of epoch 7", "it has live, 1, 2"],
     );
     tscut(
         &dir,
@@ -172,6 +172,20 @@ fn each_part_of_a_ring_whose_clock_was_set_back_can_be_asked_for() {
     );
     let plain = ring("ring-once", &starting(1000), 0..0);
     tscut(&plain, &["--epoch", "1"], 2, &["leave --epoch out"]);
+}
+
+/// An epoch goes when its last segment is let go, and nothing is left that tells of it.
+#[test]
+fn an_epoch_that_is_gone_is_not_said_never_to_have_been() {
+    let dir = thrice("ring-gone");
+    let ask = |words: &[&str]| {
+        let (_, ran) = tscut(&dir, &["--epoch", "1"], 2, words);
+        assert!(!ran.stderr.contains("never"), "{}", ran.stderr);
+    };
+    std::fs::remove_dir_all(dir.join("epoch-1")).unwrap();
+    ask(&["nothing of epoch 1", "it has live, 2"]);
+    std::fs::remove_dir_all(dir.join("epoch-2")).unwrap();
+    ask(&["nothing of epoch 1", "it has live alone"]);
 }
 
 /// Root may open what is forbidden to others, save without the capability for it.

@@ -276,3 +276,31 @@ fn sound_that_breaks_off_or_is_scrambled_makes_room_at_once_and_leaves_nothing_t
         }
     }
 }
+
+/// What it sent before it began anew is still held then, and what came behind is left again.
+#[test]
+fn an_input_that_began_anew_is_left_before_its_new_part_has_left() {
+    for ms in [300, 600, 900, 1200] {
+        let options = SwitchOptions {
+            hold: SwitchOptions::LEAST_HOLD + Ticks27M::from_millis(1_300),
+            ..SwitchOptions::default()
+        };
+        let mut sim = Sim::with(
+            options,
+            vec![Feed::new(&main_channel()), Feed::new(&backup())],
+        );
+        sim.run_until(SECOND * 6);
+        sim.feeds[0].shift += SECOND * 1000;
+        sim.run_until(SECOND * 6 + Ticks27M::from_millis(ms));
+        sim.switch.prefer(1).unwrap();
+        sim.run_until(SECOND * 12);
+        sim.finish();
+        let file = sim.write(&format!("anew-{ms}.ts"));
+        assert_eq!(*sim.switched().last().unwrap(), 2, "{}", sim.log());
+        assert_eq!(complaints(&file), "", "{ms} ms\n{}", sim.log());
+        judge(&file, &["--ignore", "tstd,pts_interval"]);
+        let (longest, shortest) = steps(&stamps(&file, "v"));
+        assert!(longest < 1100.0, "{ms} ms: {longest}\n{}", sim.log());
+        assert!(shortest > 39.0, "{ms} ms: {shortest}\n{}", sim.log());
+    }
+}

@@ -1,9 +1,11 @@
 //! Sources whose every picture says which input it is of and which number it has, and whose sound
-//! has a tone of its own: what is decoded tells where it came from.
+//! has a tone of its own with a short pause in each second: what is decoded tells where it came from,
+//! and how sound and picture lie to one another.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::stamps;
 use crate::harness::ffmpeg_stream;
 
 /// From picture to picture.
@@ -23,6 +25,9 @@ const NUMBER: std::ops::Range<usize> = 3..18;
 /// Samples in a second, and in what is listened to at once: 20 ms.
 const SAMPLE_RATE: usize = 48_000;
 const WINDOW: usize = SAMPLE_RATE / 50;
+
+/// In each second the sound pauses from here to there: in ms.
+const PAUSE: (f64, f64) = (500.0, 540.0);
 
 /// How a source's sound is coded.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
@@ -56,6 +61,7 @@ pub fn source(input: u8, sound: Sound) -> PathBuf {
         Sound::Aac => "aac",
     };
     let frequency = tone(input);
+    let (pause, over) = (PAUSE.0 / 1000.0, PAUSE.1 / 1000.0);
     let [a, b, c, d] = CODED.map(|row| row * 16);
     let pid = 0x100 * u32::from(input);
     ffmpeg_stream(
@@ -63,7 +69,8 @@ pub fn source(input: u8, sound: Sound) -> PathBuf {
         &format!(
             "-f lavfi -i {picture}=size=320x240:rate=25:duration={LENGTH} \
              -f lavfi -i color=size=20x2:rate=25:duration={LENGTH} \
-             -f lavfi -i sine=frequency={frequency}:duration={LENGTH}:sample_rate={SAMPLE_RATE} \
+             -f lavfi -i aevalsrc=exprs='0.125*sin(2*PI*{frequency}*t)\
+             *not(between(mod(t,1),{pause},{over}))':s={SAMPLE_RATE}:d={LENGTH} \
              -filter_complex [1]format=yuv420p,geq=lum='16+219*({bits})':cb=128:cr=128,\
              scale=320:16:flags=neighbor,split=4[a][b][c][d];\
              [0]format=yuv420p[p];[p][a]overlay=0:{a}[q];[q][b]overlay=0:{b}[r];\
@@ -136,12 +143,66 @@ pub enum Heard {
 
 /// What is heard in a file, each 20 ms of sound; where there is none, nothing.
 pub fn heard(file: &Path) -> Vec<Heard> {
+    samples(file).chunks_exact(WINDOW).map(listen).collect()
+}
+
+fn samples(file: &Path) -> Vec<f64> {
     let raw = decoded(file, "-map 0:a -ac 1 -ar 48000 -f s16le -");
     let samples = raw.chunks_exact(2);
-    let samples: Vec<f64> = samples
+    samples
         .map(|s| f64::from(i16::from_le_bytes([s[0], s[1]])))
-        .collect();
-    samples.chunks_exact(WINDOW).map(listen).collect()
+        .collect()
+}
+
+/// How much later the sound of an input comes than its picture, in ms, each time that its pause is
+/// over; by the stamps of both, and what is burnt into one and heard in the other. The delay of the
+/// coder of sound is in it, so it is to be compared with that of the source.
+pub fn sound_behind_picture(file: &Path, input: u8) -> Vec<f64> {
+    let pictures = pictures(file).into_iter().zip(stamps(file, "v"));
+    let mut first = pictures.filter_map(|(picture, ms)| match picture {
+        Picture::Whole(of, number) if of == input => Some(ms - number as f64 * FRAME_MS),
+        _ => None,
+    });
+    // Where picture 0 would have been presented.
+    let Some(zero) = first.next() else {
+        return Vec::new();
+    };
+    let (frames, samples) = (stamps(file, "a"), samples(file));
+    let frame = samples.len() / frames.len().max(1);
+    assert_eq!(
+        frame * frames.len(),
+        samples.len(),
+        "samples of {} frames",
+        frames.len()
+    );
+    let instant = |sample: usize| {
+        let (n, rest) = (sample / frame, sample % frame);
+        frames[n] + rest as f64 * 1000.0 / SAMPLE_RATE as f64
+    };
+    // A millisecond is half a period of the lowest tone.
+    let step = SAMPLE_RATE / 1000;
+    let loud = |piece: &[f64]| piece.iter().map(|s| s * s).sum::<f64>() / step as f64 > 1_000_000.0;
+    let louds: Vec<bool> = samples.chunks_exact(step).map(loud).collect();
+    let mut found = Vec::new();
+    for n in 60..louds.len().saturating_sub(40) {
+        let pause = louds[n - 20..n].iter().all(|loud| !loud);
+        let before = louds[n - 60..n - 30].iter().any(|loud| *loud);
+        let heard = &samples[(n + 10) * step..];
+        if !(pause && before && louds[n]) || listen(&heard[..WINDOW]) != Heard::Tone(input) {
+            continue;
+        }
+        // Not where the stamps make a step: the pause is one of silence.
+        if instant((n + 30) * step) - instant((n - 30) * step) > 60.5 {
+            continue;
+        }
+        let second = (instant(n * step) - zero - PAUSE.1).rem_euclid(1000.0);
+        found.push(if second > 500.0 {
+            second - 1000.0
+        } else {
+            second
+        });
+    }
+    found
 }
 
 fn listen(window: &[f64]) -> Heard {
@@ -180,7 +241,12 @@ fn sources_say_which_picture_is_which() {
         assert_eq!(pictures(&file), expected.collect::<Vec<_>>());
         let heard = heard(&file);
         let others = heard.iter().filter(|h| **h != Heard::Tone(input)).count();
-        // The coder's run-in and run-out.
-        assert!(others <= 4, "{heard:?}");
+        // The pause of each second, and the coder's run-in and run-out.
+        assert!(others <= LENGTH as usize * 4 + 4, "{heard:?}");
+        let behind = sound_behind_picture(&file, input);
+        assert!(behind.len() >= LENGTH as usize - 2, "{behind:?}");
+        // As far as a coder of sound delays it: some 30 ms.
+        let near = |ms: &f64| (ms - behind[0]).abs() < 3.0 && ms.abs() < 60.0;
+        assert!(behind.iter().all(near), "{behind:?}");
     }
 }

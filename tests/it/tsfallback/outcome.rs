@@ -1,13 +1,13 @@
 //! What came of a fault: counted in what is decoded of an output, and in what came of it when.
 
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use headend::ts::Packet;
 
-use super::numbered::{FRAME_MS, Heard, Picture, heard, pictures, pids};
-use super::{NOT_OURS, complaints, stamps};
+use super::numbered::{FRAME_MS, Heard, Picture, heard, pictures, pids, sound_behind_picture};
+use super::{NOT_OURS, complaints, decoding_times, stamps};
 use crate::harness::judge_says;
 
 /// One GOP, and what is allowed beside it and the time-out without a delay, in ms.
@@ -17,6 +17,9 @@ const HICCUP: f64 = 250.0;
 /// Two inputs whose pictures come within this of one another are joined without any being shown
 /// again; farther apart, by what they are apart: they are not aligned by what they carry.
 const TOGETHER: f64 = 15.0;
+
+/// A frame of AAC at 48 kHz; one of MPEG sound is longer.
+const SOUND_FRAME: f64 = 21.3;
 
 /// What came of a fault in an output.
 pub struct Outcome {
@@ -33,14 +36,17 @@ pub struct Outcome {
     pub pictureless: f64,
     /// How much later the second input comes than the first.
     pub lag: f64,
+    /// By how much sound lies otherwise to the picture than in the source, at worst: of the first
+    /// input and of the second, in ms.
+    pub offset: [f64; 2],
 }
 
 impl Outcome {
-    pub const HEAD: &str = "fault          delay  to backup  missing repeated skipped torn  silence  no picture  inputs apart";
+    pub const HEAD: &str = "fault          delay  to backup  missing repeated skipped torn  silence  no picture  inputs apart  A/V of 1, of 2";
 
     pub fn row(&self, fault: &str) -> String {
         format!(
-            "{:14} {:5} {:7.0} ms {:8} {:8} {:7} {:4} {:5.0} ms {:8.0} ms {:10.1} ms",
+            "{:14} {:5} {:7.0} ms {:8} {:8} {:7} {:4} {:5.0} ms {:8.0} ms {:10.1} ms {:6.1} ms {:5.1} ms",
             fault,
             if self.delayed { "1.5 s" } else { "none" },
             self.first,
@@ -51,6 +57,8 @@ impl Outcome {
             self.silence,
             self.pictureless,
             self.lag,
+            self.offset[0],
+            self.offset[1],
         )
     }
 
@@ -65,12 +73,19 @@ impl Outcome {
             torn: 0,
             silence: 0.0,
             pictureless: 0.0,
+            offset: [0.0; 2],
         }
     }
 
     /// Looks at the output, of which nothing is missing but for a fault that is found after so many
     /// ms; `damaged` when the old input was damaged as long as it was on air. What is wrong.
-    pub fn look(&mut self, file: &Path, found: f64, damaged: bool) -> Vec<String> {
+    pub fn look(
+        &mut self,
+        file: &Path,
+        sources: &[PathBuf; 2],
+        found: f64,
+        damaged: bool,
+    ) -> Vec<String> {
         let mut wrong = Vec::new();
         let damaged = damaged && !self.delayed;
         let gap = found + ALLOWED;
@@ -85,6 +100,8 @@ impl Outcome {
                 wrong.push(format!("ffmpeg says {said}"));
             }
             wrong.extend(judge_says(file, &["--ignore", &ignored]));
+            self.look_at_order(file, &mut wrong);
+            self.compare(file, sources, &mut wrong);
         }
         self.look_at_pictures(file, gap, damaged, &mut wrong);
         self.listen(file, gap, damaged, &mut wrong);
@@ -106,6 +123,40 @@ impl Outcome {
             ));
         }
         wrong
+    }
+
+    /// As ffprobe sees it, what is decoded later comes later.
+    fn look_at_order(&self, file: &Path, wrong: &mut Vec<String>) {
+        for kind in ["v", "a"] {
+            let times = decoding_times(file, kind);
+            let back = times.windows(2).find(|pair| pair[1] <= pair[0]);
+            if let Some(pair) = back {
+                wrong.push(format!(
+                    "DTS of {kind} go from {} to {} ms",
+                    pair[0], pair[1]
+                ));
+            }
+        }
+    }
+
+    /// Sound lies to the picture as in the source: to a frame of sound.
+    fn compare(&mut self, file: &Path, sources: &[PathBuf; 2], wrong: &mut Vec<String>) {
+        for (n, source) in sources.iter().enumerate() {
+            let input = n as u8 + 1;
+            let there = sound_behind_picture(source, input);
+            let here = sound_behind_picture(file, input);
+            if here.is_empty() {
+                wrong.push(format!("no pause in the sound of input {input}"));
+            }
+            let apart = here.iter().map(|ms| (ms - there[1]).abs());
+            self.offset[n] = apart.fold(0.0, f64::max);
+            if self.offset[n] > SOUND_FRAME {
+                wrong.push(format!(
+                    "sound of input {input} is off by {} ms",
+                    self.offset[n]
+                ));
+            }
+        }
     }
 
     fn look_at_pictures(&mut self, file: &Path, gap: f64, damaged: bool, wrong: &mut Vec<String>) {

@@ -2,7 +2,7 @@
 //! and what is decoded of the output says of each picture where it came from.
 //!
 //! Each run has two tools on the same inputs, one without and one with `--delay`. With
-//! `HEADEND_SWITCHES=20` each fault is struck so many times, at another moment of the GOP each time;
+//! `HEADEND_MATRIX=20` each fault is struck so many times, at another moment of the GOP each time;
 //! the tables stand on stderr (`--nocapture`).
 
 use std::fmt::Write as _;
@@ -58,7 +58,7 @@ fn url(group: Ipv4Addr) -> String {
 /// Strikes as often as is asked for, says what came of it.
 #[track_caller]
 fn strike(test: &str, fault: &Fault) {
-    let times = std::env::var("HEADEND_SWITCHES").map_or(1, |times| times.parse().unwrap());
+    let times = std::env::var("HEADEND_MATRIX").map_or(1, |times| times.parse().unwrap());
     let table = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("fallback-{}", fault.name));
     in_own_network(&format!("tsfallback::real::{test}"), || {
         let mut text = String::new();
@@ -176,7 +176,7 @@ fn run(fault: &Fault, seed: u64) -> (Vec<Outcome>, Vec<String>) {
         outcome.first = came.map_or(f64::NAN, |(at, _)| ms(struck, at));
         outcome.silence = longest(taken.iter().map(|(at, _)| *at));
         outcome.pictureless = longest(packets_of_picture(&taken).map(|(at, _)| at));
-        for finding in outcome.look(&file, fault.found, fault.damaged) {
+        for finding in outcome.look(&file, &files, fault.found, fault.damaged) {
             say(finding);
         }
         outcomes.push(outcome);

@@ -102,6 +102,13 @@ impl Feed {
         self
     }
 
+    /// The sender goes on with another file, as one that was set up anew does: its clock is another
+    /// one, and so is its PMT where it describes something else.
+    pub fn go_on_with(&mut self, file: &Path) {
+        self.packets = Packet::slice_of(&fs::read(file).unwrap()).0.to_vec();
+        (self.seam, self.next) = (Seam::new(), 0);
+    }
+
     /// Nothing is wrong with it.
     pub fn is_well(&self) -> bool {
         self.alive && self.loss == 0 && self.strike == Strike::None
@@ -151,6 +158,8 @@ impl Feed {
 /// Feeds into a switch, and what came out of it.
 pub struct Sim {
     pub switch: Switch,
+    /// How often it is asked.
+    pub turn: Ticks27M,
     pub feeds: Vec<Feed>,
     pub now: Arrival,
     pub out: Vec<u8>,
@@ -162,9 +171,6 @@ pub struct Sim {
     ahead: Ticks27M,
 }
 
-/// How often the switch is asked.
-const TURN: Ticks27M = Ticks27M::from_millis(5);
-
 impl Sim {
     pub fn new(feeds: Vec<Feed>) -> Self {
         Self::with(SwitchOptions::default(), feeds)
@@ -173,6 +179,7 @@ impl Sim {
     pub fn with(options: SwitchOptions, feeds: Vec<Feed>) -> Self {
         Self {
             switch: Switch::new(options, feeds.len()),
+            turn: Ticks27M::from_millis(5),
             feeds,
             now: Arrival::default(),
             out: Vec::new(),
@@ -190,7 +197,7 @@ impl Sim {
     pub fn run_until(&mut self, end: Ticks27M) {
         let mut batch = Batch::with_capacity(1024);
         while self.now < Arrival::default() + end {
-            self.now += TURN;
+            self.now += self.turn;
             for (n, feed) in self.feeds.iter_mut().enumerate() {
                 batch.clear();
                 feed.take(self.now, &mut batch);
@@ -232,13 +239,26 @@ impl Sim {
         }
     }
 
+    /// Takes what came out since the last call, and when.
+    pub fn take(&mut self) -> Vec<(Packet, Arrival)> {
+        let packets = Packet::slice_of(&self.out).0.to_vec();
+        self.out.clear();
+        packets.into_iter().zip(self.times.drain(..)).collect()
+    }
+
+    /// Forgets what was observed but for the newest.
+    pub fn forget(&mut self) {
+        let old = self.events.len().saturating_sub(60);
+        self.events.drain(..old);
+    }
+
     /// Ends the output with a whole picture.
     pub fn finish(&mut self) {
         self.switch.end();
         let limit = self.now + Ticks27M::SECOND * 10;
         while !self.switch.is_over() {
             assert!(self.now < limit, "{}", self.log());
-            self.run_until(self.now - Arrival::default() + TURN);
+            self.run_until(self.now - Arrival::default() + self.turn);
         }
     }
 

@@ -33,9 +33,15 @@ impl Fallback {
 
     /// Into an endpoint.
     pub fn start_to(output: &str, inputs: &[&str], more: &[&str]) -> Self {
+        Self::start_in(&std::env::var("PATH").unwrap(), output, inputs, more)
+    }
+
+    /// With other programs in its path.
+    pub fn start_in(path: &str, output: &str, inputs: &[&str], more: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = |name: &str| folder.path().join(name);
         let mut tool = command("tsfallback");
+        tool.env("PATH", path);
         for input in inputs {
             tool.args(["-i", input]);
         }
@@ -54,6 +60,11 @@ impl Fallback {
         let started = Self { running, folder };
         wait_for("the control socket", || control.exists());
         started
+    }
+
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.running.0.id()
     }
 
     pub fn path(&self, name: &str) -> PathBuf {

@@ -55,6 +55,48 @@ fn damaged_settings_stop_nobody_and_are_kept_aside() {
     }
 }
 
+/// A format of which nothing is known here, but that there will be one: not a word of what it says
+/// is damage, and not a file of such a ring is ours to change.
+#[test]
+fn a_ring_of_a_later_version_is_refused_and_left_as_it_is() {
+    let (_keep, ring) = dir();
+    file(&ring, &stream(0, 20_000));
+    let path = Path::new(&ring).join("ring.json");
+    let later = r#"{"format": 7, "kept": {"hours": 24}, "pieces": "hourly"}"#;
+    fs::write(&path, later).unwrap();
+    let listed = || {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&ring).unwrap() {
+            let entry = entry.unwrap();
+            let bytes = fs::read(entry.path()).unwrap();
+            names.push((entry.file_name(), bytes));
+        }
+        names.retain(|(name, _)| name != "ring.lock");
+        names.sort();
+        names
+    };
+    let before = listed();
+    let refused = |args: &[&str]| {
+        let words = ["ring.json", "later headend", "format 7", "reads up to 1"];
+        let ran = tsring(args).stdin(stream(20_000, 1_000)).run();
+        let ran = ran.expect(2, &words);
+        assert!(!ran.stderr.contains("damaged"), "{args:?}: {}", ran.stderr);
+        assert!(listed() == before, "{args:?} changed a file");
+    };
+    refused(&["read", &ring]);
+    refused(&["info", &ring]);
+    refused(&["check", &ring]);
+    refused(&["check", &ring, "--repair"]);
+    refused(&["record", &ring, "--clock", "pcr"]);
+    // Numbers that no version will have are damage.
+    for absurd in ["0", "-1", "\"1\"", "1.5"] {
+        fs::write(&path, later.replace('7', absurd)).unwrap();
+        tsring(&["read", &ring])
+            .run()
+            .expect(0, &["ring_settings_damaged"]);
+    }
+}
+
 /// [`stream`] with the tables of one service: PAT, PMT, SDT, and the EIT present section of the
 /// event that is on at each packet, four times in three seconds.
 fn channel(packets: u32, event_at: impl Fn(u32) -> EitEvent<'static>) -> Vec<u8> {

@@ -1,14 +1,13 @@
 //! What ffmpeg is asked, and what its filters say.
 
+use super::DecodeOptions;
 use crate::si::{Service, StreamKind};
 use crate::ts::Pid;
 
-/// Streams of sound that are listened to at most.
-const MAX_SOUNDS: usize = 8;
 /// Black, or the same picture, is found after so many seconds.
 pub(super) const PICTURE_SECONDS: u32 = 2;
 /// Silence is found after so many seconds.
-const SILENCE_SECONDS: u32 = 5;
+pub(super) const SILENCE_SECONDS: u32 = 5;
 
 /// What the filters tell of a PID.
 #[derive(Copy, Clone, Debug, PartialEq)]
@@ -40,9 +39,9 @@ pub(super) struct Request {
     pub(super) audio: bool,
 }
 
-/// The command that decodes a service: the first picture and every sound of it. `None` when it has
-/// neither.
-pub(super) fn request(service: &Service) -> Option<Request> {
+/// The command that decodes a service: the first picture and the first sounds of it. `None` when it
+/// has neither.
+pub(super) fn request(service: &Service, options: DecodeOptions) -> Option<Request> {
     let of = |kind| {
         service
             .streams
@@ -64,29 +63,35 @@ pub(super) fn request(service: &Service) -> Option<Request> {
         ));
         maps.push_str(&format!(" -map '[p{pid}]' -f null -"));
     }
-    for audio in of(StreamKind::Audio).take(MAX_SOUNDS) {
+    for audio in of(StreamKind::Audio).take(options.sounds) {
         let pid = audio.pid.get();
         let tell =
             |name: &str, key: &str| format!("ametadata@{pid}_{name}=mode=print:key=lavfi.{key}");
         // Loudness is told each 2 s, not each 0.1 s: frames are made that long.
+        let loudness = match options.loudness {
+            true => format!(
+                ",aresample=48000,ebur128=metadata=1:framelog=verbose,asetnsamples=n=96000:p=0,\
+                 {},{},{}",
+                tell("i", "r128.I"),
+                tell("s", "r128.S"),
+                tell("r", "r128.LRA"),
+            ),
+            false => String::new(),
+        };
         graph.push(format!(
-            "[0:i:{pid}]silencedetect=n=-60dB:d={SILENCE_SECONDS},{},{},\
-             aresample=48000,ebur128=metadata=1:framelog=verbose,asetnsamples=n=96000:p=0,\
-             {},{},{}[p{pid}]",
+            "[0:i:{pid}]silencedetect=n=-60dB:d={SILENCE_SECONDS},{},{}{loudness}[p{pid}]",
             tell("ss", "silence_start"),
             tell("se", "silence_end"),
-            tell("i", "r128.I"),
-            tell("s", "r128.S"),
-            tell("r", "r128.LRA"),
         ));
         maps.push_str(&format!(" -map '[p{pid}]' -f null -"));
     }
     let graph = graph.join(";");
+    let behind = if options.behind { "nice " } else { "" };
     (!graph.is_empty()).then(|| Request {
         video: of(StreamKind::Video).next().map(|s| s.pid),
-        audio: of(StreamKind::Audio).next().is_some(),
+        audio: options.sounds > 0 && of(StreamKind::Audio).next().is_some(),
         command: format!(
-            "exec ffmpeg -hide_banner -nostats -loglevel level+info -copyts -f mpegts -i pipe:0 \
+            "exec {behind}ffmpeg -hide_banner -nostats -loglevel level+info -copyts -f mpegts -i pipe:0 \
              -filter_complex '{graph}'{maps}"
         ),
     })

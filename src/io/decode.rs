@@ -1,5 +1,5 @@
-//! `--decode`: black and frozen pictures, silence and loudness, by one ffmpeg beside the
-//! measuring. What is live, or passed on, never waits for it; a file or a pipe does.
+//! Black and frozen pictures, silence and loudness, by one ffmpeg beside a monitor. What is live
+//! never waits for it; a file or a pipe does.
 
 mod lines;
 
@@ -10,10 +10,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use self::lines::Said;
-use crate::cli::Context;
-use crate::io::clock::{Clock, SystemClock};
-use crate::io::queue::{Feeder, Limits, Outlet, Taken, queue};
-use crate::io::{Endpoint, EndpointError, OutputOptions, Relay, Sink, open_output};
+use super::clock::{Clock, SystemClock};
+use super::queue::{Feeder, Limits, Outlet, Taken, queue};
+use super::{Endpoint, EndpointError, OutputOptions, Relay, Sink, open_output};
 use crate::monitor::content::Loudness;
 use crate::monitor::{Alarms, Check, Finding, Moment, Monitor};
 use crate::si::ServiceId;
@@ -29,6 +28,24 @@ const MAX_SAID: usize = 4096;
 
 /// How long is waited for PMTs that do not come: a filter may have taken their services out.
 const PMT_PATIENCE: Ticks27M = Ticks27M::new(2 * 27_000_000);
+/// What an ffmpeg found that died goes on until another could have found it, and for so long at
+/// most: there may be no other.
+const LONGEST_DOUBT: Ticks27M = Ticks27M::new(30 * 27_000_000);
+/// How much later than it began an ffmpeg tells what it finds, beside the time that its filter takes.
+const TOLD_LATE: Ticks27M = Ticks27M::SECOND;
+
+/// What is decoded, and for whom.
+#[derive(Copy, Clone, Debug, PartialEq, Eq)]
+pub struct DecodeOptions {
+    /// Packets do not wait for ffmpeg: what it does not take is dropped and said.
+    pub live: bool,
+    /// ffmpeg is given less of the processor than others, and its end is not waited for.
+    pub behind: bool,
+    /// Sounds that are listened to at most.
+    pub sounds: usize,
+    /// Loudness is measured, too.
+    pub loudness: bool,
+}
 
 /// What is heard of ffmpeg.
 #[derive(Copy, Clone, Debug)]
@@ -40,21 +57,28 @@ enum Heard {
     Died,
 }
 
-/// One ffmpeg that decodes one service.
-pub(super) struct Decode {
+/// One ffmpeg that decodes one service: its first picture and some of its sounds. It is started again
+/// when it dies, as a program of `exec:` is.
+#[derive(Debug)]
+pub struct Decode {
     service: ServiceId,
     /// What ffmpeg was asked: the PIDs of the service are in it.
     command: String,
     feeder: Feeder,
-    writer: Option<JoinHandle<()>>,
+    writer: JoinHandle<()>,
     relay: Relay,
     heard: Arc<Mutex<Vec<Heard>>>,
     video: Option<Pid>,
+    /// How many formats its pictures had when it began.
+    formats: u64,
     audio: bool,
     stop: Arc<AtomicBool>,
-    live: bool,
+    options: DecodeOptions,
     /// What goes on.
     going_on: BTreeSet<(Pid, Check)>,
+    /// What went on when ffmpeg died, and until when that is not held against what the next one
+    /// finds.
+    doubts: BTreeMap<(Pid, Check), Ticks27M>,
     /// A picture became black at this place, which was heard then; whether it stays so long
     /// enough is not known yet.
     maybe_black: Option<(Pid, Moment, Ticks27M)>,
@@ -66,20 +90,22 @@ impl Decode {
     ///
     /// # Errors
     /// When not even a shell can be started.
-    pub(super) fn start(monitor: &Monitor, live: bool) -> Option<Result<Self, EndpointError>> {
+    pub fn start(monitor: &Monitor, options: DecodeOptions) -> Option<Result<Self, EndpointError>> {
         let programs = monitor.programs();
         if !programs.is_complete() && monitor.now().time < PMT_PATIENCE {
             return None;
         }
         let mut services = programs.services();
-        let (service, request) = services.find_map(|s| Some((s.id, lines::request(s)?)))?;
+        let (service, request) =
+            services.find_map(|s| Some((s.id, lines::request(s, options)?)))?;
         let command = request.command.clone();
         let stop = Arc::new(AtomicBool::new(false));
-        let options = OutputOptions {
+        let output = OutputOptions {
             stop: Arc::clone(&stop),
+            disposable: options.behind,
             ..OutputOptions::default()
         };
-        let sink = match open_output(&Endpoint::Exec(request.command), &options) {
+        let sink = match open_output(&Endpoint::Exec(request.command), &output) {
             Ok(sink) => sink,
             Err(e) => return Some(Err(e)),
         };
@@ -96,24 +122,31 @@ impl Decode {
             service,
             command,
             feeder,
-            writer: Some(std::thread::spawn(move || writer.run())),
+            writer: std::thread::spawn(move || writer.run()),
             relay,
             heard,
             video: request.video,
+            formats: formats(monitor, request.video),
             audio: request.audio,
             stop,
-            live,
+            options,
             going_on: BTreeSet::new(),
+            doubts: BTreeMap::new(),
             maybe_black: None,
             loudness: BTreeMap::new(),
         }))
     }
 
     /// True when the tables name other PIDs for the service by now, or it is gone: ffmpeg decodes
-    /// what nobody sends any more.
-    pub(super) fn is_outdated(&self, monitor: &Monitor) -> bool {
+    /// what nobody sends any more. So it is when its pictures have another format: the filters begin
+    /// anew then, and never tell that what they had found is over.
+    pub fn is_outdated(&self, monitor: &Monitor) -> bool {
+        if formats(monitor, self.video) != self.formats {
+            return true;
+        }
         let programs = monitor.programs();
-        match programs.service(self.service).map(lines::request) {
+        let request = |service| lines::request(service, self.options);
+        match programs.service(self.service).map(request) {
             Some(Some(request)) => request.command != self.command,
             // Its PMT is on its way, or names nothing for now.
             Some(None) => false,
@@ -122,14 +155,14 @@ impl Decode {
     }
 
     /// Hands on packets: those of a live input at once or never, those of a file when there is
-    /// room.
-    pub(super) fn push(&mut self, batch: &Batch, context: &Context) {
+    /// room, unless `stopping`.
+    pub fn push(&mut self, batch: &Batch, stopping: &dyn Fn() -> bool) {
         for (arrival, packets) in batch.runs() {
             let mut left = packets;
-            while !left.is_empty() && !context.stopping() {
+            while !left.is_empty() && !stopping() {
                 let taken = self.feeder.batch().extend(left, arrival);
                 left = left.get(taken..).unwrap_or_default();
-                if self.live {
+                if self.options.live {
                     if !self.feeder.offer(SystemClock.now()) || taken == 0 {
                         return;
                     }
@@ -141,33 +174,32 @@ impl Decode {
                 }
             }
         }
-        if self.live {
+        if self.options.live {
             self.feeder.offer(SystemClock.now());
         }
     }
 
-    /// Tells what ffmpeg found, and what became of it.
-    pub(super) fn turn(
+    /// Tells what ffmpeg found, to the alarms, and what became of it, to `log`.
+    pub fn turn(
         &mut self,
         monitor: &mut Monitor,
         alarms: &mut Alarms,
         news: &mut dyn FnMut(&crate::monitor::Alarm),
-        context: &Context,
+        log: &mut dyn FnMut(&dyn Event),
     ) {
-        self.relay.drain_events(&mut |event| context.event(event));
-        self.feeder.drain_events(&mut |event| context.event(event));
+        self.relay.drain_events(log);
+        self.feeder.drain_events(log);
         let heard = std::mem::take(&mut *self.heard.lock().unwrap_or_else(PoisonError::into_inner));
         for heard in heard {
             let (pid, said) = match heard {
                 Heard::Said(pid, said) => (pid, said),
                 Heard::Begun => {
                     monitor.is_decoded(self.video.is_some(), self.audio);
+                    self.begin(monitor.now().time);
                     continue;
                 }
                 Heard::Died => {
-                    // What went on goes on for the next one to find.
-                    self.going_on.clear();
-                    self.maybe_black = None;
+                    self.die(monitor.now().time);
                     continue;
                 }
             };
@@ -204,6 +236,7 @@ impl Decode {
                 Ok(from) => from,
                 Err(to) => {
                     self.going_on.remove(&(pid, check));
+                    self.doubts.remove(&(pid, check));
                     alarms.hold(check, Subject::Pid(pid), to);
                     continue;
                 }
@@ -214,16 +247,38 @@ impl Decode {
         let now = monitor.now().time;
         let black = self
             .maybe_black
-            .filter(|(_, _, heard)| self.live && now - *heard >= long);
+            .filter(|(_, _, heard)| self.options.live && now - *heard >= long);
         if let Some((pid, from, _)) = black {
             self.maybe_black = None;
             self.found(pid, Check::VideoBlack, from, monitor, &mut |f| {
                 alarms.push(f, news)
             });
         }
-        for (pid, check) in &self.going_on {
+        self.doubts.retain(|_, until| now < *until);
+        for (pid, check) in self.going_on.iter().chain(self.doubts.keys()) {
             alarms.hold(*check, Subject::Pid(*pid), monitor.now());
         }
+    }
+
+    /// ffmpeg has begun: what went on before is found by it soon, or is over.
+    fn begin(&mut self, now: Ticks27M) {
+        for ((_, check), until) in &mut self.doubts {
+            let seconds = match check {
+                Check::AudioSilent => lines::SILENCE_SECONDS,
+                _ => lines::PICTURE_SECONDS,
+            };
+            let found = now + Ticks27M::SECOND * i64::from(seconds) + TOLD_LATE;
+            *until = found.min(*until);
+        }
+    }
+
+    /// ffmpeg has died: what went on goes on for the next one to find.
+    fn die(&mut self, now: Ticks27M) {
+        let until = now + LONGEST_DOUBT;
+        let went_on = std::mem::take(&mut self.going_on);
+        self.doubts
+            .extend(went_on.into_iter().map(|what| (what, until)));
+        self.maybe_black = None;
     }
 
     /// `check` found something that began at that place.
@@ -236,6 +291,7 @@ impl Decode {
         out: &mut dyn FnMut(&Finding),
     ) {
         self.going_on.insert((pid, check));
+        self.doubts.remove(&(pid, check));
         monitor.outside(&Finding::new(check, Subject::Pid(pid), from), out);
     }
 
@@ -252,19 +308,31 @@ impl Decode {
 
     /// No more comes: waits for what ffmpeg has to say of the rest; not when the end was asked
     /// for.
-    pub(super) fn finish(&mut self, context: &Context) {
+    pub fn finish(&mut self, stopping: &dyn Fn() -> bool) {
         self.feeder.close();
-        let Some(writer) = self.writer.take() else {
-            return;
-        };
-        while !writer.is_finished() {
-            if context.stopping() || self.live {
+        while !self.is_over() {
+            if stopping() || self.options.live {
                 self.stop.store(true, Ordering::Relaxed);
             }
             std::thread::sleep(Duration::from_millis(5));
         }
-        let _ = writer.join();
     }
+
+    /// Ends ffmpeg without waiting for it; [`Decode::is_over`] tells when it has gone.
+    pub fn let_go(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.feeder.close();
+    }
+
+    /// True when ffmpeg has ended and no other follows.
+    pub fn is_over(&self) -> bool {
+        self.writer.is_finished()
+    }
+}
+
+/// How many formats the pictures had so far; the first one is there when its headers are not yet.
+fn formats(monitor: &Monitor, video: Option<Pid>) -> u64 {
+    video.map_or(1, |pid| monitor.picture_formats(pid).max(1))
 }
 
 /// Where in the stream ffmpeg's second of a PID is: it tells time stamps as they came, but for whole
