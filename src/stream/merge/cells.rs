@@ -28,6 +28,8 @@ pub(super) struct Cell {
     /// The legs that had it, a bit each.
     pub(super) had: u32,
     pub(super) sent: bool,
+    /// Put into a gap that it fills by its counters, behind which its leg had already been.
+    pub(super) guessed: bool,
     label: u64,
     prev: u32,
     next: u32,
@@ -268,6 +270,7 @@ impl Cell {
             by: 0,
             had: 0,
             sent: false,
+            guessed: false,
             label: 0,
             prev: NIL,
             next: NIL,

@@ -406,7 +406,7 @@ impl Merge {
         let waiting = self.unknown(leg);
         let differs = waiting >= DIFFERENT && it.furthest != NIL && self.is_alone_behind(leg);
         let given_up = differs || now - since >= self.delay || it.held > MOST_PENDING;
-        if given_up || now - since >= GUARD / 2 && !self.resolve(leg) {
+        if given_up || now - since >= GUARD / 2 && !self.resolve(leg, now) {
             self.differs(leg, now);
         }
     }
@@ -433,6 +433,19 @@ impl Merge {
         false
     }
 
+    /// A packet that has not left loses its place.
+    fn take_out(&mut self, id: u32) {
+        self.cells.remove(id);
+        for leg in &mut self.legs {
+            if leg.last == id {
+                leg.last = NIL;
+            }
+            if leg.furthest == id {
+                leg.furthest = NIL;
+            }
+        }
+    }
+
     /// A leg carries something else: the main one is followed.
     fn differs(&mut self, leg: usize, now: Arrival) {
         if leg > 0 {
@@ -450,15 +463,9 @@ impl Merge {
         let mut had = 0;
         for (id, by) in cut {
             had |= by;
-            self.cells.remove(id);
+            self.take_out(id);
             for (n, leg) in self.legs.iter_mut().enumerate() {
                 leg.counts.different += u64::from(by & 1 << n != 0);
-                if leg.last == id {
-                    leg.last = NIL;
-                }
-                if leg.furthest == id {
-                    leg.furthest = NIL;
-                }
             }
         }
         for n in 1..self.legs.len() {

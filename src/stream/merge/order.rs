@@ -4,9 +4,12 @@ use super::Merge;
 use super::cells::{Cell, NIL};
 use super::leg::Run;
 use crate::ts::{Packet, Pid};
+use crate::units::Ticks27M;
 
 /// How far off a packet of the same PID is looked for.
 const FARTHEST: usize = 512;
+/// How much later than what stands beside it comes what was overtaken, at most.
+const OVERTAKEN: Ticks27M = Ticks27M::from_millis(10);
 
 /// True when the counters of two packets tell which comes first.
 pub(super) fn compares(a: &Packet, b: &Packet) -> bool {
@@ -114,37 +117,44 @@ impl Merge {
     /// next one, which tells, is not there.
     pub(super) fn end_for(&self, leg: usize) -> Option<u32> {
         let tail = self.cells.tail();
+        if self.gap(leg, tail).is_none() {
+            return Some(tail);
+        }
+        self.legs.get(leg)?.pending.get(1)?;
+        Some(self.gap_for(leg, tail).unwrap_or(tail))
+    }
+
+    /// Behind which cell before `from` the datagram of a leg that waits in front fills a gap, if it
+    /// does and the next one goes on from `from`: others have overtaken it. Without that it stands
+    /// where it came, and others of its PID are lost beside it: counters alone come again after
+    /// sixteen packets, and somewhere is a gap that fits.
+    pub(super) fn gap_for(&self, leg: usize, from: u32) -> Option<u32> {
+        let gap = self.gap(leg, from)?;
         let mut pending = self.legs.get(leg)?.pending.iter();
-        let Some((first, last)) = ends(pending.next()?) else {
-            return Some(tail);
-        };
-        let newest = self.neighbour(first, tail, |id| self.cells.prev(id));
-        let Some(newest) = newest.filter(|newest| !follows(newest, first)) else {
-            return Some(tail);
-        };
-        let Some(gap) = self.gap(first, last) else {
-            return Some(tail);
-        };
-        let next = pending.next()?;
-        let mut next = next.packets.iter().map(|(packet, _)| packet);
-        let goes_on = next
-            .find(|packet| compares(packet, first))
-            .is_some_and(|packet| follows(newest, packet));
-        Some(if goes_on { gap } else { tail })
+        let (first, _) = ends(pending.next()?)?;
+        let newest = self.neighbour(first, from, |id| self.cells.prev(id))?;
+        let mut next = pending.next()?.packets.iter().map(|(packet, _)| packet);
+        let next = next.find(|packet| compares(packet, first))?;
+        follows(newest, next).then_some(gap)
     }
 
-    /// Behind which cell the datagram of a leg that waits in front fills a gap, if it does.
-    pub(super) fn gap_for(&self, leg: usize) -> Option<u32> {
+    /// Behind which cell before `from` is a gap that the datagram of a leg that waits in front
+    /// fills, where it does not go on from there.
+    fn gap(&self, leg: usize, from: u32) -> Option<u32> {
         let (first, last) = ends(self.legs.get(leg)?.pending.front()?)?;
-        self.gap(first, last)
-    }
-
-    /// Behind which cell is a gap that is filled by packets from `first` to `last` of a PID.
-    fn gap(&self, first: &Packet, last: &Packet) -> Option<u32> {
-        let mut id = self.cells.tail();
+        let newest = self.neighbour(first, from, |id| self.cells.prev(id))?;
+        if follows(newest, first) {
+            return None;
+        }
+        let it = self.legs.get(leg)?;
+        let came = it.pending.front()?.came - it.lag;
+        let mut id = from;
         let mut behind: Option<u32> = None;
         for _ in 0..FARTHEST {
             let cell = self.cells.get(id)?;
+            if came - cell.came > OVERTAKEN {
+                return None;
+            }
             if compares(&cell.packet, first) {
                 let after = behind.and_then(|id| self.cells.get(id));
                 let fills = after.is_some_and(|after| {

@@ -135,7 +135,7 @@ impl Way {
 }
 
 /// Packets before which nothing is lost: the legs are to find one another.
-const SOUND: usize = 5_000;
+const SOUND: usize = 7_000;
 
 /// Datagrams as they come: when, and which packets.
 fn carry(way: &Way, packets: usize, random: &mut Random) -> Vec<(Arrival, std::ops::Range<usize>)> {
@@ -323,11 +323,38 @@ fn what_either_leg_has_within_the_skew_leaves_once_and_in_order() {
                 for leg in 0..2 {
                     let counts = outcome.merge.counts(leg);
                     let lost = outcome.lacks[leg] as u64;
-                    // Null packets and repeats are not told apart where both have lost some.
-                    let near = counts.lost.abs_diff(lost) * 50 <= lost.max(350);
-                    assert!(near, "{what}: {counts:?}, {lost} lost");
+                    // Each null packet and repeat that is there once more is one that a leg had not.
+                    let all = outcome.had.iter().filter(|had| **had).count();
+                    let slack = lost.max(350) / 50 + outcome.out.len().abs_diff(all) as u64;
+                    let near = counts.lost.abs_diff(lost) <= slack;
+                    assert!(near, "{what}: {counts:?}, {lost} lost, {slack}");
                     assert_eq!((counts.different, counts.late), (0, 0), "{what}");
                 }
+            }
+        }
+    }
+}
+
+/// Counters come again after sixteen packets: in many places a lost datagram would fit. Three ways
+/// at a loss of up to a tenth, with gaps of each beside those of the others.
+#[test]
+fn a_gap_elsewhere_with_the_same_counters_is_not_filled() {
+    for seed in 0..4 {
+        for (loss, skew, later) in [(50, 450, 450), (100, 10, 0), (100, 50, 30), (100, 150, 150)] {
+            let sent = multiplex(seed, 20_000);
+            let mut ways = vec![
+                Way::of(ms(5)).losing(loss),
+                Way::of(ms(5 + later)).losing(loss),
+                Way::of(ms(5 + later / 2)).losing(loss),
+            ];
+            for legs in [3, 2] {
+                ways.truncate(legs);
+                if seed % 2 == 1 {
+                    ways.reverse();
+                }
+                let outcome = run(ms(skew), &sent, &ways, seed);
+                let what = format!("seed {seed}, {loss} {skew} {later}, {legs} legs");
+                is_whole(&outcome, &sent, &what);
             }
         }
     }

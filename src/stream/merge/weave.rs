@@ -47,7 +47,7 @@ impl Merge {
     pub(super) fn settle(&mut self, leg: usize) {
         loop {
             let Some(it) = self.legs.get(leg) else { return };
-            let runs = it.pending.len();
+            let (runs, last) = (it.pending.len(), it.last);
             // The first ones, and the one that came last.
             let looked_at = (0..runs).filter(|n| *n < LOOKED_AT || n + 1 == runs);
             let found = looked_at
@@ -62,11 +62,12 @@ impl Merge {
                         it.counts.repeated += run.packets.len() as u64;
                     }
                 }
+                Some((_, Look::Found(anchors))) if self.take_back(leg, &anchors) => {}
                 Some((n, Look::Found(anchors))) => {
                     let doubtful = self.is_doubtful(leg, n, &anchors);
                     if doubtful
                         && n > 0
-                        && let Some(after) = self.gap_for(leg)
+                        && let Some(after) = self.gap_for(leg, last)
                         && let Some(run) = self.legs.get_mut(leg).and_then(super::Leg::pop)
                     {
                         self.append(leg, &run, after);
@@ -90,6 +91,35 @@ impl Merge {
         }
     }
 
+    /// What one leg seemed to have been overtaken with, and another has behind what it had before,
+    /// was where it came: it waits for its place again. True when there was such.
+    fn take_back(&mut self, leg: usize, anchors: &[(usize, u32)]) -> bool {
+        let (Some(it), Some((_, first))) = (self.legs.get(leg), anchors.first()) else {
+            return false;
+        };
+        let wrong = |cell: &Cell| cell.guessed && !cell.sent && cell.by != leg;
+        if it.last == NIL || !self.cells.is_before(*first, it.last) {
+            return false;
+        }
+        let Some(block) = self.cells.get(*first).filter(|c| wrong(c)).map(|c| c.block) else {
+            return false;
+        };
+        let same = |cell: &Cell| wrong(cell) && cell.block == block;
+        let mut id = *first;
+        while self.cells.get(self.cells.prev(id)).is_some_and(same) {
+            id = self.cells.prev(id);
+        }
+        while self.cells.get(id).is_some_and(same) {
+            let (before, next) = (self.cells.prev(id), self.cells.next(id));
+            for leg in self.legs.iter_mut().filter(|leg| leg.last == id) {
+                leg.last = before;
+            }
+            self.take_out(id);
+            id = next;
+        }
+        true
+    }
+
     /// True when the datagrams before the one at `n` do not fill a gap where they would go.
     fn is_doubtful(&self, leg: usize, n: usize, anchors: &[(usize, u32)]) -> bool {
         let (Some(it), Some((place, right))) = (self.legs.get(leg), anchors.first()) else {
@@ -111,7 +141,7 @@ impl Merge {
 
     /// What is doubtful and has waited long enough is believed when one datagram confirms it; else
     /// it is left out. False when the main leg cannot be believed.
-    pub(super) fn resolve(&mut self, leg: usize) -> bool {
+    pub(super) fn resolve(&mut self, leg: usize, now: Arrival) -> bool {
         let Some(it) = self.legs.get(leg) else {
             return true;
         };
@@ -120,13 +150,14 @@ impl Merge {
             .iter()
             .enumerate()
             .find_map(|(n, run)| match self.look(leg, run) {
-                Look::Found(anchors) => Some((n, anchors)),
+                Look::Found(anchors) => Some((n, run.came, anchors)),
                 _ => None,
             });
-        let Some((n, anchors)) = found else {
+        let Some((n, came, anchors)) = found else {
             return true;
         };
-        if it.last == NIL {
+        // What confirms it has to have come.
+        if it.last == NIL || now - came < super::GUARD / 2 {
             return true;
         }
         if self.confirming(leg, n) == 0 && leg == 0 {
@@ -209,10 +240,25 @@ impl Merge {
         }
         // Where nothing is known of where it is, most of a datagram has to be found.
         let far = it.last == NIL || anchors.first().is_some_and(|(_, id)| self.is_far(leg, *id));
-        match anchors.len() < unknown && far {
+        match far && (anchors.len() < unknown || !self.is_sure(leg, run, &anchors)) {
             true => Look::Unknown,
             false => Look::Found(anchors),
         }
+    }
+
+    /// False where a datagram may be another one: a table that counts comes again after sixteen of
+    /// it, and null packets beside it tell nothing.
+    fn is_sure(&self, leg: usize, run: &Run, anchors: &[(usize, u32)]) -> bool {
+        let (Some(it), Some((_, first))) = (self.legs.get(leg), anchors.first()) else {
+            return false;
+        };
+        let cells = || anchors.iter().filter_map(|(_, id)| self.cells.get(*id));
+        let timely = self
+            .cells
+            .get(*first)
+            .is_some_and(|cell| it.last != NIL && (run.came - cell.came - it.lag).abs() < SOON);
+        let several = anchors.len() > 1 || run.packets.len() == 1;
+        timely || several && cells().any(|cell| cell.packet.pid().get() >= 0x20)
     }
 
     /// True for a datagram of several packets that is the one before once more.
@@ -348,7 +394,10 @@ impl Merge {
         let Some(it) = self.legs.get_mut(leg) else {
             return;
         };
-        it.lag += (lag - it.lag) / 16;
+        match it.last {
+            NIL => it.lag = lag,
+            _ => it.lag += (lag - it.lag) / 16,
+        }
         it.last = id;
         if further {
             it.furthest = id;
@@ -397,9 +446,14 @@ impl Merge {
 
     /// Adds a datagram behind a cell.
     pub(super) fn append(&mut self, leg: usize, run: &Run, after: u32) {
+        let guessed = after != self.cells.tail();
         let mut after = after;
         for item in items_of(run) {
-            after = self.insert(leg, &item, after);
+            let id = self.insert(leg, &item, after);
+            if let Some(cell) = self.cells.get_mut(id).filter(|_| id != after) {
+                cell.guessed = guessed;
+            }
+            after = id;
         }
     }
 }
