@@ -22,7 +22,12 @@
 //! What content cannot tell: null packets, where each leg has lost some between the same two
 //! neighbours, and a packet that its sender repeats (§2.4.3.3), where each leg has lost one of the
 //! two. Of these there may be one more or one less than there was. A plain datagram that was overtaken
-//! and of which a neighbour is lost may be left where it came.
+//! and of which a neighbour is lost may be left where it came. What the others lost between gaps of
+//! their own, and no datagram confirms within 10 ms, is left out and counted as different.
+//!
+//! Proven, in simulated time with legs of which each loses datagrams by itself: up to a loss of a
+//! tenth, two and three legs, up to 450 ms apart, everything but those leaves once, and each PID in
+//! order. Packets of different PIDs change places only where each leg has lost what stood beside them.
 //!
 //! A leg that goes on to carry something else is found out by 48 packets of it and 48 of others that
 //! have nothing in common. The main one is then followed, and packets of the others that the main

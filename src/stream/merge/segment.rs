@@ -192,19 +192,25 @@ impl Merge {
         if block != 0 && (x.block == block || y.block == block) {
             return y.block == block;
         }
-        let own = mine
+        // A datagram is not cut: what comes before any of it comes before all of it.
+        let mut own = mine
             .iter()
             .take_while(|i| i.block != 0 && i.block == x.block);
-        for item in own {
-            if let Some(other) = other_of(&item.packet) {
-                return self.is_first(other, &item.packet, after);
-            }
+        let is_behind = |item: &Item| {
+            let other = other_of(&item.packet);
+            other.is_some_and(|other| self.is_first(other, &item.packet, after))
+        };
+        if own.any(is_behind) {
+            return true;
         }
         let theirs = others.iter().filter_map(cell);
-        for cell in theirs.take_while(|c| c.block != 0 && c.block == y.block) {
-            if let Some(own) = mine_of(&cell.packet) {
-                return !self.is_first(own, &cell.packet, after);
-            }
+        let mut theirs = theirs.take_while(|c| c.block != 0 && c.block == y.block);
+        let is_behind = |cell: &Cell| {
+            let own = mine_of(&cell.packet);
+            own.is_some_and(|own| self.is_first(own, &cell.packet, after))
+        };
+        if theirs.any(is_behind) {
+            return false;
         }
         let lag = self.legs.get(leg).map(|leg| leg.lag).unwrap_or_default();
         y.came < x.came - lag
