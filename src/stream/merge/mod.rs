@@ -278,6 +278,10 @@ impl Merge {
                 self.look_after(leg, now);
             }
         }
+        self.give(now, out);
+    }
+
+    fn give(&mut self, now: Arrival, out: &mut dyn FnMut(&Packet, Arrival)) {
         while let Some(cell) = self.cells.get(self.cells.front()) {
             let many = self.cells.len() > MOST_PACKETS;
             if cell.due > now && !many {
@@ -314,7 +318,8 @@ impl Merge {
         for leg in 0..self.legs.len() {
             self.close(leg);
         }
-        self.pop(now + self.delay * 3, out);
+        // Later, but no leg is silent for that.
+        self.give(now + self.delay * 3, out);
     }
 
     /// Hands over what was observed since the last call.

@@ -192,13 +192,14 @@ impl Merge {
         if block != 0 && (x.block == block || y.block == block) {
             return y.block == block;
         }
-        // A datagram is not cut: what comes before any of it comes before all of it.
+        // A datagram is not cut: what comes before any of it comes before all of it. Of each PID the
+        // first of both are compared: there may be more than sixteen behind them.
         let mut own = mine
             .iter()
             .take_while(|i| i.block != 0 && i.block == x.block);
         let is_behind = |item: &Item| {
-            let other = other_of(&item.packet);
-            other.is_some_and(|other| self.is_first(other, &item.packet, after))
+            let both = other_of(&item.packet).zip(mine_of(&item.packet));
+            both.is_some_and(|(other, own)| self.is_first(other, own, after))
         };
         if own.any(is_behind) {
             return true;
@@ -206,8 +207,8 @@ impl Merge {
         let theirs = others.iter().filter_map(cell);
         let mut theirs = theirs.take_while(|c| c.block != 0 && c.block == y.block);
         let is_behind = |cell: &Cell| {
-            let own = mine_of(&cell.packet);
-            own.is_some_and(|own| self.is_first(own, &cell.packet, after))
+            let both = other_of(&cell.packet).zip(mine_of(&cell.packet));
+            both.is_some_and(|(other, own)| self.is_first(own, other, after))
         };
         if theirs.any(is_behind) {
             return false;
