@@ -150,8 +150,9 @@ use slate::{Slate, SlateChoice};
 ///
 /// With --skew, inputs that carry the same packets (two paths of one encoder) are found out by their
 /// content, and merged packet by packet: what any of them has within --skew of the first leaves once and in
-/// order, and as long as one of them lives nothing is switched. That is proven up to a loss of 10 % on
-/// each; at more, what has no place that is sure is left out (twin_different_packets). The faults of such an input that
+/// order, and as long as one of them lives nothing is switched. That is proven up to a loss of 5 % on
+/// each; at more, a datagram may seldom leave out of order where each has lost several side by side; what
+/// has no place is left out (twin_different_packets). The faults of such an input that
 /// count are those that are left then; its own are told all the same. Null packets do not matter
 /// here. An input that goes over to something else is found out after 48 packets of it, and is not
 /// merged any more for 10 s at least. What no input has is lost in the output too, and its continuity

@@ -25,9 +25,11 @@
 //! and of which a neighbour is lost may be left where it came. What the others lost between gaps of
 //! their own, and no datagram confirms within 10 ms, is left out and counted as different.
 //!
-//! Proven, in simulated time with legs of which each loses datagrams by itself: up to a loss of a
-//! tenth, two and three legs, up to 450 ms apart, everything but those leaves once, and each PID in
-//! order. Packets of different PIDs change places only where each leg has lost what stood beside them.
+//! Proven, in simulated time with two and three legs up to 450 ms apart, each of which loses
+//! datagrams by itself: up to a loss of 5 % everything but those leaves once and in order. At 10 %
+//! that holds too but where each leg has lost some datagrams side by side and others than its
+//! neighbour: more than sixteen packets of a PID leave its counter open, and two datagrams may change
+//! places. Two of forty runs of 4 s with three legs had one such place, of forty with two legs none.
 //!
 //! A leg that goes on to carry something else is found out by 48 packets of it and 48 of others that
 //! have nothing in common. The main one is then followed, and packets of the others that the main
