@@ -10,6 +10,7 @@ complete -c tsfallback -l hold-off -d 'Take an input that was left for a fault n
 complete -c tsfallback -l template -d 'Lay the output out like the first service of this transport stream file' -r -F
 complete -c tsfallback -l delay -d 'Hold the output back by so much more: the timeout and a GOP, and no frame slot is lost' -r
 complete -c tsfallback -l align -d 'Take inputs of which the stamps are so far apart at most for the same programme with the same stamps: a switch then neither repeats nor skips a picture' -r
+complete -c tsfallback -l skew -d 'Merge inputs that bring the same packets, one so much later than another at most: what one has lost is taken from the other; 50ms, up to 1s' -r
 complete -c tsfallback -l cbr -d 'Stuff with null packets to a constant rate: 8M, 4500k or bit/s' -r
 complete -c tsfallback -l control -d 'Take commands on this Unix socket' -r -F
 complete -c tsfallback -l control-mode -d 'Who may command: the mode of the socket' -r

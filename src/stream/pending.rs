@@ -35,6 +35,11 @@ impl<E: Event, const MOST: usize> Pending<E, MOST> {
 
     /// Hands over what was kept, in order.
     pub fn drain(&mut self, sink: &mut dyn FnMut(&dyn Event)) {
+        self.drain_each(&mut |event| sink(event));
+    }
+
+    /// The same, for who knows what they are.
+    pub fn drain_each(&mut self, sink: &mut dyn FnMut(&E)) {
         for event in self.events.drain(..) {
             sink(&event);
         }

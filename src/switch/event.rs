@@ -3,6 +3,7 @@
 use super::fault::Faults;
 use super::policy::Reason;
 use crate::stream::event::{Event, Severity, Value};
+use crate::stream::merge::{MergeEvent, Parted};
 use crate::units::Ticks27M;
 
 /// What a switch observes. Inputs are counted from 1, in order of priority.
@@ -72,6 +73,13 @@ pub enum SwitchEvent {
         /// How many.
         units: u64,
     },
+    /// Something about inputs that carry the same packets.
+    Twin {
+        /// Which input.
+        input: usize,
+        /// What.
+        event: MergeEvent,
+    },
     /// Packets of an input were given up: it has more than is kept.
     Overflow {
         /// Which input.
@@ -93,6 +101,12 @@ impl Event for SwitchEvent {
             Self::OtherServices { .. } => "other_services",
             Self::LayoutDiffers { .. } => "layout_differs",
             Self::Torn { .. } => "units_torn",
+            Self::Twin { event, .. } => match event {
+                MergeEvent::Joined { .. } => "twin_found",
+                MergeEvent::Parted { .. } => "twin_lost",
+                MergeEvent::TooLate { .. } => "twin_too_late",
+                MergeEvent::Overflow { .. } => "twin_overflow",
+            },
             Self::Overflow { .. } => "input_overflow",
         }
     }
@@ -105,6 +119,13 @@ impl Event for SwitchEvent {
             | Self::Restarted { .. }
             | Self::OtherServices { .. }
             | Self::LayoutDiffers { .. } => Severity::Warning,
+            Self::Twin { event, .. } => match event {
+                MergeEvent::Parted {
+                    why: Parted::Silent,
+                    ..
+                } => Severity::Info,
+                event => event.severity(),
+            },
             Self::Torn { .. } | Self::Overflow { .. } => Severity::Error,
             Self::Decided { .. } | Self::PmtChanged { .. } => Severity::Info,
         }
@@ -164,6 +185,7 @@ impl Event for SwitchEvent {
                 number("lacks_streams", *lacks);
                 number("left_out_streams", *left_out);
             }
+            Self::Twin { input, event } => event.fields_of(*input, field),
             Self::Torn { input, units } => {
                 number("input", input + 1);
                 field("units_total", (*units).into());

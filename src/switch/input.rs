@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use super::description::Description;
+use super::information::InformationReader;
 use super::recovery::Recovery;
 use super::tables::{Naming, NamingReader};
 use super::unit::{Follows, Gatherer, Place, Placed, Unit};
@@ -83,6 +84,8 @@ struct Held {
 pub(super) struct Input {
     programs: Programs,
     naming: NamingReader,
+    /// Tables that go with the service, to be passed.
+    pub(super) information: InformationReader,
     continuity: Continuity,
     pacer: Pacer,
     held: VecDeque<Held>,
@@ -108,6 +111,7 @@ impl Input {
         Self {
             programs: Programs::new(),
             naming: NamingReader::new(),
+            information: InformationReader::new(),
             continuity: Continuity::new(),
             pacer: Pacer::new(),
             held: VecDeque::new(),
@@ -192,6 +196,7 @@ impl Input {
 
     fn begin_session(&mut self) {
         self.session += 1;
+        self.information.interrupt();
         for stream in &mut self.streams {
             stream.gatherer.reset();
             stream.last_dts = None;
@@ -267,6 +272,10 @@ impl Input {
                 self.take_clock(pcr, *at, held.arrival);
             }
             let Some(base) = self.base else { continue };
+            if let Some(description) = &self.description {
+                let (session, service) = (self.session, description.service);
+                self.information.push(packet, *at, session, service);
+            }
             let main = self.description.as_ref().and_then(Description::main);
             let place = usize::from(self.places[packet.pid().index()]);
             let number = place.wrapping_sub(1);

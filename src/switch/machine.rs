@@ -6,12 +6,11 @@ use super::fault::Faults;
 use super::health::{Health, HealthOptions};
 use super::input::Input;
 use super::layout::{Layout, MAX_SLOTS};
-use super::leg::{Leg, LegStream, Now};
+use super::leg::{Leg, Now};
 use super::output::{Out, Output};
 use super::plan::{Lag, OnAir, Plan, first_exit, plan};
 use super::policy::{Policy, PolicyOptions, Reason, Refused};
-use super::repair::repair;
-use super::unit::Unit;
+use super::twins::{TwinStatus, Twins};
 use crate::monitor::content::Measures;
 use crate::monitor::{Alarms, Monitor};
 use crate::stream::event::Event;
@@ -33,6 +32,9 @@ pub struct SwitchOptions {
     /// Inputs of which the stamps are this far apart at most, as they leave, carry the same programme
     /// with the same stamps: a splice from one to the other neither repeats nor skips a picture.
     pub align: Option<Ticks27M>,
+    /// Inputs that carry the same packets are merged, the one later than the other by so much at
+    /// most: all leave later by this and 20 ms. Not longer than [`SwitchOptions::MOST_SKEW`].
+    pub skew: Option<Ticks27M>,
 }
 
 impl Default for SwitchOptions {
@@ -44,6 +46,7 @@ impl Default for SwitchOptions {
             policy: PolicyOptions::default(),
             rate: None,
             align: None,
+            skew: None,
         }
     }
 }
@@ -51,6 +54,8 @@ impl Default for SwitchOptions {
 impl SwitchOptions {
     /// The least time for which packets are held: a PCR interval, its jitter, and a picture.
     pub const LEAST_HOLD: Ticks27M = Ticks27M::from_millis(300);
+    /// The most by which an input may be later than its twin.
+    pub const MOST_SKEW: Ticks27M = Ticks27M::SECOND;
 }
 
 /// Units are kept so long after they were due: what enters may go back a little.
@@ -59,8 +64,8 @@ const KEPT: Ticks27M = Ticks27M::from_millis(1_500);
 const TRIM_EVERY: Ticks27M = Ticks27M::from_millis(100);
 /// An input that is left has so long to send what belongs before the splice.
 const LONGEST_LEAVE: Ticks27M = Ticks27M::SECOND;
-/// A damaged unit waits so long before it leaves for its twin to come.
-const LAST_CALL: Ticks27M = Ticks27M::from_millis(20);
+/// Tables of an input that is entered are passed if they stood so shortly before.
+const INFORMED: Ticks27M = Ticks27M::from_millis(500);
 /// An input without a point to enter for so long has nothing to enter: GOPs are shorter.
 const POINTLESS: Ticks27M = Ticks27M::from_millis(12_000);
 /// An input without packets for so long has nothing to enter.
@@ -70,7 +75,12 @@ const STALE: Ticks27M = Ticks27M::from_millis(1_000);
 struct Member {
     input: Input,
     health: Health,
+    /// Its own.
     faults: Faults,
+    /// Those that are left with what its twins have.
+    judged: Faults,
+    /// When its last packet came.
+    came: Option<Arrival>,
     session: u32,
     told_others: bool,
     overflow: u64,
@@ -99,6 +109,8 @@ pub struct InputStatus {
     pub silence: Option<Ticks27M>,
     /// How long it was on air, all in all.
     pub time_on_air: Ticks27M,
+    /// What it has in common with others.
+    pub twin: TwinStatus,
 }
 
 #[derive(Copy, Clone, Debug)]
@@ -112,6 +124,7 @@ struct Wanted {
 pub struct Switch {
     options: SwitchOptions,
     members: Vec<Member>,
+    twins: Option<Twins>,
     policy: Policy,
     output: Option<Output>,
     /// What the output is laid out like; else like the input that goes on air first.
@@ -129,7 +142,6 @@ pub struct Switch {
     switches: u64,
     missing: Ticks27M,
     foreign: u64,
-    repaired: u64,
     scrambled: u64,
     events: Pending<SwitchEvent>,
 }
@@ -145,13 +157,19 @@ impl Switch {
             input: Input::new(),
             health: Health::new(options.health),
             faults: Faults::NONE,
+            judged: Faults::NONE,
+            came: None,
             session: 0,
             told_others: false,
             overflow: 0,
             torn: 0,
             on_air: Ticks27M::ZERO,
         };
+        let merged = inputs - usize::from(options.policy.slate && inputs > 0);
+        let skew = options.skew.filter(|_| merged > 1);
+        let skew = skew.map(|skew| skew.min(SwitchOptions::MOST_SKEW));
         Self {
+            twins: skew.map(|skew| Twins::new(merged, skew, options.health)),
             members: (0..inputs).map(member).collect(),
             policy: Policy::new(options.policy, inputs),
             options,
@@ -167,7 +185,6 @@ impl Switch {
             switches: 0,
             missing: Ticks27M::ZERO,
             foreign: 0,
-            repaired: 0,
             scrambled: 0,
             events: Pending::new(),
         }
@@ -182,7 +199,11 @@ impl Switch {
     pub fn push(&mut self, input: usize, batch: &Batch) {
         if let Some(member) = self.members.get_mut(input) {
             member.health.push(batch);
-            member.input.push(batch);
+            member.came = batch.last_arrival().or(member.came);
+            let taken = self.twins.as_mut().is_some_and(|t| t.push(input, batch));
+            if !taken {
+                member.input.push(batch);
+            }
         }
     }
 
@@ -195,7 +216,8 @@ impl Switch {
 
     /// An input was closed: what comes next has nothing to do with what came.
     pub fn restarted(&mut self, input: usize) {
-        if let Some(member) = self.members.get_mut(input) {
+        let goes_on = self.twins.as_ref().is_some_and(|t| t.is_merging(input));
+        if let Some(member) = self.members.get_mut(input).filter(|_| !goes_on) {
             member.input.restart();
         }
     }
@@ -205,6 +227,7 @@ impl Switch {
         let step = now - self.advanced_to.unwrap_or(now);
         self.advanced_to = Some(now);
         for n in 0..self.members.len() {
+            self.mend(n, now);
             self.look_at(n, now);
         }
         if !self.ending
@@ -228,6 +251,16 @@ impl Switch {
         self.trim(now);
     }
 
+    /// Lays an input with what its twins have on its line.
+    fn mend(&mut self, n: usize, now: Arrival) {
+        let (Some(twins), Some(member)) = (&mut self.twins, self.members.get_mut(n)) else {
+            return;
+        };
+        twins.pop(n, now, &mut |batch| member.input.push(batch));
+        let events = &mut self.events;
+        twins.drain(&mut |input, event| events.push(SwitchEvent::Twin { input, event }));
+    }
+
     /// Looks at an input and tells the policy.
     fn look_at(&mut self, n: usize, now: Arrival) {
         let Some(member) = self.members.get_mut(n) else {
@@ -236,6 +269,9 @@ impl Switch {
         member.health.idle(now);
         member.input.idle(now);
         let faults = member.health.faults(now);
+        let mended = self.twins.as_mut().and_then(|twins| twins.health(n));
+        member.judged = mended.map_or(faults, |health| health.faults(now));
+        let judged = member.judged;
         let fresh = |last: Arrival| now - last < STALE;
         let ready = member.input.description.is_some()
             && member.input.recovery.is_settled()
@@ -267,7 +303,7 @@ impl Switch {
             self.events
                 .push(SwitchEvent::Overflow { input: n, packets });
         }
-        self.policy.set(n, ready, faults, now);
+        self.policy.set(n, ready, judged, now);
     }
 
     fn decided(&mut self, to: usize, reason: Reason, now: Arrival) {
@@ -373,7 +409,7 @@ impl Switch {
         };
         let old = self.legs.last().and_then(|leg| {
             let input = &self.members.get(leg.input)?.input;
-            let gone = self.members.get(leg.input)?.faults.has(super::Fault::Loss);
+            let gone = self.members.get(leg.input)?.judged.has(super::Fault::Loss);
             let alive = !gone && input.session == leg.session;
             Some(OnAir { leg, input, alive })
         });
@@ -452,7 +488,7 @@ impl Switch {
                 presents,
                 placed,
             );
-            silence = left.input.last_arrival.map_or(silence, |last| now - last);
+            silence = left.came.map_or(silence, |last| now - last);
         }
         if let Some(member) = self.members.get_mut(n) {
             member.told_others = true;
@@ -473,7 +509,6 @@ impl Switch {
     /// Sends what is due by `now`.
     fn send(&mut self, now: Arrival, out: Out<'_>) {
         let clock = clock_at(now, self.line);
-        self.repair(clock);
         let Some(mut output) = self.output.take() else {
             return;
         };
@@ -481,6 +516,7 @@ impl Switch {
             arrival: now,
             clock: clock.max(output.last()),
         };
+        self.inform(&mut output, clock);
         while let Some((leg, stream, due)) = self.next(&mut output, at) {
             let due = due.max(output.last());
             if due > clock {
@@ -552,45 +588,22 @@ impl Switch {
         output.send(slot, next, by, due, out);
     }
 
-    /// Looks for twins of damaged units that are about to leave.
-    fn repair(&mut self, clock: StreamTime) {
-        for leg in &self.legs {
-            for n in 0..leg.streams.len() {
-                let inside = leg.streams.get(n).is_some_and(LegStream::is_inside);
-                loop {
-                    let stream = self
-                        .members
-                        .get_mut(leg.input)
-                        .and_then(|m| m.input.streams.get_mut(n));
-                    let Some(stream) = stream else { break };
-                    let mut units = stream.units.iter().enumerate().skip(usize::from(inside));
-                    let soon = |unit: &Unit| unit.at() + leg.offset - clock < LAST_CALL;
-                    let mut due = units.by_ref().take_while(|(_, unit)| soon(unit));
-                    let found = due.find(|(_, unit)| !unit.is_sound() && !unit.tried);
-                    let Some((place, _)) = found else { break };
-                    if let Some(unit) = stream.units.get_mut(place) {
-                        unit.tried = true;
-                    }
-                    let (codec, mut units) = (stream.codec, std::mem::take(&mut stream.units));
-                    let others = self.members.iter().enumerate();
-                    let others = others.filter(|(other, _)| *other != leg.input);
-                    let streams = others.flat_map(|(_, other)| &other.input.streams);
-                    for other in streams.filter(|other| other.codec == codec) {
-                        let repaired = repair(&mut units, place, &other.units);
-                        self.repaired += repaired as u64;
-                        if repaired > 0 {
-                            break;
-                        }
-                    }
-                    let stream = self
-                        .members
-                        .get_mut(leg.input)
-                        .and_then(|m| m.input.streams.get_mut(n));
-                    if let Some(stream) = stream {
-                        stream.units = units;
-                    }
-                }
+    /// Passes what the tables of the input on air say that is due by `clock`.
+    fn inform(&mut self, output: &mut Output, clock: StreamTime) {
+        let Some(leg) = self.legs.last() else { return };
+        let Some(member) = self.members.get_mut(leg.input) else {
+            return;
+        };
+        let found = &mut member.input.information.found;
+        while let Some(passed) = found.front() {
+            let due = passed.at + leg.offset;
+            if passed.session > leg.session || passed.session == leg.session && due > clock {
+                break;
             }
+            if passed.session == leg.session && clock - due < INFORMED {
+                output.inform(passed, leg.id, due);
+            }
+            found.pop_front();
         }
     }
 
@@ -677,8 +690,13 @@ impl Switch {
             continuity_errors: monitor
                 .count(crate::monitor::Check::ContinuityCountError)
                 .count,
-            silence: member.input.last_arrival.map(|last| now - last),
+            silence: member.came.map(|last| now - last),
             time_on_air: member.on_air,
+            twin: self
+                .twins
+                .as_ref()
+                .and_then(|t| t.status(input))
+                .unwrap_or_default(),
         })
     }
 
@@ -695,8 +713,8 @@ impl Switch {
     }
 
     /// How long packets are held before they leave.
-    pub const fn hold(&self) -> Ticks27M {
-        self.options.hold
+    pub fn hold(&self) -> Ticks27M {
+        self.options.hold + self.twins.as_ref().map(Twins::delay).unwrap_or_default()
     }
 
     /// Switches so far, the first included.
@@ -712,6 +730,22 @@ impl Switch {
         }
     }
 
+    /// What each input had, and had not, of what its twins have.
+    fn count_twins(&self, out: &mut dyn Counters) {
+        let Some(twins) = &self.twins else { return };
+        for n in 0..self.members.len() {
+            let Some(TwinStatus { counts, lag, .. }) = twins.status(n) else {
+                continue;
+            };
+            let mut set = |key, value| out.set(&format!("input_{}_twin_{key}", n + 1), value);
+            set("lost_packets", counts.lost);
+            set("late_packets", counts.late);
+            set("different_packets", counts.different);
+            set("repeated_packets", counts.repeated);
+            set("lag_ms", u64::try_from(lag.as_millis()).unwrap_or(0));
+        }
+    }
+
     /// What was counted.
     pub fn counters(&self, out: &mut dyn Counters) {
         out.set("switches_total", self.switches);
@@ -721,15 +755,17 @@ impl Switch {
         out.set("torn_units_total", torn);
         let overflow = self.members.iter().map(|m| m.overflow).sum();
         out.set("foreign_units_total", self.foreign);
-        out.set("repaired_units_total", self.repaired);
         out.set("scrambled_units_total", self.scrambled);
         out.set("overflow_packets", overflow);
         let held: usize = self.members.iter().map(|m| m.input.held()).sum();
-        out.set("held_packets", held as u64);
+        let mended = self.twins.as_ref().map_or(0, Twins::held);
+        out.set("held_packets", (held + mended) as u64);
+        self.count_twins(out);
         if let Some(output) = &self.output {
             out.set("out_packets", output.packets);
             out.set("passed_continuity_errors_total", output.breaks);
             out.set("stamps_not_moved_total", output.stamps_not_moved);
+            out.set("dropped_sections_total", output.uninformed());
         }
     }
 }

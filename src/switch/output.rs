@@ -1,5 +1,6 @@
 //! The output: one line of time, one counter a PID, tables and PCRs that never pause.
 
+use super::information::{InformationWriter, Passed};
 use super::layout::Layout;
 use super::leg::Next;
 use super::tables::{Naming, Tables};
@@ -37,6 +38,7 @@ pub(super) struct Output {
     pub(super) layout: Layout,
     pub(super) lanes: Vec<Lane>,
     tables: Tables,
+    information: InformationWriter,
     /// The counter of a PID that carries nothing but PCRs.
     bare_clock: ContinuityCounter,
     last_pcr: StreamTime,
@@ -55,6 +57,7 @@ impl Output {
         Self {
             lanes: vec![Lane::default(); layout.slots().len()],
             tables: Tables::new(&layout, now),
+            information: InformationWriter::new(),
             layout,
             bare_clock: ContinuityCounter::default(),
             last_pcr: now - CLOCK_SILENCE,
@@ -82,6 +85,22 @@ impl Output {
         }
     }
 
+    /// Passes a section of the information that goes with a leg, to leave at `due`.
+    pub(super) fn inform(&mut self, passed: &Passed, leg: u64, due: StreamTime) {
+        let (naming, due) = (self.tables.naming(), due.max(self.last));
+        let events = self
+            .information
+            .push(passed, leg, due, &self.layout, naming);
+        if events {
+            self.tables.announce_events(&self.layout);
+        }
+    }
+
+    /// Sections that came faster than they may leave.
+    pub(super) const fn uninformed(&self) -> u64 {
+        self.information.dropped
+    }
+
     /// The PMT changes at `at`.
     pub(super) fn hurry(&mut self, at: StreamTime) {
         self.tables.hurry(at);
@@ -94,10 +113,17 @@ impl Output {
         loop {
             let clock = self.last_pcr + CLOCK_SILENCE;
             let due = self.tables.due().min(clock).max(self.last);
+            let information = self.information.due().map(|at| at.max(self.last));
+            let informs = information.filter(|at| *at <= due);
+            let due = informs.unwrap_or(due);
             if due >= until {
                 break;
             }
-            if clock <= due {
+            if informs.is_some() {
+                if let Some(packet) = self.information.pop() {
+                    self.put(packet, due, out);
+                }
+            } else if clock <= due {
                 let pcr = self.clock_packet(due);
                 self.put(pcr, due, out);
             } else {

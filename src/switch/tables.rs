@@ -65,6 +65,9 @@ impl NamingReader {
 pub(super) struct Tables {
     pat: Option<SectionBuf>,
     sdt: Option<SectionBuf>,
+    naming: Option<Naming>,
+    /// The EIT tells what is on now and next.
+    events: bool,
     pat_out: SectionPacketizer,
     pmt_out: SectionPacketizer,
     sdt_out: SectionPacketizer,
@@ -83,6 +86,8 @@ impl Tables {
         Self {
             pat: PatFields::new(first.transport_stream, 0, &[entry]).to_section(),
             sdt: None,
+            naming: None,
+            events: false,
             pat_out: SectionPacketizer::new(Pid::PAT),
             pmt_out: SectionPacketizer::new(first.pmt_pid),
             sdt_out: SectionPacketizer::new(Pid::SDT),
@@ -98,10 +103,28 @@ impl Tables {
 
     /// Takes the name of the service.
     pub(super) fn name(&mut self, layout: &Layout, naming: &Naming) {
+        self.naming = Some(naming.clone());
+        self.describe(layout);
+    }
+
+    /// The name of the service, once it has one.
+    pub(super) const fn naming(&self) -> Option<&Naming> {
+        self.naming.as_ref()
+    }
+
+    /// Sections of the EIT are passed from here on.
+    pub(super) fn announce_events(&mut self, layout: &Layout) {
+        if !std::mem::replace(&mut self.events, true) {
+            self.describe(layout);
+        }
+    }
+
+    fn describe(&mut self, layout: &Layout) {
+        let Some(naming) = &self.naming else { return };
         let service = SdtService {
             service: layout.first.service,
             eit_schedule: false,
-            eit_present_following: false,
+            eit_present_following: self.events,
             running: RunningStatus::Running,
             scrambled: false,
             descriptors: Descriptors::new(&naming.descriptors),
@@ -110,7 +133,8 @@ impl Tables {
             actual: true,
             syntax: SectionSyntax {
                 extension: layout.first.transport_stream.0,
-                version: 0,
+                // It says one thing more once there are any.
+                version: u8::from(self.events),
                 current: true,
                 number: 0,
                 last_number: 0,

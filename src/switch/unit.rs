@@ -67,8 +67,6 @@ pub(super) struct Unit {
     /// Its stamps are of another clock than the one it came with: a sender begins anew, and its new
     /// PCR is still to come.
     pub(super) foreign: bool,
-    /// A twin was looked for.
-    pub(super) tried: bool,
     /// A splice information section, not restamped yet.
     pub(super) splice: Option<Vec<u8>>,
     announced: Option<usize>,
@@ -262,7 +260,6 @@ impl Gatherer {
             damaged: false,
             scrambled: false,
             foreign: false,
-            tried: false,
             splice: None,
             announced: None,
             came: 0,

@@ -50,13 +50,17 @@ use slate::{Slate, SlateChoice};
 /// An input that cannot be opened, or fails, is said at once and tried again, each 10 s at last: an
 /// interface, a FIFO or a file that is not there yet may come. Where nothing is at the path of any
 /// input, and there is no slate, the end is at once, with status 2.
-/// Packets leave 300 ms after they came. Without --delay the picture is missing for the time it
-/// takes to find the fault and to wait for a random-access point, less these 300 ms. With --delay
+/// Packets leave 300 ms after they came, with --skew 20 ms and --skew later. Without --delay the
+/// picture is missing for the time it takes to find the fault and to wait for a random-access point,
+/// less these. With --delay
 /// of --timeout and one GOP or more, no frame slot is missing: the fault is found, and the
 /// splice made, before the output gets there.
 ///
 /// Each input should carry one service; of a multiplex the first is taken, and that is said. PIDs
-/// that its PMT does not name (EIT, TDT, ECMs, null packets) are not passed on. An input that is
+/// that its PMT does not name (ECMs, null packets) are not passed on, but for the service information of
+/// the input on air: EIT present/following of the service, as one of the service of the output, with a
+/// version of its own, and TDT and TOT, which say the time at which they came. Their sections leave
+/// whole and 400 ms apart. An input that is
 /// scrambled cannot be entered, and what is scrambled of the one on air is left out.
 ///
 /// # EXAMPLES
@@ -127,8 +131,10 @@ use slate::{Slate, SlateChoice};
 /// Decided and done: `switch_decided`, `switched` (how long it took, how much of the picture is
 /// missing, and how long the input left was silent), `output_pmt_changed`. Of an input:
 /// `input_faulty`, `input_good`, `input_clock_restarted`, `input_failed` (at once, and each 10 min
-/// for the same reason), `input_back` (after it had failed), `input_ended`, `other_services`, `layout_differs` (streams that it lacks, or for which there is no room),
-/// `input_overflow`. Lost: `units_torn` (a picture or sound had begun to leave when its input died),
+/// for the same reason), `input_back` (after it had failed), `input_ended`, `other_services`,
+/// `layout_differs` (streams that it lacks, or for which there is no room), `input_overflow`;
+/// `twin_found`, `twin_lost` (with its reason: differs or silent), `twin_too_late`,
+/// `twin_overflow`. Lost: `units_torn` (a picture or sound had begun to leave when its input died),
 /// `cbr_rate_exceeded`, `queue_overflow`, `file_unwritten` (the file of --events takes no more: the
 /// output goes on, and the status at the end is 3). Of --exec: `command_failed`, `command_killed`,
 /// `command_dropped`, as in tsmon(1). Beside them those of reception and sending, as in tsrecv(1);
@@ -141,24 +147,33 @@ use slate::{Slate, SlateChoice};
 ///
 /// # DAMAGE
 ///
-/// Two inputs that carry the same packets (two paths of one encoder) are told by their content: a
-/// PES packet of the input on air that lost something leaves as the other one has it, if that came
-/// in time: it may be later by --delay and 0.2 s. What no input has is lost in the output too, and its
-/// continuity counters tell. With --align a switch between such inputs is exact to the picture.
+/// With --skew, inputs that carry the same packets (two paths of one encoder) are found out by their
+/// content, and merged packet by packet: what any of them has within --skew of the first leaves once and in
+/// order, and as long as one of them lives nothing is switched. That is proven up to a loss of 5 % on
+/// each; at more, a datagram may seldom leave out of order where each has lost several side by side; what
+/// has no place is left out (twin_different_packets). The faults of such an input that
+/// count are those that are left then; its own are told all the same. Null packets do not matter
+/// here. An input that goes over to something else is found out after 48 packets of it, and is not
+/// merged any more for 10 s at least. What no input has is lost in the output too, and its continuity
+/// counters tell. With --align a switch between inputs of the same stamps is exact to the picture.
 /// Packets with transport_error_indicator are not passed on.
 ///
 /// # COUNTERS
 ///
 /// In --stats and --stats-json: switches_total, missing_ms (of picture), torn_units_total,
-/// repaired_units_total (taken from another input), passed_continuity_errors_total,
+/// passed_continuity_errors_total,
 /// foreign_units_total (left out: their stamps are of another clock), overflow_packets,
-/// held_packets, stamps_not_moved_total (their PES headers are cut), out_packets; and of each input those of
-/// tsrecv(1), as input_1_in_packets.
+/// held_packets, stamps_not_moved_total (their PES headers are cut),
+/// dropped_sections_total (of EIT, TDT or TOT, which came too fast), out_packets; of each input those of
+/// tsrecv(1), as input_1_in_packets, and, while there is a twin of it, input_1_twin_lost_packets (a
+/// twin had them), input_1_twin_late_packets (later than --skew), input_1_twin_different_packets
+/// (in no other: left out), input_1_twin_repeated_packets, input_1_twin_lag_ms.
 ///
 /// # MEMORY
 ///
-/// Of each input what came within --delay and 1.8 s, 340 000 packets (61 MiB) at most; a queue of
-/// 16 MiB an input and one for the output; with --decode one more an input, and ffmpeg.
+/// Of each input what came within --delay and 1.8 s, 340 000 packets (61 MiB) at most, and with
+/// --skew twice what came within it and 20 ms, 65 536 packets (16 MiB) at most; a queue of 16 MiB an
+/// input and one for the output; with --decode one more an input, and ffmpeg.
 #[derive(Debug, Parser)]
 #[command(name = "tsfallback", version, verbatim_doc_comment)]
 pub struct Args {
@@ -233,6 +248,11 @@ pub struct Args {
           help_heading = "Output")]
     align: Option<Duration>,
 
+    /// Merge inputs that bring the same packets, one so much later than another at most: what one has
+    /// lost is taken from the other; 50ms, up to 1s
+    #[arg(long, value_name = "DURATION", value_parser = skew, help_heading = "Output")]
+    skew: Option<Duration>,
+
     /// Stuff with null packets to a constant rate: 8M, 4500k or bit/s
     #[arg(long, value_name = "RATE", help_heading = "Output")]
     cbr: Option<BitRate>,
@@ -296,6 +316,14 @@ fn timeout(text: &str) -> Result<Duration, String> {
     }
 }
 
+fn skew(text: &str) -> Result<Duration, String> {
+    let skew = humantime::parse_duration(text).map_err(|e| e.to_string())?;
+    match Ticks27M::from(skew) <= SwitchOptions::MOST_SKEW {
+        true => Ok(skew),
+        false => Err("write 1s or less".to_owned()),
+    }
+}
+
 fn window(text: &str) -> Result<(BitRate, BitRate), String> {
     let error = || "write two rates, as 2M-8M".to_owned();
     let (least, most) = text.split_once('-').ok_or_else(error)?;
@@ -343,6 +371,7 @@ fn options(args: &Args) -> SwitchOptions {
         },
         rate: args.cbr,
         align: args.align.map(Ticks27M::from),
+        skew: args.skew.map(Ticks27M::from),
     }
 }
 

@@ -3,6 +3,7 @@
 mod absent;
 mod decoded;
 mod faults;
+mod information;
 mod lines;
 mod live;
 mod month;
@@ -14,6 +15,7 @@ mod sim;
 mod slates;
 mod sockets;
 mod template;
+mod twins;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

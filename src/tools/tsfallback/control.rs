@@ -120,6 +120,11 @@ pub(super) fn status(
             "continuity_errors": status.continuity_errors,
             "silence_ms": status.silence.map(|s| s.as_millis()),
             "on_air_ms": status.time_on_air.as_millis(),
+            "twins": status.twin.twins.iter().map(|n| n + 1).collect::<Vec<_>>(),
+            "twin_lost_packets": status.twin.counts.lost,
+            "twin_late_packets": status.twin.counts.late,
+            "twin_different_packets": status.twin.counts.different,
+            "twin_lag_ms": status.twin.lag.as_millis(),
         }))
     });
     json!({

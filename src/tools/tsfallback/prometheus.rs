@@ -4,6 +4,7 @@ use super::reception::Reception;
 use crate::cli::metrics::{Kind, Page};
 use crate::stream::Snapshot;
 use crate::stream::event::Value;
+use crate::stream::merge::LegCounts;
 use crate::switch::{Fault, InputStatus, Switch};
 use crate::units::{Arrival, BitRate};
 
@@ -19,6 +20,10 @@ pub(super) fn page(switch: &Switch, receptions: &[&Reception], now: Arrival) -> 
         let Value::Number(value) = value else {
             continue;
         };
+        // Those of an input are told with its number in a label.
+        if key.starts_with("input_") {
+            continue;
+        }
         let stem = key.strip_suffix("_total").unwrap_or(key);
         let help = "What the switch counts, as in --stats-json.";
         match key {
@@ -70,6 +75,17 @@ pub(super) fn page(switch: &Switch, receptions: &[&Reception], now: Arrival) -> 
     family(name, Kind::Counter, help, &|s| {
         Some(s.continuity_errors as f64)
     });
+    let counts =
+        |get: fn(&LegCounts) -> u64| move |s: &InputStatus| Some(get(&s.twin.counts) as f64);
+    let help = "Packets that a twin had and this input had not.";
+    let name = "tsfallback_input_twin_lost_packets_total";
+    family(name, Kind::Counter, help, &counts(|c| c.lost));
+    let help = "Packets that came later than the skew allows.";
+    let name = "tsfallback_input_twin_late_packets_total";
+    family(name, Kind::Counter, help, &counts(|c| c.late));
+    let help = "Packets that have no place in what the twins carry.";
+    let name = "tsfallback_input_twin_different_packets_total";
+    family(name, Kind::Counter, help, &counts(|c| c.different));
     let help = "Seconds on air.";
     family(
         "tsfallback_input_on_air_seconds_total",

@@ -250,47 +250,6 @@ fn another_coding_on_other_pids_is_announced_and_decodes() {
     );
 }
 
-/// Two paths of one encoder, each of which loses one packet in 40, the second one later by up to a
-/// second: what comes out is what went in.
-#[test]
-fn what_one_of_two_paths_has_lost_is_taken_from_the_other() {
-    let bytes = std::fs::read(small(0)).unwrap();
-    let whole: Vec<u64> = seeds::pes_packets(Packet::slice_of(&bytes).0)
-        .iter()
-        .map(|pes| pes.bytes)
-        .collect();
-    for ms in [0, 90, 700] {
-        let mut options = SwitchOptions {
-            hold: SwitchOptions::LEAST_HOLD + Ticks27M::from_millis(1_000),
-            ..SwitchOptions::default()
-        };
-        options.health.on = [Fault::Loss].into_iter().collect();
-        let mut feeds = vec![Feed::new(&small(0)), Feed::new(&small(0)).seeded(99)];
-        feeds[1].delay = Ticks27M::from_millis(ms);
-        let mut sim = Sim::with(options, feeds);
-        sim.run_until(SECOND * 3);
-        sim.feeds[0].loss = 40;
-        sim.feeds[1].loss = 40;
-        sim.run_until(SECOND * 30);
-        sim.finish();
-        assert_eq!(sim.switched(), [1], "{}", sim.log());
-        let packets = Packet::slice_of(&sim.out).0;
-        let all = seeds::pes_packets(packets);
-        let known = all.iter().filter(|pes| whole.contains(&pes.bytes)).count();
-        // Both may lose of the same unit: of pictures of 2 kB, 11 packets, one in 20 at most; and
-        // at each of the seams a unit is none of the file's.
-        let unknown = all.len() - known;
-        eprintln!(
-            "{ms} ms: {unknown} of {} PES packets are not whole",
-            all.len()
-        );
-        assert!(unknown * 100 < all.len() * 4, "{unknown} of {}", all.len());
-        assert!(sim.counter("repaired_units_total") > 50);
-        let (longest, shortest) = steps(&stamps(&sim.write("twins.ts"), "v"));
-        assert!(longest < 161.0 && shortest > 39.0, "{longest} {shortest}");
-    }
-}
-
 #[test]
 fn sound_that_breaks_off_or_is_scrambled_makes_room_at_once_and_leaves_nothing_torn() {
     // (what, found after so many ms)
