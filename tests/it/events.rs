@@ -22,6 +22,7 @@ const MANUALS: &[(&str, Option<&str>)] = &[
     ("io/pass.rs", Some("tsmon")),
     ("io/", Some("tsrecv")),
     // Heard by other machines, which say something of their own.
+    ("stream/merge/", None),
     ("stream/programs/", None),
     ("stream/sections.rs", None),
     ("stream/continuity.rs", None),
