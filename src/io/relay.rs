@@ -15,6 +15,24 @@ pub struct OwnedEvent {
     fields: Vec<(&'static str, Value)>,
 }
 
+impl OwnedEvent {
+    /// With one more field behind the others; as it is where it has one of that name.
+    #[must_use]
+    pub fn with(mut self, key: &'static str, value: impl Into<Value>) -> Self {
+        if !self.fields.iter().any(|(other, _)| *other == key) {
+            self.fields.push((key, value.into()));
+        }
+        self
+    }
+
+    /// With one more field before the others.
+    #[must_use]
+    pub fn led_by(mut self, key: &'static str, value: impl Into<Value>) -> Self {
+        self.fields.insert(0, (key, value.into()));
+        self
+    }
+}
+
 impl From<&dyn Event> for OwnedEvent {
     fn from(event: &dyn Event) -> Self {
         let mut fields = Vec::new();

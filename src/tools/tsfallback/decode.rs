@@ -7,7 +7,7 @@ use anyhow::anyhow;
 use crate::cli::{Context, Error, Level};
 use crate::io::{Decode, DecodeOptions, OwnedEvent, require_ffmpeg};
 use crate::stream::Batch;
-use crate::stream::event::{Event, Severity, Subject, Value};
+use crate::stream::event::Event;
 use crate::switch::Switch;
 
 /// How often the decoders are looked at.
@@ -118,8 +118,8 @@ impl Decoder {
             return;
         };
         let log = &mut |event: &dyn Event| {
-            let event = OwnedEvent::from(event);
-            context.event(&OfDecoder { input, event });
+            let number = input as u64 + 1;
+            context.event(&OwnedEvent::from(event).with("decoder_of_input", number));
         };
         if self.ending.take_if(|decode| decode.is_over()).is_none() && self.ending.is_some() {
             return;
@@ -146,30 +146,5 @@ impl Decoder {
         if let Some(decode) = &mut self.running {
             decode.turn(monitor, alarms, &mut |_| {}, log);
         }
-    }
-}
-
-/// An event of the decoder of an input.
-struct OfDecoder {
-    input: usize,
-    event: OwnedEvent,
-}
-
-impl Event for OfDecoder {
-    fn name(&self) -> &'static str {
-        self.event.name()
-    }
-
-    fn severity(&self) -> Severity {
-        self.event.severity()
-    }
-
-    fn subject(&self) -> Subject {
-        self.event.subject()
-    }
-
-    fn fields(&self, field: &mut dyn FnMut(&'static str, Value)) {
-        self.event.fields(field);
-        field("decoder_of_input", (self.input as u64 + 1).into());
     }
 }

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use crate::io::OwnedEvent;
-use crate::stream::event::{Event, Severity, Subject, Value};
+use crate::stream::event::{Event, Severity, Value};
 
 /// What happens to an input as a whole.
 #[derive(Clone, Debug)]
@@ -55,37 +54,6 @@ impl Event for ReceptionNews {
             }
             Self::Back { failures } => field("failures", (*failures).into()),
             Self::Ended => {}
-        }
-    }
-}
-
-/// An event, with the input that it is of where it does not say so itself.
-pub(super) struct OfInput<'a> {
-    pub(super) name: &'a str,
-    pub(super) event: OwnedEvent,
-}
-
-impl Event for OfInput<'_> {
-    fn name(&self) -> &'static str {
-        self.event.name()
-    }
-
-    fn severity(&self) -> Severity {
-        self.event.severity()
-    }
-
-    fn subject(&self) -> Subject {
-        self.event.subject()
-    }
-
-    fn fields(&self, field: &mut dyn FnMut(&'static str, Value)) {
-        let mut named = false;
-        self.event.fields(&mut |key, value| {
-            named |= key == "endpoint";
-            field(key, value);
-        });
-        if !named {
-            field("endpoint", self.name.into());
         }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::input_news::{OfInput, ReceptionNews};
+use super::input_news::ReceptionNews;
 use crate::io::clock::{Clock, SystemClock};
 use crate::io::queue::{Feeder, Limits, Outlet, Taken, queue};
 use crate::io::{
@@ -213,10 +213,8 @@ impl Receiver {
     }
 
     fn post(&self, news: &ReceptionNews) {
-        self.relay.post(&OfInput {
-            name: &self.endpoint.to_string(),
-            event: OwnedEvent::from(news as &dyn Event),
-        });
+        let endpoint = self.endpoint.to_string();
+        self.relay.post(&of_input(news, &endpoint));
     }
 
     fn stops(&self) -> bool {
@@ -300,10 +298,7 @@ impl Receiver {
             if event.name() == "sync_lost" {
                 signs.sync_losses.fetch_add(1, Ordering::Release);
             }
-            relay.post(&OfInput {
-                name: &name,
-                event: event.into(),
-            });
+            relay.post(&of_input(event, &name));
         };
         source.drain_events(&mut post);
         self.feeder.drain_events(&mut post);
@@ -319,4 +314,9 @@ impl Receiver {
             });
         }
     }
+}
+
+/// An event, with the input that it is of where it does not say so itself.
+fn of_input(event: &dyn Event, endpoint: &str) -> OwnedEvent {
+    OwnedEvent::from(event).with("endpoint", endpoint)
 }

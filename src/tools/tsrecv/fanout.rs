@@ -11,7 +11,7 @@ use super::{DRAIN, TURN};
 use crate::io::clock::{Clock, SystemClock};
 use crate::io::{Endpoint, EndpointError, OutputEvent, OwnedEvent, Sending, SendingEvent, Sink};
 use crate::route::{Order, OrderId, Route, Router};
-use crate::stream::event::{Event, Severity, Subject, Value};
+use crate::stream::event::Event;
 use crate::stream::{Batch, Counters, Framing, Pending, Snapshot};
 
 /// How often figures are brought up to date.
@@ -35,7 +35,7 @@ pub(super) struct Fanout {
     known: BTreeMap<String, (OrderId, Wanted)>,
     next: u32,
     framing: Option<Framing>,
-    events: Pending<Told>,
+    events: Pending<OwnedEvent>,
     updated: Option<Instant>,
     keeps_back: bool,
     /// Why an output failed.
@@ -45,31 +45,11 @@ pub(super) struct Fanout {
     reloads: u64,
 }
 
-/// An event of a route with the output that it is about.
-#[derive(Clone, Debug)]
-struct Told {
-    event: OwnedEvent,
-    output: String,
-}
-
-impl Event for Told {
-    fn name(&self) -> &'static str {
-        self.event.name()
-    }
-
-    fn severity(&self) -> Severity {
-        self.event.severity()
-    }
-
-    fn subject(&self) -> Subject {
-        self.event.subject()
-    }
-
-    fn fields(&self, field: &mut dyn FnMut(&'static str, Value)) {
-        if !self.output.is_empty() {
-            field("output", self.output.as_str().into());
-        }
-        self.event.fields(field);
+/// An event of a route with the output that it is about, where there is one.
+fn about(event: &dyn Event, output: String) -> OwnedEvent {
+    match output.is_empty() {
+        true => event.into(),
+        false => OwnedEvent::from(event).led_by("output", output.as_str()),
     }
 }
 
@@ -205,8 +185,7 @@ impl Fanout {
     }
 
     fn tell(&mut self, event: &dyn Event, output: String) {
-        let event = event.into();
-        self.events.push(Told { event, output });
+        self.events.push(about(event, output));
     }
 
     fn gather_events(&mut self) {
@@ -216,10 +195,7 @@ impl Fanout {
             let slot = event.route().map(|n| n - 1);
             let outgoing = slot.and_then(|slot| routes.get(slot)?.as_ref());
             let output = outgoing.map_or_else(String::new, |o| o.name.clone());
-            told.push(Told {
-                event: (event as &dyn Event).into(),
-                output,
-            });
+            told.push(about(event, output));
         });
         let all = self.routes.iter_mut().flatten().chain(&mut self.main);
         for outgoing in all.chain(&mut self.closing) {
@@ -227,15 +203,13 @@ impl Fanout {
             if let Some(reason) = outgoing.fault.take() {
                 let again_in = None;
                 let event: &dyn Event = &SendingEvent::Failed { reason, again_in };
-                let (event, output) = (event.into(), name.clone());
-                told.push(Told { event, output });
+                told.push(about(event, name.clone()));
             }
             let Some(sending) = &mut outgoing.sending else {
                 continue;
             };
             sending.drain_events(&mut |event| {
-                let (event, output) = (event.into(), name.clone());
-                told.push(Told { event, output });
+                told.push(about(event, name.clone()));
             });
         }
         told.into_iter().for_each(|event| self.events.push(event));
